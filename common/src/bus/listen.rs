@@ -1,0 +1,258 @@
+//! Listeners: a durable pull consumer per service and domain, shared by the replicas of the service.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
+use async_nats::jetstream::{AckKind, Message};
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{Bus, BusError, DeadLetters, EventRecord, Received};
+use crate::events::{DecodeError, DomainEvent};
+use crate::store::StoreError;
+
+/// Messages taken in one go, and how many aggregates of them are worked on at once.
+const BATCH: usize = 64;
+const CONCURRENT: usize = 16;
+
+/// How long a message may be worked on before the broker gives it to another replica.
+const ACK_WAIT: Duration = Duration::from_secs(60);
+
+/// After this many tries a message becomes a dead letter.
+const MAX_TRIES: i64 = 8;
+
+/// Waits between the tries of a message that failed, and of one that came before its predecessor.
+const RETRY: [Duration; 5] = [secs(1), secs(5), secs(30), secs(120), secs(600)];
+const EARLY: [Duration; 7] = [millis(50), millis(250), secs(1), secs(5), secs(30), secs(120), secs(600)];
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Why an event was not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Its predecessor has not been seen yet: it comes again after a short wait.
+    #[error("version {found} came before its predecessor; {seen} is the last one seen")]
+    Early {
+        /// The last version seen.
+        seen: i64,
+        /// The event's version.
+        found: i64,
+    },
+    /// It may work later: the database or another server did not answer.
+    #[error("{0}")]
+    Transient(Box<dyn std::error::Error + Send + Sync>),
+    /// It will never work: it becomes a dead letter at once.
+    #[error("{0}")]
+    Permanent(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ListenError {
+    /// A failure that a later try may not have.
+    pub fn transient(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Transient(error.into())
+    }
+
+    /// A failure that every try will have.
+    pub fn permanent(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Permanent(error.into())
+    }
+
+    fn wait(&self, tries: i64) -> Duration {
+        let waits: &[Duration] = if matches!(self, Self::Early { .. }) { &EARLY } else { &RETRY };
+        let nth = usize::try_from(tries.max(1) - 1).unwrap_or(0);
+        waits[nth.min(waits.len() - 1)]
+    }
+}
+
+impl From<StoreError> for ListenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Codec(_) => Self::permanent(error),
+            error => Self::transient(error),
+        }
+    }
+}
+
+impl From<DecodeError> for ListenError {
+    fn from(error: DecodeError) -> Self {
+        Self::permanent(error)
+    }
+}
+
+impl From<BusError> for ListenError {
+    fn from(error: BusError) -> Self {
+        Self::transient(error)
+    }
+}
+
+/// What handles one event.
+pub type Handler = Arc<dyn Fn(EventRecord) -> BoxFuture<'static, Result<(), ListenError>> + Send + Sync>;
+
+/// A service's ear for one domain.
+#[derive(Clone)]
+pub struct Listener {
+    /// The domain it hears.
+    pub domain: &'static str,
+    /// What it does.
+    pub handler: Handler,
+}
+
+impl Listener {
+    /// A listener that gives each event of the domain `E`, decoded, to `handle`.
+    pub fn new<S, E, F, Fut>(state: Arc<S>, handle: F) -> Self
+    where
+        S: Send + Sync + 'static,
+        E: DomainEvent,
+        F: Fn(Arc<S>, Received<E>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
+    {
+        let handle = Arc::new(handle);
+        let handler: Handler = Arc::new(move |record| {
+            let (state, handle) = (state.clone(), handle.clone());
+            Box::pin(async move { handle(state, record.decode::<E>()?).await })
+        });
+        Self { domain: E::DOMAIN, handler }
+    }
+}
+
+/// Hears until told to stop; what was begun is finished first. A consumer that is lost is made anew.
+pub(crate) async fn listen(
+    bus: Bus,
+    service: &'static str,
+    listener: Listener,
+    letters: DeadLetters,
+    stop: CancellationToken,
+) {
+    let mut wait = millis(100);
+    loop {
+        let ear = Ear { service, listener: &listener, letters: &letters };
+        match ear.hear(&bus, &stop).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%error, service, domain = listener.domain, "listener lost its consumer; trying again")
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(secs(5)),
+        }
+    }
+}
+
+struct Ear<'l> {
+    service: &'static str,
+    listener: &'l Listener,
+    letters: &'l DeadLetters,
+}
+
+impl Ear<'_> {
+    async fn hear(&self, bus: &Bus, stop: &CancellationToken) -> Result<(), BusError> {
+        let name = bus.namespace.stream(self.listener.domain);
+        let consumer = self.consumer(bus, &name).await?;
+        let messages = consumer.messages().await.map_err(|error| BusError::stream(&name, error))?;
+        let mut batches = messages.ready_chunks(BATCH);
+        loop {
+            let batch = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                batch = batches.next() => batch,
+            };
+            let Some(batch) = batch else { return Err(BusError::stream(&name, "the message stream ended")) };
+            let mut lost = None;
+            let messages: Vec<Message> =
+                batch.into_iter().filter_map(|next| next.map_err(|error| lost = Some(error)).ok()).collect();
+            self.handle_batch(messages).await;
+            if let Some(error) = lost {
+                return Err(BusError::stream(&name, error));
+            }
+        }
+    }
+
+    async fn consumer(&self, bus: &Bus, stream: &str) -> Result<PullConsumer, BusError> {
+        let config = pull::Config {
+            durable_name: Some(self.service.to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            // The tries are counted here: a message that the broker gave up on by itself would be lost.
+            max_deliver: -1,
+            max_ack_pending: 1024,
+            filter_subject: bus.namespace.subject(self.listener.domain, ">"),
+            ..pull::Config::default()
+        };
+        let handle = bus.jetstream.get_stream_no_info(stream).await.map_err(|error| BusError::stream(stream, error))?;
+        handle.create_consumer(config).await.map_err(|error| BusError::stream(stream, error))
+    }
+
+    /// Works on different aggregates side by side, and on the events of one aggregate in their order.
+    async fn handle_batch(&self, messages: Vec<Message>) {
+        let mut aggregates: HashMap<String, Vec<Message>> = HashMap::new();
+        for message in messages {
+            aggregates.entry(message.subject.to_string()).or_default().push(message);
+        }
+        stream::iter(aggregates.into_values())
+            .for_each_concurrent(CONCURRENT, |events| async {
+                for message in events {
+                    self.handle(message).await;
+                }
+            })
+            .await;
+    }
+
+    async fn handle(&self, message: Message) {
+        let span = self.span(&message);
+        async {
+            let outcome = self.attempt(&message).await;
+            let acked = match outcome {
+                Ok(()) => message.ack().await,
+                Err(error) => self.fail(&message, error).await,
+            };
+            if let Err(error) = acked {
+                tracing::warn!(error, "acknowledgement not sent; the event will come again");
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    fn span(&self, message: &Message) -> tracing::Span {
+        let span = tracing::info_span!("listen", service = self.service, subject = %message.subject);
+        let traceparent = message.headers.as_ref().and_then(|headers| headers.get("traceparent"));
+        if let Some(traceparent) = traceparent {
+            crate::telemetry::remote_parent(&span, traceparent.as_str());
+        }
+        span
+    }
+
+    async fn attempt(&self, message: &Message) -> Result<(), ListenError> {
+        let headers = message.headers.clone().unwrap_or_default();
+        let record = EventRecord::from_message(self.listener.domain, &message.subject, &headers, &message.payload)?;
+        (self.listener.handler)(record).await
+    }
+
+    async fn fail(&self, message: &Message, error: ListenError) -> Result<(), async_nats::Error> {
+        let tries = message.info().map_or(1, |info| info.delivered);
+        if !matches!(error, ListenError::Permanent(_)) && tries < MAX_TRIES {
+            tracing::debug!(%error, tries, "event not handled yet");
+            return message.ack_with(AckKind::Nak(Some(error.wait(tries)))).await;
+        }
+        tracing::error!(%error, tries, "event not handled; kept as a dead letter");
+        metrics::counter!("dead_letters_total", "service" => self.service, "domain" => self.listener.domain)
+            .increment(1);
+        match self.letters.keep(self.service, self.listener.domain, message, &error.to_string(), tries).await {
+            Ok(()) => message.ack_with(AckKind::Term).await,
+            Err(failed) => {
+                tracing::error!(error = %failed, "dead letter not kept; the event stays on the bus");
+                message.ack_with(AckKind::Nak(Some(error.wait(tries)))).await
+            }
+        }
+    }
+}

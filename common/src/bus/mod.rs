@@ -1,0 +1,164 @@
+//! The bus: JetStream as the log and the transport of events.
+
+mod dead_letters;
+mod follow;
+mod listen;
+mod record;
+mod schedule;
+mod streams;
+
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub(crate) use listen::listen;
+pub use listen::{Handler, ListenError, Listener};
+pub use record::{EventRecord, Received};
+pub use streams::{DOMAINS, DomainStream};
+
+use std::time::Duration;
+
+use async_nats::jetstream;
+use futures::future::join_all;
+
+use crate::events::DecodeError;
+
+/// How long a publish waits for its acknowledgement; a later sweep publishes again what got none.
+const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What went wrong between this process and the broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// No connection could be made.
+    #[error("cannot connect to NATS: {0}")]
+    Connect(#[from] async_nats::ConnectError),
+    /// A stream could not be read or made.
+    #[error("stream {stream}: {source}")]
+    Stream {
+        /// The stream's name.
+        stream: String,
+        /// What the broker or the client said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stream exists with other settings than the ones declared here.
+    #[error("stream {stream} has {field} = {found}, but {declared} is declared; mend it with the nats tool")]
+    Drift {
+        /// The stream's name.
+        stream: String,
+        /// Which setting.
+        field: &'static str,
+        /// What the broker has.
+        found: String,
+        /// What [`streams`] declares.
+        declared: String,
+    },
+    /// A message was not accepted.
+    #[error("publish: {0}")]
+    Publish(#[from] jetstream::context::PublishError),
+    /// Scheduled messages could not be removed.
+    #[error("purge: {0}")]
+    Purge(#[from] jetstream::stream::PurgeError),
+    /// A message cannot be turned into an event.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+impl BusError {
+    fn stream(stream: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Stream { stream: stream.to_owned(), source: source.into() }
+    }
+}
+
+/// Where this installation's streams and subjects live: several installations may share one broker.
+#[derive(Clone, Debug)]
+pub struct Namespace(String);
+
+impl Namespace {
+    /// The namespace that leaves subjects and streams without a prefix.
+    pub const DEFAULT: &str = "docket";
+
+    /// A namespace by its name, as the settings have checked it.
+    pub fn new(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    fn is_default(&self) -> bool {
+        self.0 == Self::DEFAULT
+    }
+
+    /// The subject of an aggregate's events: `<domain>.v1.<aggregate id>`.
+    pub fn subject(&self, domain: &str, aggregate: &str) -> String {
+        if self.is_default() {
+            format!("{domain}.v1.{aggregate}")
+        } else {
+            format!("{}.{domain}.v1.{aggregate}", self.0)
+        }
+    }
+
+    /// The subject of a message that waits for its time: one aggregate has one live schedule.
+    fn schedule_subject(&self, domain: &str, aggregate: &str) -> String {
+        if self.is_default() {
+            format!("{domain}.schedule.{aggregate}")
+        } else {
+            format!("{}.{domain}.schedule.{aggregate}", self.0)
+        }
+    }
+
+    /// The name of a domain's stream.
+    pub fn stream(&self, domain: &str) -> String {
+        if self.is_default() { domain.to_owned() } else { format!("{}_{domain}", self.0) }
+    }
+
+    /// The name of a service's database.
+    pub fn database(&self, service: &str) -> String {
+        format!("{}_{service}", self.0)
+    }
+}
+
+/// A connection to the broker.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    jetstream: jetstream::Context,
+    namespace: Namespace,
+}
+
+impl Bus {
+    /// Connects; from then on the client reconnects by itself for ever.
+    ///
+    /// # Errors
+    /// If the first connection fails.
+    pub async fn connect(url: &str, namespace: Namespace) -> Result<Self, BusError> {
+        let client = async_nats::ConnectOptions::new().name("docket").connect(url).await?;
+        let jetstream = jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(4096).build(client);
+        Ok(Self { jetstream, namespace })
+    }
+
+    /// Whether the broker is connected at this moment.
+    pub fn is_connected(&self) -> bool {
+        self.jetstream.client().connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// The namespace this connection works in.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Publishes in order, without waiting for one acknowledgement before the next, and answers for each.
+    pub async fn publish_all(&self, records: &[EventRecord]) -> Vec<Result<(), BusError>> {
+        let mut acks = Vec::with_capacity(records.len());
+        for record in records {
+            let subject = self.namespace.subject(&record.domain, &record.aggregate);
+            let payload = bytes::Bytes::from(record.payload.clone());
+            acks.push(self.jetstream.publish_with_headers(subject, record.headers(), payload).await);
+        }
+        join_all(acks.into_iter().map(|sent| async move {
+            sent?.await?;
+            Ok(())
+        }))
+        .await
+    }
+
+    /// Sends what is buffered and closes the connection's work in good order.
+    pub async fn flush(&self) {
+        if let Err(error) = self.jetstream.client().flush().await {
+            tracing::warn!(%error, "the last messages to NATS were not flushed");
+        }
+    }
+}

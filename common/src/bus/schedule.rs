@@ -1,0 +1,36 @@
+//! Messages for later, by JetStream's scheduler (nats-server 2.12 and newer): the broker keeps the time, no process needs to be up.
+
+use crate::clock::Time;
+
+use super::{Bus, BusError, EventRecord};
+
+impl Bus {
+    /// Has the broker publish `record` at `due`. A second schedule for the same aggregate replaces the first.
+    ///
+    /// # Errors
+    /// If the broker does not accept it.
+    pub async fn schedule(&self, record: &EventRecord, due: Time) -> Result<(), BusError> {
+        let mut headers = record.headers();
+        // The id stays free for the message that the scheduler will publish.
+        headers
+            .insert(async_nats::header::NATS_MESSAGE_ID, format!("schedule:{}:{}", record.id, due.millis()).as_str());
+        headers.insert("Nats-Schedule", format!("@at {due}").as_str());
+        headers.insert("Nats-Schedule-Target", self.namespace.subject(&record.domain, &record.aggregate).as_str());
+        let subject = self.namespace.schedule_subject(&record.domain, &record.aggregate);
+        let payload = bytes::Bytes::from(record.payload.clone());
+        self.jetstream.publish_with_headers(subject, headers, payload).await?.await?;
+        Ok(())
+    }
+
+    /// Takes back what is scheduled for an aggregate; nothing scheduled is no error.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub async fn unschedule(&self, domain: &str, aggregate: &str) -> Result<(), BusError> {
+        let stream = self.namespace.stream(domain);
+        let handle =
+            self.jetstream.get_stream_no_info(&stream).await.map_err(|error| BusError::stream(&stream, error))?;
+        handle.purge().filter(self.namespace.schedule_subject(domain, aggregate)).await?;
+        Ok(())
+    }
+}

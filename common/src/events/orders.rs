@@ -1,0 +1,114 @@
+//! Orders: a hold of places, and what becomes of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::domain_events;
+use crate::clock::Time;
+use crate::id::{OrderId, PassId, TicketId, UserId};
+use crate::money::Money;
+
+domain_events! {
+    /// What happens to an order and its passes.
+    OrderEvent in "orders" {
+        Created(OrderCreated) = "order.created", 1;
+        AwaitingPayment(OrderAwaitingPayment) = "order.awaiting-payment", 1;
+        Expiring(OrderExpiring) = "order.expiring", 1;
+        Expired(OrderExpired) = "order.expired", 1;
+        Cancelled(OrderCancelled) = "order.cancelled", 1;
+        Completed(OrderCompleted) = "order.completed", 1;
+        PlacesRequested(OrderPlacesRequested) = "order.places-requested", 1;
+        RefundRequested(OrderRefundRequested) = "order.refund-requested", 1;
+        Refunded(OrderRefunded) = "order.refunded", 1;
+        PassCheckedIn(PassCheckedIn) = "pass.checked-in", 1;
+    }
+}
+
+/// What every event of an order says about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderFacts {
+    /// The order.
+    pub order_id: OrderId,
+    /// The listing its places are of.
+    pub ticket_id: TicketId,
+    /// Who buys.
+    pub buyer_id: UserId,
+    /// Who sells.
+    pub seller_id: UserId,
+    /// How many places.
+    pub quantity: u32,
+    /// What the places cost together, fixed when they were held.
+    pub total: Money,
+}
+
+macro_rules! order_events {
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// The order.
+            #[serde(flatten)]
+            pub order: OrderFacts,
+            $($(#[doc = $field_doc])* pub $field: $type,)*
+        }
+    )*};
+}
+
+order_events! {
+    /// Places are held for a buyer.
+    OrderCreated {
+        /// What the listing was called.
+        title: String,
+        /// When the hold ends.
+        expires_at: Time,
+    }
+    /// The buyer began to pay.
+    OrderAwaitingPayment {}
+    /// The deadline passed; payments must now say whether money came in.
+    OrderExpiring {}
+    /// The hold ended unpaid and the places are free again.
+    OrderExpired {}
+    /// The buyer gave the hold up and the places are free again.
+    OrderCancelled {}
+    /// The order is paid and its passes are valid.
+    OrderCompleted {
+        /// One for each place.
+        passes: Vec<PassId>,
+    }
+    /// Money came in after the places were given up; they are wanted back if any are left.
+    OrderPlacesRequested {}
+    /// The money is to go back in full.
+    OrderRefundRequested {
+        /// Why.
+        reason: RefundReason,
+    }
+    /// The money went back in full and the passes are void.
+    OrderRefunded {}
+    /// A pass was used.
+    PassCheckedIn {
+        /// The pass.
+        pass_id: PassId,
+        /// When.
+        at: Time,
+        /// By whom.
+        by: UserId,
+        /// At which entrance, if said.
+        place: Option<String>,
+    }
+}
+
+/// Why an order is refunded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundReason {
+    /// The buyer asked, and the policy allows it.
+    BuyerRequest,
+    /// Payment came after the places were given to others.
+    SoldOutMeanwhile,
+    /// Payment came after the buyer had cancelled.
+    CancelledMeanwhile,
+    /// The seller or an administrator gave the money back.
+    SellerGranted,
+}

@@ -1,0 +1,90 @@
+//! Money in and out.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::domain_events;
+use crate::id::{OrderId, RefundId, UserId};
+use crate::money::Money;
+
+domain_events! {
+    /// What happens to the payment of an order.
+    PaymentEvent in "payments" {
+        Created(PaymentCreated) = "payment.created", 1;
+        RequiresAction(PaymentRequiresAction) = "payment.requires-action", 1;
+        Processing(PaymentProcessing) = "payment.processing", 1;
+        Failed(PaymentFailed) = "payment.failed", 1;
+        Succeeded(PaymentSucceeded) = "payment.succeeded", 1;
+        Cancelled(PaymentCancelled) = "payment.cancelled", 1;
+        Cancelling(PaymentCancelling) = "payment.cancelling", 1;
+        RefundStarted(PaymentRefundStarted) = "payment.refund-started", 1;
+        RefundFailed(PaymentRefundFailed) = "payment.refund-failed", 1;
+        Refunded(PaymentRefunded) = "payment.refunded", 1;
+        Disputed(PaymentDisputed) = "payment.disputed", 1;
+    }
+}
+
+macro_rules! payment_events {
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// The order, whose id is the payment's id too.
+            pub order_id: OrderId,
+            /// Who pays.
+            pub buyer_id: UserId,
+            /// The whole amount of the order.
+            pub amount: Money,
+            $($(#[doc = $field_doc])* pub $field: $type,)*
+        }
+    )*};
+}
+
+payment_events! {
+    /// A payment was begun; no money has moved.
+    PaymentCreated {}
+    /// The buyer must authenticate (3-D Secure).
+    PaymentRequiresAction {}
+    /// The bank has not decided yet.
+    PaymentProcessing {}
+    /// An attempt was declined; another may be made while the hold lasts.
+    PaymentFailed {
+        /// Stripe's decline or error code.
+        code: String,
+    }
+    /// The money came in.
+    PaymentSucceeded {}
+    /// The order ended; no money can come in any more, once the payment provider confirms it.
+    PaymentCancelling {}
+    /// No money came in, and none can any more.
+    PaymentCancelled {}
+    /// Money is going back.
+    PaymentRefundStarted {
+        /// The refund.
+        refund_id: RefundId,
+        /// How much.
+        refund: Money,
+    }
+    /// The provider refused a refund.
+    PaymentRefundFailed {
+        /// The refund.
+        refund_id: RefundId,
+        /// Stripe's reason.
+        code: String,
+    }
+    /// Money went back.
+    PaymentRefunded {
+        /// The refund.
+        refund_id: RefundId,
+        /// How much went back with it.
+        refund: Money,
+        /// Whether with it the whole amount has gone back.
+        in_full: bool,
+    }
+    /// The buyer's bank disputes the payment.
+    PaymentDisputed {
+        /// Stripe's reason.
+        reason: String,
+    }
+}

@@ -1,0 +1,81 @@
+//! The catalogue: what is on sale.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::domain_events;
+use crate::clock::Time;
+use crate::id::{TicketId, UserId};
+use crate::money::Money;
+
+domain_events! {
+    /// What happens to a listing.
+    TicketEvent in "tickets" {
+        Created(TicketCreated) = "ticket.created", 1;
+        Updated(TicketUpdated) = "ticket.updated", 1;
+        Withdrawn(TicketWithdrawn) = "ticket.withdrawn", 1;
+    }
+}
+
+/// Until when a buyer may give a paid order back for the full price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundPolicy {
+    /// Until the show starts; at any time if it has no start.
+    #[default]
+    UntilStart,
+    /// At any time.
+    Always,
+    /// Not at all, unless the seller grants it.
+    Never,
+}
+
+/// The whole of a listing as others need it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Listing {
+    /// The listing.
+    pub ticket_id: TicketId,
+    /// Who sells it.
+    pub seller_id: UserId,
+    /// What is shown.
+    pub title: String,
+    /// The price of one place.
+    pub price: Money,
+    /// How many places there are in all.
+    pub quantity: u32,
+    /// The most places one order may hold.
+    pub per_order_limit: Option<u32>,
+    /// Where it takes place.
+    pub venue: Option<String>,
+    /// When it starts.
+    pub starts_at: Option<Time>,
+    /// Whether paid orders may be given back.
+    pub refund_policy: RefundPolicy,
+}
+
+/// A listing went on sale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketCreated {
+    /// The listing.
+    #[serde(flatten)]
+    pub listing: Listing,
+}
+
+/// A listing changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketUpdated {
+    /// The listing after the change.
+    #[serde(flatten)]
+    pub listing: Listing,
+}
+
+/// A listing was taken from sale. Orders that exist stay as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketWithdrawn {
+    /// The listing.
+    pub ticket_id: TicketId,
+    /// Who sold it.
+    pub seller_id: UserId,
+}

@@ -1,0 +1,153 @@
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures::future::{Ready, ready};
+
+use crate::http::Problem;
+use crate::id::{SessionId, UserId};
+
+/// What a person may do beyond their own things.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everybody who signed up.
+    Member,
+    /// Runs the task exchange.
+    Manager,
+    /// Sees everybody's accounts and statements.
+    Accountant,
+    /// May do everything.
+    Admin,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 4] = [Self::Member, Self::Manager, Self::Accountant, Self::Admin];
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Member => "member",
+            Self::Manager => "manager",
+            Self::Accountant => "accountant",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// There is no such role.
+#[derive(Debug, thiserror::Error)]
+#[error("must be member, manager, accountant or admin")]
+pub struct NotARole;
+
+impl std::str::FromStr for Role {
+    type Err = NotARole;
+
+    fn from_str(text: &str) -> Result<Self, NotARole> {
+        Self::ALL.into_iter().find(|role| role.to_string() == text).ok_or(NotARole)
+    }
+}
+
+/// Who is asking, proven by an access token. As an argument of a handler: 401 if nobody is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The person.
+    pub user: UserId,
+    /// Their sign-in; for a machine, that of its key.
+    pub session: SessionId,
+    /// What they may do.
+    pub role: Role,
+    /// What a machine's key is limited to; a person's session is not limited.
+    pub scopes: Option<Vec<String>>,
+    /// The version of the user when the token was made.
+    pub user_version: i64,
+}
+
+impl Principal {
+    /// Whether it is an administrator.
+    pub fn is_admin(&self) -> bool {
+        self.role == Role::Admin
+    }
+
+    /// Whether the key, if it is one, was made for this: `orders:write` also allows `orders:read`.
+    pub fn allows(&self, area: &str, access: &str) -> bool {
+        let Some(scopes) = &self.scopes else { return true };
+        let granted = |scope: &String| {
+            let (of, what) = scope.split_once(':').unwrap_or((scope, "read"));
+            (of == area || of == "*") && (what == access || what == "write")
+        };
+        scopes.iter().any(granted)
+    }
+}
+
+impl FromRequest for Principal {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(current(request).ok_or_else(Problem::unauthenticated))
+    }
+}
+
+/// Who is asking, if anybody is signed in.
+#[derive(Clone, Debug)]
+pub struct MaybePrincipal(pub Option<Principal>);
+
+impl FromRequest for MaybePrincipal {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(current(request))))
+    }
+}
+
+fn current(request: &HttpRequest) -> Option<Principal> {
+    request.extensions().get::<Principal>().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(scopes: &[&str]) -> Principal {
+        let uuid = uuid::Uuid::nil();
+        Principal {
+            user: uuid.into(),
+            session: uuid.into(),
+            role: Role::Member,
+            scopes: Some(scopes.iter().map(ToString::to_string).collect()),
+            user_version: 1,
+        }
+    }
+
+    #[test]
+    fn a_key_is_limited_to_its_scopes() {
+        let key = machine(&["orders:write", "tickets:read"]);
+        assert!(key.allows("orders", "write") && key.allows("orders", "read") && key.allows("tickets", "read"));
+        assert!(!key.allows("tickets", "write") && !key.allows("payments", "read"));
+        assert!(machine(&["*:read"]).allows("payments", "read"));
+        assert!(!machine(&[]).allows("tickets", "read"));
+    }
+
+    #[test]
+    fn roles_are_written_in_lower_case() {
+        for role in Role::ALL {
+            assert_eq!(serde_json::to_value(role).unwrap(), role.to_string());
+            assert_eq!(role.to_string().parse::<Role>().unwrap(), role);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Versions as entity tags: what a client saw, and whether it is still so.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
+use futures::future::{Ready, ready};
+use serde::Serialize;
+
+use super::problem::Problem;
+
+/// A thing and its version, which goes into `ETag`. A `GET` by a client that has it already is answered 304.
+#[derive(Clone, Debug)]
+pub struct Tagged<T> {
+    /// The version of the thing.
+    pub version: i64,
+    /// The thing as JSON shows it.
+    pub body: T,
+}
+
+impl<T: Serialize> Responder for Tagged<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let status = if is_known(request, self.version) { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        tagged(status, self.version, &self.body, None)
+    }
+}
+
+/// A thing that was just made: 201 with its `Location` and `ETag`.
+#[derive(Clone, Debug)]
+pub struct Created<T> {
+    /// Where it can be had.
+    pub location: String,
+    /// The version of the thing.
+    pub version: i64,
+    /// The thing as JSON shows it.
+    pub body: T,
+}
+
+impl<T: Serialize> Responder for Created<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        tagged(StatusCode::CREATED, self.version, &self.body, Some(&self.location))
+    }
+}
+
+fn tagged(status: StatusCode, version: i64, body: &impl Serialize, location: Option<&str>) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::ETAG, format!("\"{version}\"")));
+    // A shared cache must not keep it, and a browser must ask again: it may look different for somebody else.
+    response.insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    if let Some(location) = location {
+        response.insert_header((header::LOCATION, location));
+    }
+    if status == StatusCode::NOT_MODIFIED { response.finish() } else { response.json(body) }
+}
+
+fn is_known(request: &HttpRequest, version: i64) -> bool {
+    let read = [Method::GET, Method::HEAD].contains(request.method());
+    read && text(request.headers(), header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.split(',').map(str::trim).any(|tag| tag == "*" || parse(tag) == Some(version)))
+}
+
+/// The version the client means to change, from `If-Match`. Without the header, or with `*`, any will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IfMatch(pub Option<i64>);
+
+impl IfMatch {
+    /// Whether the thing is still what the client saw.
+    ///
+    /// # Errors
+    /// 412 if it is not.
+    pub fn check(self, current: i64) -> Result<(), Problem> {
+        if self.0.is_none_or(|expected| expected == current) { Ok(()) } else { Err(Problem::version_mismatch()) }
+    }
+
+    fn read(headers: &HeaderMap) -> Result<Self, Problem> {
+        let wrong = || Problem::invalid("If-Match", "must be a version as it was in ETag, such as \"3\"");
+        match text(headers, header::IF_MATCH) {
+            None | Some("*") => Ok(Self(None)),
+            Some(tag) => parse(tag).map(|version| Self(Some(version))).ok_or_else(wrong),
+        }
+    }
+}
+
+impl FromRequest for IfMatch {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::read(request.headers()))
+    }
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?").trim())
+}
+
+/// A proxy that compresses makes a tag weak; the version in it is none the worse.
+fn parse(tag: &str) -> Option<i64> {
+    tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn if_match(value: &str) -> Result<IfMatch, Problem> {
+        IfMatch::read(TestRequest::default().insert_header((header::IF_MATCH, value)).to_http_request().headers())
+    }
+
+    #[test]
+    fn if_match_names_one_version_or_any() {
+        assert_eq!(if_match("\"3\"").unwrap(), IfMatch(Some(3)));
+        assert_eq!(if_match("W/\"3\"").unwrap(), IfMatch(Some(3)));
+        assert_eq!(if_match("*").unwrap(), IfMatch(None));
+        for garbage in ["3", "\"x\"", "", "\"1\", \"2\""] {
+            assert_eq!(if_match(garbage).unwrap_err().status(), StatusCode::BAD_REQUEST, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_a_mismatch() {
+        assert!(IfMatch(Some(3)).check(3).is_ok() && IfMatch(None).check(9).is_ok());
+        assert_eq!(IfMatch(Some(3)).check(4).unwrap_err().code(), "version_mismatch");
+    }
+
+    #[test]
+    fn who_has_it_already_gets_no_body() {
+        let answer = |tag: &str| {
+            let request = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag)).to_http_request();
+            Tagged { version: 7, body: "x" }.respond_to(&request).status()
+        };
+        assert_eq!(answer("\"6\", W/\"7\""), StatusCode::NOT_MODIFIED);
+        assert_eq!(answer("*"), StatusCode::NOT_MODIFIED);
+        assert_eq!(answer("\"6\""), StatusCode::OK);
+    }
+}

@@ -1,0 +1,119 @@
+//! What stands before every handler: cross-site check, token, policy, scope, repetition.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpRequest};
+use url::Url;
+
+use super::auth::{Principal, Verifier, token_of};
+use super::csrf;
+use super::idempotency::{self, IdempotencyStore};
+use super::policy::Policy;
+use super::problem::Problem;
+use super::routes::Route;
+
+/// What the routes of one service work with; several services of a process differ in it.
+#[derive(Clone, Debug)]
+pub struct ServiceHttp {
+    /// Verifies access tokens; one for all services of a process.
+    pub verifier: Arc<Verifier>,
+    /// Keeps first answers in the service's own database.
+    pub idempotency: Option<IdempotencyStore>,
+    /// The address people type.
+    pub public_url: Url,
+}
+
+/// A route's rules, made once per worker.
+pub(super) struct Guarded {
+    name: String,
+    policy: Policy,
+    area: String,
+    access: &'static str,
+    repeatable: Option<IdempotencyStore>,
+    verifier: Arc<Verifier>,
+    public_url: Url,
+}
+
+impl Guarded {
+    pub(super) fn new(route: &Route, http: &ServiceHttp) -> Rc<Self> {
+        let store = || http.idempotency.clone().expect("a service with idempotent routes has a database");
+        let read = [Method::GET, Method::HEAD].contains(route.method());
+        Rc::new(Self {
+            name: route.name().to_owned(),
+            policy: route.policy(),
+            area: area_of(route.path()).to_owned(),
+            access: if read { "read" } else { "write" },
+            repeatable: route.is_idempotent().then(store),
+            verifier: http.verifier.clone(),
+            public_url: http.public_url.clone(),
+        })
+    }
+
+    async fn admit(&self, request: &HttpRequest) -> Result<(), Problem> {
+        if self.policy != Policy::Webhook {
+            csrf::check(request, &self.public_url)?;
+        }
+        let principal = self.principal(request).await?;
+        self.policy.admit(principal.as_ref())?;
+        let Some(principal) = principal else { return Ok(()) };
+        if self.policy.needs_principal() && !principal.allows(&self.area, self.access) {
+            let detail = format!("This key lacks the scope {}:{}.", self.area, self.access);
+            return Err(Problem::forbidden("insufficient_scope", detail));
+        }
+        tracing::Span::current().record("user.id", tracing::field::display(principal.user));
+        request.extensions_mut().insert(principal);
+        Ok(())
+    }
+
+    async fn principal(&self, request: &HttpRequest) -> Result<Option<Principal>, Problem> {
+        let token = Some(self.policy).filter(|policy| *policy != Policy::Webhook).and_then(|_| token_of(request));
+        let Some(token) = token else { return Ok(None) };
+        match self.verifier.verify(&token).await {
+            Ok(principal) => Ok(Some(principal)),
+            Err(error) => {
+                tracing::debug!(%error, "no principal");
+                if self.policy.needs_principal() { Err(error.into()) } else { Ok(None) }
+            }
+        }
+    }
+}
+
+/// `/api/orders/{id}` belongs to the area `orders`, to which the scopes of keys refer.
+fn area_of(path: &str) -> &str {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    match segments.next() {
+        Some("api") => segments.next().unwrap_or_default(),
+        first => first.unwrap_or_default(),
+    }
+}
+
+pub(super) async fn pass(
+    guarded: Rc<Guarded>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    if let Err(problem) = guarded.admit(request.request()).await {
+        return Ok(request.error_response(problem));
+    }
+    match &guarded.repeatable {
+        Some(store) => idempotency::once(store, &guarded.name, request, next).await,
+        None => next.call(request).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_area_is_the_first_segment_of_the_api() {
+        assert_eq!(area_of("/api/orders/{id}/passes"), "orders");
+        assert_eq!(area_of("/graphql"), "graphql");
+        assert_eq!(area_of("/"), "");
+    }
+}

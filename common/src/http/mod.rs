@@ -1,0 +1,44 @@
+//! HTTP manners that all services share. Handlers take strict extractors, answer with versions or [`Problem`]s,
+//! and stand in a table ([`routes!`]) that names a [`Policy`] for each.
+
+pub mod auth;
+mod body;
+mod client;
+mod csrf;
+mod etag;
+mod fields;
+mod finish;
+mod guard;
+mod health;
+mod idempotency;
+mod openapi;
+mod page;
+mod policy;
+mod problem;
+mod routes;
+mod server;
+mod trace;
+
+pub use auth::{MaybePrincipal, Principal, Revocations, Role, Verifier};
+pub use body::{BODY_LIMIT, Body, PathOf, Query};
+pub use client::{client, install_tls_provider};
+pub use etag::{Created, IfMatch, Tagged};
+pub use fields::{Fields, Parsed};
+pub use guard::ServiceHttp;
+pub use health::{Readiness, serve_ops};
+pub use idempotency::{IdempotencyKey, IdempotencyStore};
+pub use openapi::openapi;
+pub use page::{Cursor, Page, Paging};
+pub use policy::Policy;
+pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};
+pub use routes::{Route, configure};
+pub use server::{ServerOptions, bind, serve};
+
+pub use crate::routes;
+
+/// What the macro needs from crates the caller may not name.
+#[doc(hidden)]
+pub mod __private {
+    pub use actix_web::Route;
+    pub use pastey::paste;
+}

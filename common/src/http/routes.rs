@@ -1,0 +1,206 @@
+//! A service's routes as a table: handler, policy, and nothing said twice.
+
+use actix_web::http::{Method, header};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpResponse, guard, web};
+use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::{RefOr, Schema};
+
+use super::guard::{Guarded, ServiceHttp, pass};
+use super::policy::Policy;
+use super::problem;
+
+/// Lists handlers with their policies: `Vec<Route>`.
+///
+/// Each handler is an `async fn` with `#[utoipa::path(...)]`, which says its method and path. `idempotent` lets clients
+/// send `Idempotency-Key`.
+///
+/// ```ignore
+/// routes! { api:
+///     create => Policy::SignedIn, idempotent;
+///     list => Policy::Public;
+/// }
+/// ```
+#[macro_export]
+macro_rules! routes {
+    ($module:ident : $($handler:ident => $policy:expr $(, $mark:ident)*;)+) => {
+        $crate::http::__private::paste! {
+            ::std::vec![$(
+                $crate::http::Route::of::<$module::[<__path_ $handler>]>(
+                    ::core::concat!(::core::module_path!(), "::", ::core::stringify!($module), "::", ::core::stringify!($handler)),
+                    $policy,
+                    || $crate::http::__private::Route::new().to($module::$handler),
+                )
+                $(.$mark())*
+            ),+]
+        }
+    };
+}
+
+type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// One row of the table.
+#[derive(Clone)]
+pub struct Route {
+    name: String,
+    path: String,
+    method: Method,
+    policy: Policy,
+    idempotent: bool,
+    endpoint: fn() -> actix_web::Route,
+    operation: fn() -> Operation,
+    schemas: fn(&mut Schemas),
+}
+
+impl Route {
+    /// The row of the handler that utoipa describes by `P`. Use [`routes!`](crate::routes).
+    #[doc(hidden)]
+    pub fn of<P>(place: &str, policy: Policy, endpoint: fn() -> actix_web::Route) -> Self
+    where
+        P: utoipa::Path + utoipa::__dev::SchemaReferences,
+    {
+        let method = P::methods().first().map_or(Method::GET, method_of);
+        let (operation, schemas) = (P::operation, <P as utoipa::__dev::SchemaReferences>::schemas);
+        Self { name: name_of(place), path: P::path(), method, policy, idempotent: false, endpoint, operation, schemas }
+    }
+
+    /// Lets clients repeat the request safely with an `Idempotency-Key`.
+    #[must_use]
+    pub fn idempotent(self) -> Self {
+        Self { idempotent: true, ..self }
+    }
+
+    /// What it is called in the API document and in idempotency records, such as `orders.create`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its path, with parameters in braces.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Who may use it.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Whether it takes an `Idempotency-Key`.
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    /// What the API document says of it.
+    pub fn operation(&self) -> Operation {
+        (self.operation)()
+    }
+
+    /// The types the API document needs for it.
+    pub fn schemas(&self) -> Schemas {
+        let mut schemas = Vec::new();
+        (self.schemas)(&mut schemas);
+        schemas
+    }
+
+    fn mount(&self, http: &ServiceHttp) -> actix_web::Route {
+        let guarded = Guarded::new(self, http);
+        let route = if self.method == Method::GET {
+            (self.endpoint)().guard(guard::Any(guard::Get()).or(guard::Head()))
+        } else {
+            (self.endpoint)().method(self.method.clone())
+        };
+        route.wrap(from_fn(move |request, next: Next<_>| pass(guarded.clone(), request, next)))
+    }
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ({}, {})", self.method, self.path, self.name, self.policy)
+    }
+}
+
+/// Mounts a service's routes, each behind its policy. Other methods of a path are answered 405.
+pub fn configure(routes: &[Route], config: &mut ServiceConfig, http: &ServiceHttp) {
+    for (path, of_path) in by_path(routes) {
+        let allowed = allowed_methods(&of_path);
+        let resource = of_path.iter().fold(web::resource(path), |resource, route| resource.route(route.mount(http)));
+        config.service(resource.default_service(web::to(move || refuse_method(allowed.clone()))));
+    }
+}
+
+async fn refuse_method(allowed: String) -> HttpResponse {
+    let mut response = problem::from_status(actix_web::http::StatusCode::METHOD_NOT_ALLOWED).response(None);
+    if let Ok(value) = allowed.try_into() {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}
+
+fn allowed_methods(routes: &[&Route]) -> String {
+    let mut methods: Vec<_> = routes.iter().map(|route| route.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+/// Actix takes the first path that matches, so `/users/me` must come before `/users/{id}`.
+fn by_path(routes: &[Route]) -> Vec<(&str, Vec<&Route>)> {
+    let mut paths: Vec<(&str, Vec<&Route>)> = Vec::new();
+    for route in routes {
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, of_path)) => of_path.push(route),
+            None => paths.push((&route.path, vec![route])),
+        }
+    }
+    paths.sort_by_cached_key(|(path, _)| precedence(path));
+    paths
+}
+
+fn precedence(path: &str) -> Vec<(bool, &str)> {
+    path.split('/').map(|segment| (segment.contains('{'), segment)).collect()
+}
+
+/// `orders::routes::api::create` is `orders.create`, `orders::routes::passes::list` is `orders.passes.list`.
+fn name_of(place: &str) -> String {
+    let parts: Vec<_> = place.split("::").filter(|part| !matches!(*part, "api" | "self" | "routes")).collect();
+    parts.join(".")
+}
+
+fn method_of(method: &HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Trace => Method::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_segments_come_before_parameters() {
+        let mut paths = ["/users/{id}", "/users/{id}/role", "/users/me", "/users", "/users/{id}/{x}"];
+        paths.sort_by_key(|path| precedence(path));
+        assert_eq!(paths, ["/users", "/users/me", "/users/{id}", "/users/{id}/role", "/users/{id}/{x}"]);
+    }
+
+    #[test]
+    fn names_are_short() {
+        assert_eq!(name_of("orders::api::create"), "orders.create");
+        assert_eq!(name_of("common::service::dead_letters::self::list"), "common.service.dead_letters.list");
+    }
+}

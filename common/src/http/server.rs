@@ -1,0 +1,80 @@
+//! The HTTP server with what every answer has: a trace, a request id, safe headers, and problems told one way.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer, web};
+use tokio::net::TcpSocket;
+use tracing_actix_web::TracingLogger;
+
+use super::finish::finish;
+use super::health::Readiness;
+use super::problem::Problem;
+use super::trace::RootSpan;
+use crate::settings::Settings;
+
+/// Connections that wait to be accepted; a flash sale opens thousands at once.
+const BACKLOG: u32 = 4096;
+const SLOWEST_HEADERS: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How a server runs.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// How many threads answer.
+    pub workers: usize,
+    /// How long requests may take to finish after a stop.
+    pub grace: Duration,
+    /// While it drains, answers close their connections.
+    pub readiness: Readiness,
+}
+
+impl ServerOptions {
+    /// As the settings say.
+    pub fn new(settings: &Settings, readiness: Readiness) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = settings.http_workers.map_or_else(cores, usize::from);
+        Self { workers, grace: settings.shutdown_grace(), readiness }
+    }
+}
+
+/// Opens a port, within a tokio runtime; port 0 takes a free one, which the address then tells.
+///
+/// # Errors
+/// If the address is taken or not ours.
+pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?.into_std()?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// Serves what `mount` configures, once per worker. Signals are left to the caller: stop it by its handle.
+///
+/// # Errors
+/// If the listener cannot be used.
+pub fn serve<F>(listener: TcpListener, options: ServerOptions, mount: F) -> std::io::Result<Server>
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let ServerOptions { workers, grace, readiness } = options;
+    let server = HttpServer::new(move || {
+        let readiness = readiness.clone();
+        App::new()
+            .configure(mount.clone())
+            .default_service(web::to(nothing_here))
+            .wrap(from_fn(move |request, next: Next<_>| finish(readiness.clone(), request, next)))
+            .wrap(TracingLogger::<RootSpan>::new())
+    });
+    let server = server.workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
+    Ok(server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE).listen(listener)?.run())
+}
+
+async fn nothing_here() -> Result<&'static str, Problem> {
+    Err(Problem::not_found())
+}

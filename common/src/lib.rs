@@ -1,0 +1,13 @@
+//! What Docket's services share: the service frame, HTTP manners, the typed event registry, the bus and the store.
+
+pub mod bus;
+pub mod clock;
+pub mod events;
+pub mod http;
+pub mod id;
+pub mod money;
+pub mod service;
+pub mod settings;
+pub mod signing;
+pub mod store;
+pub mod telemetry;

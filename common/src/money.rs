@@ -1,0 +1,191 @@
+//! Money is a whole number of minor units and a currency. A float never touches it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The largest amount: Stripe takes eight digits of minor units.
+/// <https://docs.stripe.com/api/payment_intents/create#create_payment_intent-amount>
+pub const MAX_MINOR_UNITS: i64 = 99_999_999;
+
+/// A currency of ISO 4217, written in lower case as in Stripe's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    /// The US dollar, where nothing else is said.
+    pub const USD: Self = Self(iso_currency::Currency::USD);
+
+    /// Reads a three-letter code in any case.
+    ///
+    /// # Errors
+    /// [`MoneyError::UnknownCurrency`] if ISO 4217 has no such currency or it has no minor unit.
+    pub fn parse(code: &str) -> Result<Self, MoneyError> {
+        iso_currency::Currency::from_code(&code.to_ascii_uppercase())
+            .filter(|currency| currency.exponent().is_some())
+            .map(Self)
+            .ok_or(MoneyError::UnknownCurrency)
+    }
+
+    /// How many decimals a price in this currency has.
+    pub fn exponent(self) -> u32 {
+        self.0.exponent().map_or(0, u32::from)
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.code().to_ascii_lowercase())
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(deserializer)?;
+        Self::parse(&code).map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Currency {
+    fn schema_name() -> Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[a-z]{3}$" })
+    }
+}
+
+/// Why something is not an amount of money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// No such currency.
+    #[error("must be a currency code of ISO 4217, such as usd")]
+    UnknownCurrency,
+    /// Not a decimal number.
+    #[error("must be a decimal number, such as \"19.99\"")]
+    NotANumber,
+    /// Below zero.
+    #[error("must not be negative")]
+    Negative,
+    /// More decimals than the currency has.
+    #[error("must have at most {0} decimals in this currency")]
+    TooPrecise(u32),
+    /// Above [`MAX_MINOR_UNITS`].
+    #[error("must be at most 99999999 minor units")]
+    TooLarge,
+}
+
+/// An amount of money that is not negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Money {
+    amount: i64,
+    currency: Currency,
+}
+
+impl Money {
+    /// An amount of minor units (cents).
+    ///
+    /// # Errors
+    /// If the amount is negative or too large.
+    pub fn from_minor(amount: i64, currency: Currency) -> Result<Self, MoneyError> {
+        match amount {
+            i64::MIN..=-1 => Err(MoneyError::Negative),
+            0..=MAX_MINOR_UNITS => Ok(Self { amount, currency }),
+            _ => Err(MoneyError::TooLarge),
+        }
+    }
+
+    /// Reads a decimal number of major units, such as `19.99`.
+    ///
+    /// # Errors
+    /// If it is no number, negative, too large, or not exact in the currency's minor unit.
+    pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
+        let decimal = Decimal::from_str_exact(text.trim()).map_err(|_| MoneyError::NotANumber)?.normalize();
+        if decimal.is_sign_negative() && !decimal.is_zero() {
+            return Err(MoneyError::Negative);
+        }
+        if decimal.scale() > currency.exponent() {
+            return Err(MoneyError::TooPrecise(currency.exponent()));
+        }
+        let factor = Decimal::from(10_i64.pow(currency.exponent()));
+        let minor = decimal.checked_mul(factor).ok_or(MoneyError::TooLarge)?;
+        Self::from_minor(i64::try_from(minor).map_err(|_| MoneyError::TooLarge)?, currency)
+    }
+
+    /// Minor units (cents).
+    pub fn minor(self) -> i64 {
+        self.amount
+    }
+
+    /// The currency.
+    pub fn currency(self) -> Currency {
+        self.currency
+    }
+
+    /// This amount `count` times.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`] if the product is above [`MAX_MINOR_UNITS`].
+    pub fn times(self, count: u32) -> Result<Self, MoneyError> {
+        let product = self.amount.checked_mul(i64::from(count)).ok_or(MoneyError::TooLarge)?;
+        Self::from_minor(product, self.currency)
+    }
+
+    /// The amount as a decimal number of major units, with all the currency's decimals.
+    pub fn decimal(self) -> String {
+        Decimal::new(self.amount, self.currency.exponent()).to_string()
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.decimal(), self.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usd(text: &str) -> Result<i64, MoneyError> {
+        Money::parse(text, Currency::USD).map(Money::minor)
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(usd("19.99"), Ok(1999));
+        assert_eq!(usd("0"), Ok(0));
+        assert_eq!(usd("19.990"), Ok(1999));
+        assert_eq!(usd("19.999"), Err(MoneyError::TooPrecise(2)));
+        assert_eq!(usd("-1"), Err(MoneyError::Negative));
+        assert_eq!(usd("1e3"), Err(MoneyError::NotANumber));
+        assert_eq!(usd("999999.99"), Ok(MAX_MINOR_UNITS));
+        assert_eq!(usd("1000000"), Err(MoneyError::TooLarge));
+        assert_eq!(usd("79228162514264337593543950335"), Err(MoneyError::TooLarge));
+    }
+
+    #[test]
+    fn currencies_have_their_own_decimals() {
+        let yen = Currency::parse("JPY").unwrap();
+        assert_eq!(Money::parse("500", yen).unwrap().minor(), 500);
+        assert_eq!(Money::parse("500.5", yen), Err(MoneyError::TooPrecise(0)));
+        assert_eq!(Money::from_minor(1234, Currency::USD).unwrap().decimal(), "12.34");
+        assert!(Currency::parse("xyz").is_err());
+    }
+
+    #[test]
+    fn a_product_that_is_too_large_is_refused() {
+        let price = Money::from_minor(MAX_MINOR_UNITS, Currency::USD).unwrap();
+        assert_eq!(price.times(2), Err(MoneyError::TooLarge));
+        assert_eq!(price.times(1), Ok(price));
+    }
+}

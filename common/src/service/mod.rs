@@ -1,0 +1,186 @@
+//! The frame of a service: what it is made of, and how one or several of them run in a process.
+
+mod context;
+mod dead_letters;
+mod run;
+
+pub use context::{Context, StartError};
+pub use run::{Running, block_on, main, republish, start};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use futures::future::BoxFuture;
+
+use crate::bus::{ListenError, Listener, Received};
+use crate::events::DomainEvent;
+use crate::http::{Policy, Role, Route, routes};
+use crate::store::{EventArchive, Indexes};
+
+/// What stops a job's turn. It is logged, and the job has its next turn.
+pub type JobError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Work that is done again and again.
+pub(crate) struct Job {
+    name: &'static str,
+    every: Duration,
+    turn: Arc<dyn Fn() -> BoxFuture<'static, Result<(), JobError>> + Send + Sync>,
+}
+
+/// A service that has its state: ready to serve.
+pub(crate) struct Opened {
+    data: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
+    listeners: Vec<Listener>,
+    jobs: Vec<Job>,
+}
+
+type Pages = fn(&mut web::ServiceConfig);
+
+type Open = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Opened, StartError>> + Send>;
+
+/// A service: its table of contents, and the way to open it.
+pub struct Service {
+    name: &'static str,
+    routes: Vec<Route>,
+    pages: Option<Pages>,
+    indexes: Vec<Indexes>,
+    domains: Vec<&'static str>,
+    open: Open,
+}
+
+impl Service {
+    /// Begins a service whose state is made by `open`.
+    #[expect(clippy::new_ret_no_self, reason = "a service is finished by its builder")]
+    pub fn new<S, F, Fut>(name: &'static str, open: F) -> Builder<S>
+    where
+        S: Send + Sync + 'static,
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<S, StartError>> + Send + 'static,
+    {
+        let open = Box::new(move |ctx| -> BoxFuture<'static, _> { Box::pin(open(ctx)) });
+        let indexes = vec![EventArchive::indexes(), dead_letters::indexes()];
+        Builder {
+            name,
+            open,
+            routes: Vec::new(),
+            pages: None,
+            indexes,
+            domains: Vec::new(),
+            listeners: Vec::new(),
+            jobs: Vec::new(),
+        }
+    }
+
+    /// Its name, which names its database and its consumers.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its routes.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The indexes of its collections.
+    pub fn indexes(&self) -> &[Indexes] {
+        &self.indexes
+    }
+
+    /// The domains it listens to.
+    pub fn domains(&self) -> &[&'static str] {
+        &self.domains
+    }
+}
+
+/// The routes that every process has beside its services'.
+pub fn frame_routes() -> Vec<Route> {
+    routes! { dead_letters:
+        list => Policy::Roles(&[Role::Admin]);
+        replay => Policy::Roles(&[Role::Admin]);
+        discard => Policy::Roles(&[Role::Admin]);
+    }
+}
+
+type MakeListener<S> = Box<dyn Fn(&Arc<S>) -> Listener + Send>;
+type MakeJob<S> = Box<dyn Fn(&Arc<S>) -> Job + Send>;
+
+/// A service in the making.
+pub struct Builder<S> {
+    name: &'static str,
+    open: Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<S, StartError>> + Send>,
+    routes: Vec<Route>,
+    pages: Option<Pages>,
+    indexes: Vec<Indexes>,
+    domains: Vec<&'static str>,
+    listeners: Vec<MakeListener<S>>,
+    jobs: Vec<MakeJob<S>>,
+}
+
+impl<S: Send + Sync + 'static> Builder<S> {
+    /// With routes, each of which has its policy.
+    #[must_use]
+    pub fn routes(mut self, routes: Vec<Route>) -> Self {
+        self.routes.extend(routes);
+        self
+    }
+
+    /// With pages that everybody may see and that are no part of the API.
+    #[must_use]
+    pub fn pages(mut self, pages: fn(&mut web::ServiceConfig)) -> Self {
+        self.pages = Some(pages);
+        self
+    }
+
+    /// With the indexes of its collections.
+    #[must_use]
+    pub fn indexes(mut self, indexes: Vec<Indexes>) -> Self {
+        self.indexes.extend(indexes);
+        self
+    }
+
+    /// With an ear for the domain `E`.
+    #[must_use]
+    pub fn listen<E, F, Fut>(mut self, handle: F) -> Self
+    where
+        E: DomainEvent,
+        F: Fn(Arc<S>, Received<E>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
+    {
+        self.domains.push(E::DOMAIN);
+        self.listeners.push(Box::new(move |state| Listener::new(state.clone(), handle.clone())));
+        self
+    }
+
+    /// With work that is done at every `every`, one turn after the other.
+    #[must_use]
+    pub fn job<F, Fut>(mut self, name: &'static str, every: Duration, turn: F) -> Self
+    where
+        F: Fn(Arc<S>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), JobError>> + Send + 'static,
+    {
+        self.jobs.push(Box::new(move |state| {
+            let (state, turn) = (state.clone(), turn.clone());
+            Job { name, every, turn: Arc::new(move || Box::pin(turn(state.clone()))) }
+        }));
+        self
+    }
+
+    /// The service.
+    pub fn build(self) -> Service {
+        let Self { name, open, routes, pages, indexes, domains, listeners, jobs } = self;
+        let open: Open = Box::new(move |ctx| {
+            Box::pin(async move {
+                let state = Arc::new(open(ctx).await?);
+                Ok(Opened {
+                    listeners: listeners.iter().map(|make| make(&state)).collect(),
+                    jobs: jobs.iter().map(|make| make(&state)).collect(),
+                    data: Arc::new(move |cfg| {
+                        cfg.app_data(web::Data::from(state.clone()));
+                    }),
+                })
+            })
+        });
+        Service { name, routes, pages, indexes, domains, open }
+    }
+}

@@ -1,0 +1,344 @@
+//! Settings come from flags and environment variables of the same meaning; they are checked before a port opens.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use url::Url;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people at a terminal.
+    #[default]
+    Pretty,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// Everything an operator can set. A flag wins over the variable, the variable over the default; an empty variable
+/// is as good as none.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "docket")]
+pub struct Settings {
+    /// Where the pages and the API listen; port 0 takes any free port
+    #[arg(long, env = "DOCKET_HTTP_ADDR", default_value = "127.0.0.1:8080")]
+    pub http_addr: SocketAddr,
+
+    /// Where health checks and metrics listen
+    #[arg(long, env = "DOCKET_OPS_ADDR", default_value = "127.0.0.1:9090")]
+    pub ops_addr: SocketAddr,
+
+    /// How many threads answer HTTP requests; one for each core if not set
+    #[arg(long, env = "DOCKET_HTTP_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub http_workers: Option<u16>,
+
+    /// Where the embedded servers keep their data
+    #[arg(long, env = "DOCKET_DATA_DIR", default_value = ".docket")]
+    pub data_dir: PathBuf,
+
+    /// Whether to fill an empty installation with examples (1 or 0)
+    #[arg(long, env = "DOCKET_DEMO", default_value = "1", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub demo: bool,
+
+    /// The address people type, if it is not http://{http_addr}
+    #[arg(long, env = "DOCKET_PUBLIC_URL", value_parser = web_address)]
+    pub public_url: Option<Url>,
+
+    /// The MongoDB replica set; an embedded one is started if not set
+    #[arg(long, env = "MONGODB_URI", hide_env_values = true, value_parser = mongodb_uri)]
+    pub mongodb_uri: Option<SecretString>,
+
+    /// The NATS servers, separated by commas; an embedded one is started if not set
+    #[arg(long, env = "NATS_URL", hide_env_values = true, value_parser = secret)]
+    pub nats_url: Option<SecretString>,
+
+    /// How many members of a NATS cluster keep each stream; 3 in production
+    #[arg(long, env = "NATS_REPLICAS", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub nats_replicas: u8,
+
+    /// The prefix of all database and stream names, so that installations can share servers
+    #[arg(long, env = "DOCKET_NAMESPACE", default_value = "docket", value_parser = namespace)]
+    pub namespace: String,
+
+    /// Where the keys that verify access tokens are published, if not by this process itself
+    #[arg(long, env = "DOCKET_JWKS_URL", value_parser = web_address)]
+    pub jwks_url: Option<Url>,
+
+    /// How long a place is held for an unpaid order, in seconds
+    #[arg(long, env = "HOLD_SECONDS", default_value = "900", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub hold_seconds: u32,
+
+    /// The time zone in which a business day begins and ends, such as Europe/Rome
+    #[arg(long, env = "BUSINESS_TIME_ZONE", default_value = "UTC", value_parser = time_zone)]
+    pub business_time_zone: TimeZone,
+
+    /// The secret key of the Stripe account (or of its test mode)
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_parser = secret)]
+    pub stripe_secret_key: Option<SecretString>,
+
+    /// The signing secrets of the Stripe webhook, separated by commas during a rotation
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, value_delimiter = ',', value_parser = secret)]
+    pub stripe_webhook_secret: Vec<SecretString>,
+
+    /// A Stripe-compatible API other than Stripe's own
+    #[arg(long, env = "STRIPE_API_BASE", value_parser = web_address)]
+    pub stripe_api_base: Option<Url>,
+
+    /// The mail server, such as smtps://user:password@mail.example.org
+    #[arg(long, env = "SMTP_URL", hide_env_values = true, value_parser = secret)]
+    pub smtp_url: Option<SecretString>,
+
+    /// Who becomes administrator when they sign up
+    #[arg(long, env = "BOOTSTRAP_ADMIN_EMAIL")]
+    pub bootstrap_admin_email: Option<String>,
+
+    /// An OpenTelemetry collector that takes OTLP over HTTP, such as http://localhost:4318
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = web_address)]
+    pub otel_endpoint: Option<Url>,
+
+    /// What to log, in the syntax of tracing's EnvFilter
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub log: String,
+
+    /// How to write the log
+    #[arg(long, env = "DOCKET_LOG_FORMAT", value_enum, default_value = "pretty")]
+    pub log_format: LogFormat,
+
+    /// How long requests and listeners may take to finish after a stop signal, in seconds
+    #[arg(long, env = "DOCKET_SHUTDOWN_GRACE_SECONDS", default_value = "10", value_parser = clap::value_parser!(u16).range(0..=600))]
+    pub shutdown_grace_seconds: u16,
+}
+
+/// A setting is wrong; the text names its variable and says what would be right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(String);
+
+impl SettingsError {
+    /// A setting that a process cannot do without is missing.
+    pub(crate) fn missing(variable: &str) -> Self {
+        Self(format!("{variable} is not set"))
+    }
+}
+
+impl Settings {
+    /// Reads this process's flags and variables; `--help` and `--version` print and exit.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for a value that cannot be read or does not go with another.
+    pub fn parse_from_env() -> Result<Self, SettingsError> {
+        let command = without_empty_variables(Self::command());
+        Self::read(command, std::env::args_os())
+    }
+
+    /// Reads the given flags only, past all variables.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for a value that cannot be read or does not go with another.
+    pub fn parse_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<Self, SettingsError> {
+        let command = Self::command().mut_args(|arg| arg.env(None));
+        let arguments = std::iter::once("docket").chain(flags).map(Into::into);
+        Self::read(command, arguments)
+    }
+
+    /// The defaults with free ports and no demo data.
+    pub fn default_for_tests() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { http_addr: any, ops_addr: any, demo: false, http_workers: Some(1), ..Self::default() }
+    }
+
+    fn read(command: Command, arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, SettingsError> {
+        let named = command.clone();
+        let explain = |error| explained(&named, error);
+        let matches = command.try_get_matches_from(arguments).map_err(explain)?;
+        let settings = Self::from_arg_matches(&matches).map_err(explain)?;
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    /// Whether the settings go together; what one alone can tell was checked when it was read.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for a combination that cannot work.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        if self.http_addr == self.ops_addr && self.http_addr.port() != 0 {
+            let text = format!("DOCKET_OPS_ADDR: {} is taken by DOCKET_HTTP_ADDR; give it another port", self.ops_addr);
+            return Err(SettingsError(text));
+        }
+        tracing_subscriber::EnvFilter::try_new(&self.log)
+            .map(drop)
+            .map_err(|error| SettingsError(format!("RUST_LOG: {error}; right would be info or info,orders=debug")))
+    }
+
+    /// What works but is probably not what the operator wants. [`crate::telemetry::init`] logs it.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let has_webhook_secret = !self.stripe_webhook_secret.is_empty();
+        let https = self.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let risks = [
+            (
+                self.stripe_secret_key.is_some() && !has_webhook_secret,
+                "STRIPE_SECRET_KEY is set without STRIPE_WEBHOOK_SECRET: payments that finish outside the page are only found by polling",
+            ),
+            (
+                has_webhook_secret && self.stripe_secret_key.is_none(),
+                "STRIPE_WEBHOOK_SECRET is set without STRIPE_SECRET_KEY: it is not used",
+            ),
+            (
+                !self.http_addr.ip().is_loopback() && !https,
+                "DOCKET_HTTP_ADDR is reachable from outside, but DOCKET_PUBLIC_URL is not https: browsers send session cookies only over https",
+            ),
+            (
+                !self.ops_addr.ip().is_loopback() && self.ops_addr.ip() == self.http_addr.ip() && https && self.demo,
+                "DOCKET_DEMO is on for a public installation: the demo accounts have known passwords; set DOCKET_DEMO=0",
+            ),
+        ];
+        risks.into_iter().filter_map(|(risky, text)| risky.then_some(text)).collect()
+    }
+
+    /// The address people type.
+    pub fn public_url(&self) -> Url {
+        self.public_url.clone().unwrap_or_else(|| self.own_url("/"))
+    }
+
+    /// Where the keys that verify access tokens are published: by this process itself, if nothing else is set.
+    pub fn jwks_url(&self) -> Url {
+        self.jwks_url.clone().unwrap_or_else(|| self.own_url("/.well-known/jwks.json"))
+    }
+
+    /// The settings with the address that the HTTP port was really bound to; of use with port 0.
+    #[must_use]
+    pub fn bound_to(mut self, http_addr: SocketAddr) -> Self {
+        self.http_addr = http_addr;
+        self
+    }
+
+    /// How long a place is held for an unpaid order.
+    pub fn hold(&self) -> Duration {
+        Duration::from_secs(self.hold_seconds.into())
+    }
+
+    /// How long requests and listeners may take to finish after a stop signal.
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds.into())
+    }
+
+    fn own_url(&self, path: &str) -> Url {
+        let mut reachable = self.http_addr;
+        if reachable.ip().is_unspecified() {
+            reachable.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        Url::parse(&format!("http://{reachable}{path}")).expect("a socket address is a valid host and port")
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::parse_flags([]).expect("the defaults are valid")
+    }
+}
+
+fn without_empty_variables(command: Command) -> Command {
+    command.mut_args(|arg| {
+        let empty = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        if empty { arg.env(None) } else { arg }
+    })
+}
+
+/// Says the same as clap, but names the variable: who set it in a manifest has never seen the flag.
+fn explained(command: &Command, error: clap::Error) -> SettingsError {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        error.exit();
+    }
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return SettingsError(error.to_string());
+    };
+    let long = flag.split_whitespace().next().unwrap_or(flag).trim_start_matches("--");
+    let variable = command.get_arguments().find(|arg| arg.get_long() == Some(long)).and_then(clap::Arg::get_env);
+    let variable = variable.and_then(OsStr::to_str).unwrap_or(flag);
+    let reason = std::error::Error::source(&error).map_or_else(|| plain(&error), ToString::to_string);
+    SettingsError(format!("{variable} (--{long}): {reason}"))
+}
+
+fn plain(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or(&text);
+    first.trim_start_matches("error: ").to_owned()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a Result")]
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(text.into())
+}
+
+fn mongodb_uri(text: &str) -> Result<SecretString, &'static str> {
+    let right = text.starts_with("mongodb://") || text.starts_with("mongodb+srv://");
+    right.then(|| text.into()).ok_or("must begin with mongodb:// or mongodb+srv://")
+}
+
+fn web_address(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or("must be a web address such as https://docket.example.org")
+}
+
+fn namespace(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let right = (1..=24).contains(&text.len()) && text.chars().all(allowed);
+    right.then(|| text.to_owned()).ok_or("must be 1 to 24 of a-z, 0-9 and _")
+}
+
+fn time_zone(text: &str) -> Result<TimeZone, &'static str> {
+    TimeZone::get(text).map_err(|_| "must be a time zone such as UTC or Europe/Rome")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(flags: &[&str]) -> String {
+        Settings::parse_flags(flags.iter().copied()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_error_names_the_variable_and_what_is_right() {
+        assert_eq!(
+            refused(&["--namespace", "My Shop"]),
+            "DOCKET_NAMESPACE (--namespace): must be 1 to 24 of a-z, 0-9 and _"
+        );
+        assert!(refused(&["--hold-seconds", "0"]).starts_with("HOLD_SECONDS (--hold-seconds): 0 is not in 1..=86400"));
+        assert!(refused(&["--business-time-zone", "Mars/Base"]).starts_with("BUSINESS_TIME_ZONE"));
+        assert!(refused(&["--public-url", "docket"]).starts_with("DOCKET_PUBLIC_URL"));
+        assert!(refused(&["--http-addr", "8080"]).starts_with("DOCKET_HTTP_ADDR"));
+        assert!(refused(&["--log", "a=b=c"]).starts_with("RUST_LOG"));
+        assert!(refused(&["--ops-addr", "127.0.0.1:8080"]).starts_with("DOCKET_OPS_ADDR"));
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let flags = ["--mongodb-uri", "mongodb://u:hunter2@db", "--stripe-webhook-secret", "whsec_hunter2,whsec_old"];
+        let settings = Settings::parse_flags(flags).unwrap();
+        assert_eq!(settings.stripe_webhook_secret.len(), 2);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn addresses_follow_from_the_bound_port() {
+        let settings = Settings::default_for_tests().bound_to("127.0.0.1:4711".parse().unwrap());
+        assert_eq!(settings.jwks_url().as_str(), "http://127.0.0.1:4711/.well-known/jwks.json");
+        assert_eq!(settings.public_url().as_str(), "http://127.0.0.1:4711/");
+    }
+
+    #[test]
+    fn risky_combinations_warn() {
+        assert_eq!(Settings::default().warnings(), Vec::<&str>::new());
+        let settings =
+            Settings::parse_flags(["--stripe-secret-key", "sk_test_1", "--http-addr", "0.0.0.0:80"]).unwrap();
+        assert_eq!(settings.warnings().len(), 2);
+    }
+}

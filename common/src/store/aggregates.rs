@@ -1,0 +1,241 @@
+//! Versioned aggregates: each write takes one version to the next, and raises exactly one event in the same document.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::marker::PhantomData;
+
+use bson::{Bson, Document, doc};
+use futures::TryStreamExt;
+use mongodb::{Collection, Database};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Outbox, Relay, StoreError};
+use crate::bus::EventRecord;
+use crate::clock::SharedClock;
+use crate::events::{DomainEvent, Raised};
+
+/// How often [`Aggregates::change`] reads again after somebody else was faster.
+const ATTEMPTS: usize = 32;
+
+/// Something with an identity that changes one version at a time.
+///
+/// Its document has the fields of the type, and beside them `_id`, `version` and `outbox`.
+pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// The events it raises.
+    type Event: DomainEvent;
+
+    /// What it is called in message ids.
+    const KIND: &'static str;
+
+    /// Where it is stored.
+    const COLLECTION: &'static str;
+
+    /// Its id.
+    fn id(&self) -> String;
+}
+
+/// An aggregate as it was read, with the version that the next write compares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versioned<A> {
+    /// Counts the writes, from 1.
+    pub version: i64,
+    /// The state.
+    pub value: A,
+}
+
+/// What a rule decided to do to an aggregate.
+#[derive(Clone, Debug)]
+pub struct Change<A: Aggregate> {
+    /// The state after it.
+    pub next: A,
+    /// The event that says so.
+    pub event: Raised<A::Event>,
+    /// Elements pushed to arrays beside the state in the same write: work to be done by somebody who takes them out again.
+    pub push: Document,
+}
+
+impl<A: Aggregate> Change<A> {
+    /// A change to `next` that raises `event`.
+    pub fn new(next: A, event: Raised<A::Event>) -> Self {
+        Self { next, event, push: Document::new() }
+    }
+}
+
+/// Why [`Aggregates::change`] changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError<E> {
+    /// There is no aggregate with this id.
+    #[error("not found")]
+    NotFound,
+    /// The rule refused.
+    #[error("{0}")]
+    Refused(E),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The aggregates of one kind.
+pub struct Aggregates<A> {
+    database: Database,
+    collection: Collection<Document>,
+    relay: Relay,
+    clock: SharedClock,
+    kind: PhantomData<fn() -> A>,
+}
+
+impl<A> Clone for Aggregates<A> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            collection: self.collection.clone(),
+            relay: self.relay.clone(),
+            clock: self.clock.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<A: Aggregate> Aggregates<A> {
+    /// The aggregates in a service's database, whose outboxes `relay` empties.
+    pub fn new(database: &Database, relay: Relay, clock: SharedClock) -> Self {
+        relay.watch(A::COLLECTION);
+        let collection = database.collection(A::COLLECTION);
+        Self { database: database.clone(), collection, relay, clock, kind: PhantomData }
+    }
+
+    /// The collection, for queries and for fields beside the state.
+    pub fn collection(&self) -> &Collection<Document> {
+        &self.collection
+    }
+
+    /// The database, for commands that the driver has no method for.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If the database does not answer or the document does not fit the type.
+    pub async fn get(&self, id: impl Display) -> Result<Option<Versioned<A>>, StoreError> {
+        self.collection.find_one(doc! { "_id": id.to_string() }).await?.map(decode).transpose()
+    }
+
+    /// Reads those that match, in the order of `sort`, `limit` at most.
+    ///
+    /// # Errors
+    /// As [`Aggregates::get`].
+    pub async fn find(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<Versioned<A>>, StoreError> {
+        let documents: Vec<Document> =
+            self.collection.find(filter).sort(sort).limit(limit).await?.try_collect().await?;
+        documents.into_iter().map(decode).collect()
+    }
+
+    /// Stores a new one as version 1.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if there is one with this id or another unique value.
+    pub async fn insert(&self, value: A, event: Raised<A::Event>) -> Result<Versioned<A>, StoreError> {
+        let (document, outbox) = self.first(&value, &event)?;
+        self.collection.insert_one(document).await?;
+        self.relay.hand_over(vec![outbox]);
+        Ok(Versioned { version: 1, value })
+    }
+
+    /// Stores new ones in one command, passing over those that exist.
+    ///
+    /// # Errors
+    /// If the database fails otherwise; some may have been stored then.
+    pub async fn insert_many(&self, values: Vec<(A, Raised<A::Event>)>) -> Result<(), StoreError> {
+        let firsts: Vec<_> = values.iter().map(|(value, event)| self.first(value, event)).collect::<Result<_, _>>()?;
+        let (documents, outboxes): (Vec<_>, Vec<_>) = firsts.into_iter().unzip();
+        match self.collection.insert_many(documents).ordered(false).await.map_err(StoreError::from) {
+            Ok(_) | Err(StoreError::Exists) => {}
+            Err(error) => return Err(error),
+        }
+        self.relay.hand_over(outboxes);
+        Ok(())
+    }
+
+    fn first(&self, value: &A, event: &Raised<A::Event>) -> Result<(Document, Outbox), StoreError> {
+        let id = value.id();
+        let record = EventRecord::new(A::KIND, &id, 1, event, self.clock.now())?;
+        let mut document = bson::serialize_to_document(value)?;
+        document.insert("_id", &id);
+        document.insert("version", 1_i64);
+        document.insert("outbox", vec![bson::serialize_to_bson(&record)?]);
+        Ok((document, Outbox { collection: A::COLLECTION, document: id, record }))
+    }
+
+    /// Stores the next version of what was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it was changed since; nothing is stored then.
+    pub async fn save(&self, current: &Versioned<A>, change: Change<A>) -> Result<Versioned<A>, StoreError> {
+        let (id, version) = (current.value.id(), current.version + 1);
+        let record = EventRecord::new(A::KIND, &id, version, &change.event, self.clock.now())?;
+        let mut set = bson::serialize_to_document(&change.next)?;
+        set.insert("version", version);
+        let mut push = change.push;
+        push.insert("outbox", bson::serialize_to_bson(&record)?);
+        let compared = doc! { "_id": &id, "version": current.version };
+        let result = self.collection.update_one(compared, doc! { "$set": set, "$push": push }).await?;
+        if result.matched_count == 0 {
+            return Err(StoreError::Conflict);
+        }
+        self.relay.hand_over(vec![Outbox { collection: A::COLLECTION, document: id, record }]);
+        Ok(Versioned { version, value: change.next })
+    }
+
+    /// Reads, asks `rule` what to do, and stores it; again from the start if somebody else was faster.
+    ///
+    /// The rule may answer `None`: all is as it should be, nothing is stored.
+    ///
+    /// # Errors
+    /// What the rule says, or [`ChangeError::NotFound`], or the store's errors.
+    pub async fn change<E>(
+        &self,
+        id: impl Display,
+        mut rule: impl FnMut(&Versioned<A>) -> Result<Option<Change<A>>, E>,
+    ) -> Result<Versioned<A>, ChangeError<E>> {
+        let id = id.to_string();
+        for _ in 0..ATTEMPTS {
+            let current = self.get(&id).await?.ok_or(ChangeError::NotFound)?;
+            let Some(change) = rule(&current).map_err(ChangeError::Refused)? else { return Ok(current) };
+            match self.save(&current, change).await {
+                Err(StoreError::Conflict) => {}
+                saved => return Ok(saved?),
+            }
+        }
+        Err(StoreError::Conflict.into())
+    }
+
+    /// [`Aggregates::change`] with a rule that never refuses.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `None` if there is no such aggregate.
+    pub async fn advance(
+        &self,
+        id: impl Display,
+        mut rule: impl FnMut(&Versioned<A>) -> Option<Change<A>>,
+    ) -> Result<Option<Versioned<A>>, StoreError> {
+        match self.change(id, |current| Ok::<_, Infallible>(rule(current))).await {
+            Ok(changed) => Ok(Some(changed)),
+            Err(ChangeError::NotFound) => Ok(None),
+            Err(ChangeError::Store(error)) => Err(error),
+        }
+    }
+}
+
+/// Reads the state and version out of a stored document; what stands beside the state is passed over.
+pub(crate) fn decode<A: DeserializeOwned>(mut document: Document) -> Result<Versioned<A>, StoreError> {
+    let version = match document.remove("version") {
+        Some(Bson::Int64(version)) => version,
+        Some(Bson::Int32(version)) => version.into(),
+        other => return Err(StoreError::Codec(format!("version is {other:?}").into())),
+    };
+    document.remove("outbox");
+    Ok(Versioned { version, value: bson::deserialize_from_document(document)? })
+}

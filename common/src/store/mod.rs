@@ -1,0 +1,163 @@
+//! The store: MongoDB is the record. Every change is a compare-and-set, and carries its event in the same write.
+
+mod aggregates;
+mod events;
+mod projections;
+mod relay;
+
+pub use aggregates::{Aggregate, Aggregates, Change, ChangeError, Versioned};
+pub use events::{EventArchive, Published};
+pub use projections::{Applied, Projection};
+pub use relay::{Outbox, Relay};
+
+use std::time::Duration;
+
+use bson::{Bson, Document, doc};
+use mongodb::error::{ErrorKind, WriteFailure};
+use mongodb::options::IndexOptions;
+use mongodb::{Database, IndexModel};
+
+use crate::http::Problem;
+
+/// What went wrong between a service and its database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The document was changed by somebody else since it was read.
+    #[error("the document was changed meanwhile")]
+    Conflict,
+    /// A document with this id or another unique value exists.
+    #[error("a document with this id or unique value exists")]
+    Exists,
+    /// A document cannot be read or written as its type says.
+    #[error("document does not fit its type: {0}")]
+    Codec(Box<dyn std::error::Error + Send + Sync>),
+    /// The database refused or did not answer.
+    #[error("database: {0}")]
+    Database(mongodb::error::Error),
+}
+
+const DUPLICATE_KEY: i32 = 11000;
+
+impl From<mongodb::error::Error> for StoreError {
+    fn from(error: mongodb::error::Error) -> Self {
+        if is_duplicate(&error) { Self::Exists } else { Self::Database(error) }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Everybody writes at once; the next try may be the fastest.
+            StoreError::Conflict => Self::unavailable(Duration::from_secs(1)).caused_by(error),
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<bson::error::Error> for StoreError {
+    fn from(error: bson::error::Error) -> Self {
+        Self::Codec(error.into())
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Codec(error.into())
+    }
+}
+
+fn is_duplicate(error: &mongodb::error::Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE_KEY,
+        ErrorKind::InsertMany(many) => {
+            let errors = many.write_errors.as_deref().unwrap_or_default();
+            many.write_concern_error.is_none()
+                && !errors.is_empty()
+                && errors.iter().all(|write| write.code == DUPLICATE_KEY)
+        }
+        ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
+        _ => false,
+    }
+}
+
+/// The indexes of one collection, declared by its service and made at its start.
+#[derive(Clone, Debug)]
+pub struct Indexes {
+    /// The collection.
+    pub collection: &'static str,
+    /// What is made.
+    pub models: Vec<IndexModel>,
+}
+
+impl Indexes {
+    /// A collection without an index yet.
+    pub fn of(collection: &'static str) -> Self {
+        Self { collection, models: Vec::new() }
+    }
+
+    /// With an index over `keys`.
+    #[must_use]
+    pub fn on(self, keys: Document) -> Self {
+        self.with(keys, IndexOptions::default())
+    }
+
+    /// With an index that lets no two documents have the same `keys`.
+    #[must_use]
+    pub fn unique(self, keys: Document) -> Self {
+        self.with(keys, IndexOptions::builder().unique(true).build())
+    }
+
+    /// With an index over `keys` that holds only the documents which match `filter`.
+    #[must_use]
+    pub fn partial(self, keys: Document, filter: Document) -> Self {
+        self.with(keys, IndexOptions::builder().partial_filter_expression(filter).build())
+    }
+
+    /// With an index that deletes documents some time after the date in `field`.
+    #[must_use]
+    pub fn ttl(self, field: &str, after: Duration) -> Self {
+        self.with(doc! { field: 1 }, IndexOptions::builder().expire_after(after).build())
+    }
+
+    /// With the index that the relay's sweep reads: documents whose outbox is not empty.
+    #[must_use]
+    pub fn outbox(self) -> Self {
+        self.partial(doc! { "outbox.at": 1 }, doc! { "outbox.0": { "$exists": true } })
+    }
+
+    fn with(mut self, keys: Document, options: IndexOptions) -> Self {
+        self.models.push(IndexModel::builder().keys(keys).options(options).build());
+        self
+    }
+
+    /// Makes what is missing.
+    ///
+    /// # Errors
+    /// If the database refuses, as it does when an index of the same name has other options.
+    pub async fn ensure(&self, database: &Database) -> Result<(), StoreError> {
+        database.collection::<Document>(self.collection).create_indexes(self.models.clone()).await?;
+        Ok(())
+    }
+}
+
+/// Several updates of one collection in one command: MongoDB 6 takes them so.
+///
+/// # Errors
+/// If the command fails as a whole; a statement that matches nothing is no error.
+pub async fn update_many_statements(
+    database: &Database,
+    collection: &str,
+    updates: Vec<(Document, Document)>,
+) -> Result<(), StoreError> {
+    if updates.is_empty() {
+        return Ok(());
+    }
+    let statements: Vec<Bson> = updates.into_iter().map(|(q, u)| Bson::Document(doc! { "q": q, "u": u })).collect();
+    let answer = database.run_command(doc! { "update": collection, "updates": statements, "ordered": false }).await?;
+    match answer.get_array("writeErrors") {
+        Ok(errors) if !errors.is_empty() => {
+            Err(StoreError::Codec(format!("update statements failed: {errors:?}").into()))
+        }
+        _ => Ok(()),
+    }
+}

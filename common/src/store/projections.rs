@@ -1,0 +1,186 @@
+//! Projections: what a service keeps of others' aggregates, told by their events, in the order of their versions.
+
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use bson::{Document, doc};
+use futures::TryStreamExt;
+use mongodb::{Collection, Database};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::aggregates::decode;
+use super::{StoreError, Versioned};
+use crate::bus::{EventRecord, ListenError};
+use crate::clock::{SharedClock, Time};
+
+/// For how long an aggregate counts as just made, how long its event is waited for, and how often it is looked for.
+const FRESH: Duration = Duration::from_secs(10);
+const FRESH_WAIT: Duration = Duration::from_secs(2);
+const FRESH_POLL: Duration = Duration::from_millis(20);
+
+/// When a UUIDv7 was made; the epoch for other ids.
+fn made_at(id: uuid::Uuid) -> Time {
+    let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
+    let millis = seconds.saturating_mul(1000).saturating_add(u64::from(nanos / 1_000_000));
+    Time::from_millis(i64::try_from(millis).unwrap_or(0))
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied<T> {
+    /// It was the next one and is now part of the projection.
+    Now(T),
+    /// It had been applied before.
+    Before,
+}
+
+/// The version gate: lets the next version through, knows the ones that were seen, and sends early ones away.
+fn passes(seen: i64, version: i64) -> Result<bool, ListenError> {
+    match version.saturating_sub(seen) {
+        1 => Ok(true),
+        i64::MIN..=0 => Ok(false),
+        _ => Err(ListenError::Early { seen, found: version }),
+    }
+}
+
+/// A collection that follows a kind of aggregate of another service.
+pub struct Projection<T> {
+    collection: Collection<Document>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Projection<T> {
+    fn clone(&self) -> Self {
+        Self { collection: self.collection.clone(), kind: PhantomData }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
+    /// The projection in the collection `name`.
+    pub fn new(database: &Database, name: &str) -> Self {
+        Self { collection: database.collection(name), kind: PhantomData }
+    }
+
+    /// The collection, for queries.
+    pub fn collection(&self) -> &Collection<Document> {
+        &self.collection
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If the database does not answer or the document does not fit the type.
+    pub async fn get(&self, id: impl Display) -> Result<Option<Versioned<T>>, StoreError> {
+        self.collection.find_one(doc! { "_id": id.to_string() }).await?.map(decode).transpose()
+    }
+
+    /// Reads one that its owner may have made a moment ago: waits for its event as long as its id is fresh.
+    ///
+    /// Ids carry the time of their making, so a made-up or old id is answered at once.
+    ///
+    /// # Errors
+    /// As [`Projection::get`].
+    pub async fn get_soon(&self, id: uuid::Uuid, clock: &SharedClock) -> Result<Option<Versioned<T>>, StoreError> {
+        let fresh_until = made_at(id) + FRESH;
+        let polls = FRESH_WAIT.as_millis() / FRESH_POLL.as_millis();
+        for _ in 0..polls {
+            let found = self.get(id).await?;
+            if found.is_some() || clock.now() > fresh_until {
+                return Ok(found);
+            }
+            tokio::time::sleep(FRESH_POLL).await;
+        }
+        self.get(id).await
+    }
+
+    /// Reads those with the given ids, in no order.
+    ///
+    /// # Errors
+    /// As [`Projection::get`].
+    pub async fn get_many(&self, ids: Vec<String>) -> Result<Vec<Versioned<T>>, StoreError> {
+        let documents: Vec<Document> =
+            self.collection.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?;
+        documents.into_iter().map(decode).collect()
+    }
+
+    /// Whether an event is the next one of its aggregate; false if it was applied before.
+    ///
+    /// # Errors
+    /// [`ListenError::Early`] if an earlier event has not been seen; the store's errors.
+    pub async fn is_next(&self, record: &EventRecord) -> Result<bool, ListenError> {
+        let seen = self.get(&record.aggregate).await?.map_or(0, |known| known.version);
+        passes(seen, record.version)
+    }
+
+    /// Applies the next event of an aggregate with `fold`, which gets what is known of it so far and answers what is known after it.
+    ///
+    /// # Errors
+    /// [`ListenError::Early`] if an earlier event has not been seen; a permanent error if `fold` makes nothing of it; the store's errors.
+    pub async fn apply(
+        &self,
+        record: &EventRecord,
+        fold: impl FnOnce(Option<T>) -> Option<T>,
+    ) -> Result<Applied<T>, ListenError> {
+        let known = self.get(&record.aggregate).await?;
+        let seen = known.as_ref().map_or(0, |known| known.version);
+        if !passes(seen, record.version)? {
+            return Ok(Applied::Before);
+        }
+        let next = fold(known.map(|known| known.value)).ok_or_else(|| {
+            ListenError::permanent(format!("{} cannot be the first event of an aggregate", record.name))
+        })?;
+        self.write(record, seen, &next).await?;
+        Ok(Applied::Now(next))
+    }
+
+    /// Applies an event that carries the whole state: the newest is the truth, and older ones are passed over.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn replace(&self, record: &EventRecord, state: &T) -> Result<Applied<()>, StoreError> {
+        let mut set = bson::serialize_to_document(state)?;
+        set.insert("version", record.version);
+        let older = doc! { "_id": &record.aggregate, "version": { "$lt": record.version } };
+        match self.collection.update_one(older, doc! { "$set": set }).upsert(true).await.map_err(StoreError::from) {
+            Ok(_) => Ok(Applied::Now(())),
+            // Not older, so the upsert tried to insert it once more.
+            Err(StoreError::Exists) => Ok(Applied::Before),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write(&self, record: &EventRecord, seen: i64, next: &T) -> Result<(), ListenError> {
+        let mut document = bson::serialize_to_document(next).map_err(StoreError::from)?;
+        document.insert("version", record.version);
+        if seen == 0 {
+            document.insert("_id", &record.aggregate);
+            self.collection.insert_one(document).await.map_err(StoreError::from)?;
+            return Ok(());
+        }
+        let compared = doc! { "_id": &record.aggregate, "version": seen };
+        let result = self.collection.update_one(compared, doc! { "$set": document }).await.map_err(StoreError::from)?;
+        if result.matched_count == 0 { Err(StoreError::Conflict.into()) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        let at = Time::from_millis(1_795_000_000_123);
+        assert_eq!(made_at(crate::id::uuid_at(at)), at);
+        assert_eq!(made_at(uuid::Uuid::nil()), Time::from_millis(0));
+    }
+
+    #[test]
+    fn the_gate_lets_only_the_next_version_through() {
+        assert!(matches!((passes(0, 1), passes(4, 5)), (Ok(true), Ok(true))));
+        assert!(matches!((passes(4, 4), passes(4, i64::MIN)), (Ok(false), Ok(false))));
+        assert!(matches!(passes(4, 6), Err(ListenError::Early { seen: 4, found: 6 })));
+        assert!(matches!(passes(0, 2), Err(ListenError::Early { .. })));
+    }
+}

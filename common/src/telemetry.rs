@@ -1,0 +1,181 @@
+//! Logs, traces and metrics: one subscriber, one tracer and one recorder in a process, whichever service asks first.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use opentelemetry::propagation::TextMapPropagator as _;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+use url::Url;
+
+use crate::settings::{LogFormat, Settings};
+
+const TRACEPARENT: &str = "traceparent";
+const DURATION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
+
+struct Telemetry {
+    tracer: SdkTracerProvider,
+    metrics: Option<PrometheusHandle>,
+}
+
+/// Telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `RUST_LOG` has a syntax error.
+    #[error("RUST_LOG: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The exporter to the collector could not be made.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The exporter's HTTP client could not be made.
+    #[error("the trace exporter has no HTTP client")]
+    Client,
+}
+
+/// Hold it in `main`; [`TelemetryGuard::flush`] sends what is still in memory.
+#[derive(Debug)]
+#[must_use = "traces still in memory are sent when it is flushed"]
+pub struct TelemetryGuard(());
+
+impl TelemetryGuard {
+    /// Sends the spans that are still in memory to the collector. Call it last, outside of async code or in a blocking task.
+    pub fn flush(self) {
+        if let Some(telemetry) = TELEMETRY.get()
+            && let Err(error) = telemetry.tracer.force_flush()
+        {
+            tracing::warn!(%error, "some traces were not sent");
+        }
+    }
+}
+
+/// Sets up logs, traces and metrics. Only the first call in a process has an effect: tests start many services in one.
+///
+/// # Errors
+/// [`TelemetryError`] if the log filter or the collector's address cannot be used.
+pub fn init(settings: &Settings) -> Result<TelemetryGuard, TelemetryError> {
+    if TELEMETRY.get().is_none() {
+        let tracer = tracer_provider(settings.otel_endpoint.as_ref())?;
+        let subscriber = subscriber(settings, &tracer)?;
+        TELEMETRY.get_or_init(|| install(subscriber, tracer));
+        settings.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
+    Ok(TelemetryGuard(()))
+}
+
+fn install(subscriber: impl tracing::Subscriber + Send + Sync, tracer: SdkTracerProvider) -> Telemetry {
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    opentelemetry::global::set_tracer_provider(tracer.clone());
+    if subscriber.try_init().is_err() {
+        tracing::debug!("a subscriber was there already");
+    }
+    Telemetry { tracer, metrics: recorder() }
+}
+
+fn subscriber(
+    settings: &Settings,
+    tracer: &SdkTracerProvider,
+) -> Result<impl tracing::Subscriber + Send + Sync, TelemetryError> {
+    let spans = tracing_opentelemetry::layer().with_tracer(tracer.tracer("docket")).with_location(false);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.log_format {
+        LogFormat::Pretty => tracing_subscriber::fmt::layer().with_filter(EnvFilter::try_new(&settings.log)?).boxed(),
+        LogFormat::Json => {
+            let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
+            json.with_span_list(false).with_filter(EnvFilter::try_new(&settings.log)?).boxed()
+        }
+    };
+    // Spans are made whatever RUST_LOG says: a quiet log must not break a trace.
+    let spans = spans.with_filter(EnvFilter::new("info,h2=off,hyper=off,reqwest=off,async_nats=off,mongodb=off"));
+    Ok(tracing_subscriber::registry().with(lines).with(spans))
+}
+
+fn tracer_provider(collector: Option<&Url>) -> Result<SdkTracerProvider, TelemetryError> {
+    let builder = SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name("docket").build());
+    Ok(match collector {
+        Some(collector) => builder.with_batch_exporter(exporter(collector)?).build(),
+        None => builder.build(),
+    })
+}
+
+fn exporter(collector: &Url) -> Result<opentelemetry_otlp::SpanExporter, TelemetryError> {
+    let endpoint = format!("{}/v1/traces", collector.as_str().trim_end_matches('/'));
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().with_endpoint(endpoint);
+    Ok(exporter.with_http_client(blocking_client()?).build()?)
+}
+
+/// The batch processor exports from a thread of its own, where no async client would find a runtime.
+fn blocking_client() -> Result<reqwest::blocking::Client, TelemetryError> {
+    crate::http::install_tls_provider();
+    // Made on a fresh thread: within a runtime a blocking client panics.
+    let made = std::thread::spawn(|| reqwest::blocking::Client::builder().build()).join();
+    made.ok().and_then(Result::ok).ok_or(TelemetryError::Client)
+}
+
+fn recorder() -> Option<PrometheusHandle> {
+    let builder = PrometheusBuilder::new().set_buckets(DURATION_BUCKETS).ok()?;
+    builder.install_recorder().ok()
+}
+
+/// All metrics of the process in Prometheus's text format.
+pub fn render_metrics() -> String {
+    let Some(metrics) = TELEMETRY.get().and_then(|telemetry| telemetry.metrics.as_ref()) else {
+        return String::new();
+    };
+    metrics.run_upkeep();
+    metrics.render()
+}
+
+/// The W3C `traceparent` of the current span, to be sent along with a message or a request.
+pub fn current_traceparent() -> Option<String> {
+    let mut carrier = HashMap::new();
+    TraceContextPropagator::new().inject_context(&tracing::Span::current().context(), &mut carrier);
+    carrier.remove(TRACEPARENT)
+}
+
+/// Makes `span` a part of the trace that came along with a message. Call it before the span is entered.
+pub fn remote_parent(span: &tracing::Span, traceparent: &str) {
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    let parent = TraceContextPropagator::new().extract(&carrier);
+    if span.set_parent(parent).is_err() {
+        tracing::debug!("the span has begun without its remote parent");
+    }
+}
+
+/// A monotonic moment, for durations only: rules about time take the injected clock.
+#[expect(clippy::disallowed_methods, reason = "a measured duration is no business time")]
+pub(crate) fn stopwatch() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_goes_on_across_a_message() {
+        init(&Settings::default_for_tests()).unwrap();
+        init(&Settings::default_for_tests()).unwrap();
+        let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let span = tracing::info_span!("handle");
+        remote_parent(&span, sent);
+        let passed_on = span.in_scope(current_traceparent).unwrap();
+        assert!(passed_on.starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
+        assert_ne!(passed_on, sent);
+    }
+
+    #[test]
+    fn metrics_are_rendered() {
+        init(&Settings::default_for_tests()).unwrap();
+        metrics::counter!("telemetry_test_total").increment(2);
+        assert!(render_metrics().contains("telemetry_test_total 2"));
+    }
+}

@@ -1,0 +1,50 @@
+//! `nats-server` with JetStream.
+
+use std::fs;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+use crate::error::{AboutFile, LocalError};
+use crate::program::Program;
+use crate::wait::until;
+
+pub(crate) fn url(port: u16) -> String {
+    format!("nats://127.0.0.1:{port}")
+}
+
+pub(crate) fn command(program: &Program) -> Result<Command, LocalError> {
+    let path = program.home.join("nats.conf");
+    fs::write(&path, configuration(program)).about(&path)?;
+    let mut command = Command::new(&program.binary);
+    command.arg("--config").arg(path);
+    Ok(command)
+}
+
+fn configuration(program: &Program) -> String {
+    let store = program.home.join("data");
+    let sync = if program.durable { "always" } else { "2m" };
+    format!(
+        "server_name: docket\nlisten: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: {store:?}\n  sync_interval: {sync}\n}}\n",
+        port = program.port,
+    )
+}
+
+/// The server greets only after JetStream has recovered its streams.
+pub(crate) async fn ready(port: u16, bound: Duration) -> Result<(), String> {
+    let greeted = until(bound, || async { greeting(port).await.ok().filter(|line| has_jetstream(line)) });
+    greeted.await.map(|_| ()).ok_or_else(|| format!("did not offer JetStream within {bound:?}"))
+}
+
+async fn greeting(port: u16) -> std::io::Result<String> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).await?;
+    Ok(line)
+}
+
+fn has_jetstream(greeting: &str) -> bool {
+    greeting.starts_with("INFO ") && greeting.contains("\"jetstream\":true")
+}

@@ -1,0 +1,39 @@
+//! What to start, and where.
+
+use std::env;
+use std::path::PathBuf;
+
+/// Which servers to start, and where their files live.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder which holds the data, logs and ports. One live owner at a time.
+    pub data_dir: PathBuf,
+    /// The folder which holds installed server binaries.
+    pub servers_dir: PathBuf,
+    /// Start `mongod`?
+    pub mongod: bool,
+    /// Start `nats-server`?
+    pub nats: bool,
+    /// Should JetStream sync every message to disk before it acknowledges it?
+    pub durable: bool,
+    /// Throw away what an earlier run left in the data folder?
+    pub fresh: bool,
+    /// Should the servers end when this process ends, however it ends? Else the next start stops what was left behind.
+    pub leashed: bool,
+}
+
+impl Options {
+    /// Both servers, durable, with their data in `data_dir`.
+    ///
+    /// Binaries are installed into `DOCKET_SERVERS_DIR`, by default into `servers` inside `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let data_dir = data_dir.into();
+        let servers_dir = env::var_os("DOCKET_SERVERS_DIR").map_or_else(|| data_dir.join("servers"), PathBuf::from);
+        Options { data_dir, servers_dir, mongod: true, nats: true, durable: true, fresh: false, leashed: false }
+    }
+
+    /// The same for tests: starts empty, leaves nothing running, and JetStream syncs now and then only.
+    pub fn for_tests(data_dir: impl Into<PathBuf>) -> Self {
+        Options { durable: false, fresh: true, leashed: true, ..Options::new(data_dir) }
+    }
+}

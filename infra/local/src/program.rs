@@ -1,0 +1,78 @@
+//! What the two servers have in common.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::error::LocalError;
+use crate::{mongod, nats};
+
+const READY_LIMIT: Duration = Duration::from_mins(1);
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Mongod,
+    Nats,
+}
+
+impl Kind {
+    /// The name of its binary.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Mongod => "mongod",
+            Kind::Nats => "nats-server",
+        }
+    }
+
+    /// The folder of its data, log, port and process record.
+    pub(crate) fn home(self, data_dir: &Path) -> PathBuf {
+        data_dir.join(match self {
+            Kind::Mongod => "mongo",
+            Kind::Nats => "nats",
+        })
+    }
+}
+
+/// A server that can be started: all but its process.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) kind: Kind,
+    pub(crate) binary: PathBuf,
+    pub(crate) home: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) durable: bool,
+    pub(crate) leashed: bool,
+}
+
+impl Program {
+    /// Where clients connect.
+    pub(crate) fn url(&self) -> String {
+        match self.kind {
+            Kind::Mongod => mongod::url(self.port),
+            Kind::Nats => nats::url(self.port),
+        }
+    }
+
+    /// Where its output goes.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.home.join(self.kind.name()).with_extension("log")
+    }
+
+    /// The command that starts it.
+    pub(crate) fn command(&self) -> Result<Command, LocalError> {
+        match self.kind {
+            Kind::Mongod => mongod::command(self),
+            Kind::Nats => nats::command(self),
+        }
+    }
+
+    /// Waits until clients can work with it; the error says what is missing.
+    pub(crate) async fn ready(&self) -> Result<(), String> {
+        match self.kind {
+            Kind::Mongod => mongod::ready(self.port, READY_LIMIT).await,
+            Kind::Nats => nats::ready(self.port, READY_LIMIT).await,
+        }
+    }
+}

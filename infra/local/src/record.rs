@@ -1,0 +1,117 @@
+//! Which process serves a folder, noted on disk so that the next run finds what a killed one left behind.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{AboutFile, LocalError};
+use crate::wait::until;
+
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// One process, told apart from a later one with the same id by when it was started.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pid: i32,
+    started: u64,
+    boot: String,
+}
+
+impl Record {
+    /// Notes that `pid` serves `home`. Where there is no `/proc` nothing is noted, and leftovers are not looked for.
+    pub(crate) fn save(home: &Path, pid: Pid) -> Result<(), LocalError> {
+        let Some(record) = Record::of(pid.as_raw_nonzero().get()) else { return Ok(()) };
+        let path = path(home);
+        fs::write(&path, serde_json::json!(record).to_string()).about(path)
+    }
+
+    /// Forgets the process, as it has ended.
+    pub(crate) fn remove(home: &Path) {
+        let _ = fs::remove_file(path(home));
+    }
+
+    fn load(home: &Path) -> Option<Record> {
+        serde_json::from_str(&fs::read_to_string(path(home)).ok()?).ok()
+    }
+
+    fn of(pid: i32) -> Option<Record> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(Record { pid, started: start_of_living(&stat)?, boot: boot.trim().to_owned() })
+    }
+
+    fn is_alive(&self) -> bool {
+        Record::of(self.pid).as_ref() == Some(self)
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.is_alive()) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    async fn is_gone(&self) -> bool {
+        let gone = || async { (!self.is_alive()).then_some(()) };
+        until(STOP_LIMIT, gone).await.is_some()
+    }
+}
+
+/// Stops the server that a killed Docket left running in `home`, if there is one.
+pub(crate) async fn stop_leftover(server: &'static str, home: &Path) -> Result<(), LocalError> {
+    let Some(leftover) = Record::load(home).filter(Record::is_alive) else { return Ok(()) };
+    tracing::warn!(server, pid = leftover.pid, "stopping a server which an earlier run left behind");
+    leftover.signal(Signal::CONT);
+    leftover.signal(Signal::TERM);
+    if !leftover.is_gone().await {
+        leftover.signal(Signal::KILL);
+    }
+    if leftover.is_gone().await { Ok(()) } else { Err(still_there(server)) }
+}
+
+fn still_there(server: &'static str) -> LocalError {
+    let source = io::Error::new(io::ErrorKind::TimedOut, "an earlier run's process does not end");
+    LocalError::Signal { server, source }
+}
+
+fn path(home: &Path) -> PathBuf {
+    home.join("process.json")
+}
+
+/// When a process was started, from its `/proc/<pid>/stat`; `None` for one that has ended and waits to be reaped.
+fn start_of_living(stat: &str) -> Option<u64> {
+    // The command's name is in parentheses and may itself hold spaces and parentheses.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace();
+    let state = fields.next()?;
+    let started = fields.nth(18)?.parse().ok()?;
+    (state != "Z" && state != "X").then_some(started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAT: &str = "42 (a (b) c) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 123456 1 2 3";
+
+    #[test]
+    fn the_start_is_read_behind_a_name_with_parentheses() {
+        assert_eq!(start_of_living(STAT), Some(123_456));
+    }
+
+    #[test]
+    fn a_zombie_is_not_alive() {
+        assert_eq!(start_of_living(&STAT.replace(") S", ") Z")), None);
+    }
+
+    #[test]
+    fn another_process_with_the_same_id_is_not_ours() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let ours = Record::of(pid).unwrap();
+        assert!(ours.is_alive());
+        assert!(!Record { started: ours.started + 1, ..ours }.is_alive());
+    }
+}

@@ -1,0 +1,91 @@
+//! Both servers together.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::data_dir::Lock;
+use crate::error::{AboutFile, LocalError};
+use crate::find::install;
+use crate::options::Options;
+use crate::program::{Kind, Program};
+use crate::record::stop_leftover;
+use crate::server::Server;
+
+/// The running servers. Dropped without [`LocalServers::stop`] they are stopped in the background, or killed where the
+/// runtime ends first.
+#[derive(Debug)]
+pub struct LocalServers {
+    mongod: Option<Server>,
+    nats: Option<Server>,
+}
+
+impl LocalServers {
+    /// Finds or installs the servers, starts them, and waits until clients can work with them.
+    pub async fn start(options: Options) -> Result<LocalServers, LocalError> {
+        let lock = Arc::new(Lock::own(&options.data_dir)?);
+        for kind in [Kind::Nats, Kind::Mongod] {
+            prepare(kind, &options).await?;
+        }
+        let binaries = install(&options).await?;
+        let (mongod, nats) = tokio::try_join!(
+            launch(Kind::Mongod, binaries.mongod, &options, &lock),
+            launch(Kind::Nats, binaries.nats, &options, &lock),
+        )?;
+        Ok(LocalServers { mongod, nats })
+    }
+
+    /// Where clients find MongoDB; `None` if it was not asked for.
+    pub fn mongodb_uri(&self) -> Option<&str> {
+        self.mongod().map(Server::url)
+    }
+
+    /// Where clients find NATS; `None` if it was not asked for.
+    pub fn nats_url(&self) -> Option<&str> {
+        self.nats().map(Server::url)
+    }
+
+    /// The `mongod`, if it was asked for.
+    pub fn mongod(&self) -> Option<&Server> {
+        self.mongod.as_ref()
+    }
+
+    /// The `nats-server`, if it was asked for.
+    pub fn nats(&self) -> Option<&Server> {
+        self.nats.as_ref()
+    }
+
+    /// Stops them, first NATS and then MongoDB, and waits for their end.
+    pub async fn stop(self) {
+        for server in [self.nats, self.mongod].into_iter().flatten() {
+            server.shut_down().await;
+        }
+    }
+}
+
+async fn prepare(kind: Kind, options: &Options) -> Result<(), LocalError> {
+    let home = kind.home(&options.data_dir);
+    stop_leftover(kind.name(), &home).await?;
+    if options.fresh { remove(&home).about(&home) } else { Ok(()) }
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn launch(
+    kind: Kind,
+    binary: Option<PathBuf>,
+    options: &Options,
+    lock: &Arc<Lock>,
+) -> Result<Option<Server>, LocalError> {
+    let Some(binary) = binary else { return Ok(None) };
+    let home = std::path::absolute(kind.home(&options.data_dir)).about(&options.data_dir)?;
+    let &Options { durable, leashed, .. } = options;
+    let program = Program { kind, binary, home, port: 0, durable, leashed };
+    Server::launch(program, lock).await.map(Some)
+}

@@ -1,0 +1,105 @@
+//! Everything the stand-in remembers, as tables that change record by record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::charges::{Charge, Dispute, Method};
+use crate::events::Event;
+use crate::idempotency::{Idempotency, SavedReply};
+use crate::intents::Intent;
+use crate::refunds::Refund;
+
+/// The state of one object after a change: what the journal keeps, one a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub(crate) enum Record {
+    Intent(Intent),
+    Charge(Charge),
+    Method(Method),
+    Refund(Refund),
+    Dispute(Dispute),
+    Event(Event),
+    Delivered(String),
+    Reply(SavedReply),
+}
+
+/// The tables, keyed by id; ids sort by age.
+#[derive(Default)]
+pub(crate) struct Books {
+    pub(crate) intents: BTreeMap<String, Intent>,
+    pub(crate) charges: BTreeMap<String, Charge>,
+    pub(crate) methods: BTreeMap<String, Method>,
+    pub(crate) refunds: BTreeMap<String, Refund>,
+    pub(crate) disputes: BTreeMap<String, Dispute>,
+    pub(crate) events: BTreeMap<String, Event>,
+    pub(crate) idempotency: Idempotency,
+    changes: Vec<Record>,
+}
+
+impl Books {
+    /// Changes the books and remembers the change for the journal.
+    pub(crate) fn put(&mut self, record: impl Into<Record>) {
+        let record = record.into();
+        self.apply(record.clone());
+        self.changes.push(record);
+    }
+
+    /// What is not written down yet.
+    pub(crate) fn changes(&self) -> &[Record] {
+        &self.changes
+    }
+
+    pub(crate) fn changes_written(&mut self) {
+        self.changes.clear();
+    }
+
+    pub(crate) fn apply(&mut self, record: Record) {
+        match record {
+            Record::Intent(it) => drop(self.intents.insert(it.id.clone(), it)),
+            Record::Charge(it) => drop(self.charges.insert(it.id.clone(), it)),
+            Record::Method(it) => drop(self.methods.insert(it.id.clone(), it)),
+            Record::Refund(it) => drop(self.refunds.insert(it.id.clone(), it)),
+            Record::Dispute(it) => drop(self.disputes.insert(it.id.clone(), it)),
+            Record::Event(it) => drop(self.events.insert(it.id.clone(), it)),
+            Record::Delivered(id) => {
+                if let Some(event) = self.events.get_mut(&id) {
+                    event.pending_webhooks = 0;
+                }
+            }
+            Record::Reply(it) => self.idempotency.save(it),
+        }
+    }
+
+    /// The books as the shortest journal that yields them.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
+        let methods = self.methods.values().cloned().map(Record::Method);
+        let intents = self.intents.values().cloned().map(Record::Intent);
+        let charges = self.charges.values().cloned().map(Record::Charge);
+        let refunds = self.refunds.values().cloned().map(Record::Refund);
+        let disputes = self.disputes.values().cloned().map(Record::Dispute);
+        let events = self.events.values().cloned().map(Record::Event);
+        let replies = self.idempotency.all().cloned().map(Record::Reply);
+        methods.chain(intents).chain(charges).chain(refunds).chain(disputes).chain(events).chain(replies)
+    }
+}
+
+macro_rules! records {
+    ($($kind:ident($type:ty)),*) => {
+        $(impl From<$type> for Record {
+            fn from(it: $type) -> Self {
+                Self::$kind(it)
+            }
+        })*
+    };
+}
+
+records!(
+    Intent(Intent),
+    Charge(Charge),
+    Method(Method),
+    Refund(Refund),
+    Dispute(Dispute),
+    Event(Event),
+    Reply(SavedReply)
+);

@@ -1,0 +1,136 @@
+//! Keys for machines.
+
+use std::collections::BTreeSet;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use common::clock::Time;
+use common::http::{Body, Created, Fields, Page, Paging, PathOf, Principal, Problem};
+use common::id::ApiKeyId;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::person;
+use crate::Auth;
+use crate::access_token::LIFETIME;
+use crate::api_key::{ApiKey, Scope};
+use crate::display_name::DisplayName;
+use crate::store::api_keys_of;
+
+/// A key to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewApiKey {
+    /// What its owner calls it: 1 to 100 characters.
+    name: String,
+    /// What it is limited to: `<area>:read`, `<area>:write`, or `*` for all areas.
+    scopes: Vec<String>,
+}
+
+/// A key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApiKeyView {
+    id: ApiKeyId,
+    name: String,
+    #[schema(value_type = Vec<String>)]
+    scopes: BTreeSet<Scope>,
+    created_at: Time,
+}
+
+impl From<ApiKey> for ApiKeyView {
+    fn from(key: ApiKey) -> Self {
+        Self { id: key.id, name: key.name.into(), scopes: key.scopes, created_at: key.created_at }
+    }
+}
+
+/// A key that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreatedApiKey {
+    #[serde(flatten)]
+    api_key: ApiKeyView,
+    /// The key itself: shown this once.
+    key: String,
+}
+
+/// A key to be exchanged.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exchange {
+    /// The key: `dkt_<id>_<secret>`.
+    #[schema(value_type = String, format = Password)]
+    key: SecretString,
+}
+
+/// The access token of a machine.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MachineToken {
+    /// For `Authorization: Bearer`.
+    access_token: String,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// How long it lives, in seconds.
+    expires_in: u64,
+}
+
+/// Makes a key for a machine that acts in one's name.
+#[utoipa::path(
+    post, path = "/api/users/api-keys", tag = "users", request_body = NewApiKey,
+    responses((status = 201, body = CreatedApiKey), (status = 403, description = "`session_required`"))
+)]
+pub(crate) async fn create(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    principal: Principal,
+    Body(input): Body<NewApiKey>,
+) -> Result<HttpResponse, Problem> {
+    let owner = person(&principal)?;
+    let mut fields = Fields::default();
+    let name = fields.take("name", DisplayName::parse(&input.name));
+    let scopes = fields.take("scopes", Scope::parse_all(&input.scopes));
+    let (name, scopes) = fields.finish((name, scopes))?;
+    let (key, shown) = auth.create_api_key(owner, name, scopes).await?;
+    let location = format!("/api/users/api-keys/{}", key.value.id);
+    let body = CreatedApiKey { api_key: key.value.into(), key: shown.expose_secret().to_owned() };
+    Ok(Created { location, version: key.version, body }.respond_to(&request))
+}
+
+/// One's own keys, newest first.
+#[utoipa::path(get, path = "/api/users/api-keys", tag = "users", params(Paging), responses((status = 200, body = Page<ApiKeyView>)))]
+pub(crate) async fn list(
+    auth: web::Data<Auth>,
+    principal: Principal,
+    paging: Paging,
+) -> Result<web::Json<Page<ApiKeyView>>, Problem> {
+    let after: Option<ApiKeyId> = paging.after()?;
+    let rows = api_keys_of(&auth.api_keys, person(&principal)?, after.map(|id| id.to_string()), paging.fetch()).await?;
+    Ok(web::Json(Page::from_rows(rows, &paging, |key| key.value.id).map(|key| key.value.into())))
+}
+
+/// Takes back one of one's own keys, with all its access tokens; the same answer if it was taken back already.
+#[utoipa::path(
+    delete, path = "/api/users/api-keys/{id}", tag = "users", params(("id" = ApiKeyId, Path)),
+    responses((status = 204, description = "It is good no more"), (status = 404, description = "`not_found`"))
+)]
+pub(crate) async fn revoke(
+    auth: web::Data<Auth>,
+    principal: Principal,
+    PathOf(id): PathOf<ApiKeyId>,
+) -> Result<HttpResponse, Problem> {
+    auth.revoke_api_key(id, person(&principal)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Exchanges a key for a short access token, limited to the key's scopes.
+#[utoipa::path(
+    post, path = "/api/users/api-keys/exchange", tag = "users", request_body = Exchange,
+    responses((status = 200, body = MachineToken), (status = 401, description = "`invalid_api_key`"))
+)]
+pub(crate) async fn exchange(auth: web::Data<Auth>, Body(input): Body<Exchange>) -> Result<HttpResponse, Problem> {
+    let access_token = auth.exchange_api_key(input.key.expose_secret()).await?;
+    let token = MachineToken { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs() };
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(token))
+}

@@ -1,0 +1,272 @@
+//! Signing up, in and out, and staying signed in.
+
+use actix_web::cookie::Cookie;
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
+use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
+use common::http::{Body, Created, Fields, MaybePrincipal, Problem};
+use futures::future::LocalBoxFuture;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Account;
+use crate::Auth;
+use crate::access_token::LIFETIME;
+use crate::accounts::AccountError;
+use crate::display_name::DisplayName;
+use crate::email::Email;
+use crate::password::Password;
+use crate::refresh_token::RefreshRefused;
+use crate::session::Device;
+use crate::session_life::{SessionError, SignedIn};
+
+/// Who wants an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignUp {
+    /// An e-mail address that no other account has.
+    email: String,
+    /// 8 to 128 characters.
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+    /// What they want to be called: 1 to 100 characters.
+    name: Option<String>,
+}
+
+/// Who says they have an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Credentials {
+    email: String,
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+}
+
+impl Credentials {
+    /// What can be nobody's address or password is wrong, whoever there is; so to say that at once tells nothing about anybody.
+    fn parse(self) -> Result<(Email, Password), AccountError> {
+        let email = Email::parse(&self.email).map_err(|_| AccountError::InvalidCredentials)?;
+        let password = Password::parse(self.password).map_err(|_| AccountError::InvalidCredentials)?;
+        Ok((email, password))
+    }
+}
+
+/// The tokens of a client that is no browser.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Tokens {
+    /// For `Authorization: Bearer`.
+    access_token: String,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// How long the access token lives, in seconds.
+    expires_in: u64,
+    /// Good once, for the next tokens.
+    refresh_token: String,
+}
+
+impl From<SignedIn> for Tokens {
+    fn from(signed_in: SignedIn) -> Self {
+        let refresh_token = signed_in.refresh.expose().to_owned();
+        Self { access_token: signed_in.access, token_type: "Bearer", expires_in: LIFETIME.as_secs(), refresh_token }
+    }
+}
+
+/// Who is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CurrentUser {
+    /// Null if nobody is.
+    current_user: Option<Account>,
+}
+
+/// Makes an account and signs its owner in.
+#[utoipa::path(
+    post, path = "/api/users/signup", tag = "users", request_body = SignUp,
+    responses((status = 201, body = Account), (status = 409, description = "`email_taken`"), (status = 503, description = "Too many at once"))
+)]
+pub(crate) async fn sign_up(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    Body(input): Body<SignUp>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let email = fields.take("email", Email::parse(&input.email));
+    let password = fields.take("password", Password::parse(input.password));
+    let name = fields.take_optional("name", input.name, |name| DisplayName::parse(&name));
+    let (email, password, name) = fields.finish((email, password, name))?;
+    let user = auth.sign_up(email, password, name).await?;
+    let signed_in = auth.start_session(user, device(&request)).await?;
+    let location = format!("/api/users/{}", signed_in.user.value.id);
+    let body = Account::from(&signed_in.user);
+    let response = Created { location, version: signed_in.user.version, body }.respond_to(&request);
+    with_cookies(response, &session_cookies(&signed_in))
+}
+
+/// Starts a session of a browser, which gets its tokens as cookies.
+#[utoipa::path(
+    post, path = "/api/users/signin", tag = "users", request_body = Credentials,
+    responses((status = 200, body = Account), (status = 401, description = "`invalid_credentials`"), (status = 503, description = "Too many at once"))
+)]
+pub(crate) async fn sign_in(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    Body(input): Body<Credentials>,
+) -> Result<HttpResponse, Problem> {
+    let signed_in = authenticated(&auth, input, &request).await?;
+    in_cookies(&signed_in)
+}
+
+/// Starts a session of a client that is no browser, which gets its tokens in the body.
+#[utoipa::path(
+    post, path = "/api/users/token", tag = "users", request_body = Credentials,
+    responses((status = 200, body = Tokens), (status = 401, description = "`invalid_credentials`"), (status = 503, description = "Too many at once"))
+)]
+pub(crate) async fn token(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    Body(input): Body<Credentials>,
+) -> Result<HttpResponse, Problem> {
+    Ok(in_body(authenticated(&auth, input, &request).await?))
+}
+
+async fn authenticated(auth: &Auth, input: Credentials, request: &HttpRequest) -> Result<SignedIn, Problem> {
+    let (email, password) = input.parse()?;
+    let user = auth.authenticate(&email, password).await?;
+    Ok(auth.start_session(user, device(request)).await?)
+}
+
+/// Takes a refresh token, from the cookie or the body, and answers with new tokens in the same way.
+#[utoipa::path(
+    post, path = "/api/users/refresh", tag = "users", request_body = Option<RefreshInput>,
+    responses(
+        (status = 200, description = "An `Account` with new cookies, or `Tokens` for a token in the body"),
+        (status = 401, description = "`refresh_token_invalid`, or `refresh_token_reused`: the session has ended"),
+        (status = 409, description = "`refresh_in_progress`: another request has just refreshed this session")
+    )
+)]
+pub(crate) async fn refresh(auth: web::Data<Auth>, presented: Presented) -> Result<HttpResponse, Problem> {
+    let by_cookie = matches!(presented, Presented::Cookie(_));
+    let token =
+        presented.token().ok_or_else(|| Problem::invalid("refreshToken", "is missing, and so is its cookie"))?;
+    let refused = match auth.refresh(token).await {
+        Ok(signed_in) if by_cookie => return in_cookies(&signed_in),
+        Ok(signed_in) => return Ok(in_body(signed_in)),
+        Err(refused) => refused,
+    };
+    let is_over = matches!(refused, SessionError::Refused(RefreshRefused::Invalid | RefreshRefused::Reused));
+    let problem = Problem::from(refused);
+    if by_cookie && is_over { with_cookies(problem.error_response(), &no_cookies()) } else { Err(problem) }
+}
+
+/// Ends the session, if there is one, and takes its cookies away.
+#[utoipa::path(
+    post, path = "/api/users/signout", tag = "users", request_body = Option<RefreshInput>,
+    responses((status = 200, description = "Nobody is signed in any more"))
+)]
+pub(crate) async fn sign_out(
+    auth: web::Data<Auth>,
+    principal: MaybePrincipal,
+    presented: Presented,
+) -> Result<HttpResponse, Problem> {
+    if let Some(token) = presented.token() {
+        auth.end_session_by(token).await?;
+    }
+    if let Some(principal) = principal.0 {
+        match auth.end_own_session(principal.session, principal.user).await {
+            Ok(()) | Err(SessionError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    with_cookies(HttpResponse::Ok().json(serde_json::json!({})), &no_cookies())
+}
+
+/// Who is signed in; never an error, so that pages can ask without fear.
+#[utoipa::path(get, path = "/api/users/currentuser", tag = "users", responses((status = 200, body = CurrentUser)))]
+pub(crate) async fn current_user(auth: web::Data<Auth>, principal: MaybePrincipal) -> Result<HttpResponse, Problem> {
+    let user = match principal.0 {
+        Some(principal) => auth.users.get(principal.user).await?,
+        None => None,
+    };
+    let current_user = user.filter(|user| user.value.is_active()).as_ref().map(Account::from);
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(CurrentUser { current_user }))
+}
+
+/// A refresh token of a client that is no browser.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RefreshInput {
+    #[schema(value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
+}
+
+/// The refresh token that came with a request, and how it came.
+#[derive(Debug)]
+pub(crate) enum Presented {
+    /// In the body, by a client that is no browser.
+    Body(SecretString),
+    /// As a cookie, if there was one.
+    Cookie(Option<SecretString>),
+}
+
+impl Presented {
+    fn token(&self) -> Option<&str> {
+        use secrecy::ExposeSecret;
+        match self {
+            Self::Body(token) => Some(token.expose_secret()),
+            Self::Cookie(token) => token.as_ref().map(ExposeSecret::expose_secret),
+        }
+    }
+}
+
+impl FromRequest for Presented {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let cookie = request.cookie(REFRESH_COOKIE).map(|cookie| SecretString::from(cookie.value()));
+        let body = request
+            .headers()
+            .contains_key(header::CONTENT_TYPE)
+            .then(|| Body::<RefreshInput>::from_request(request, payload));
+        Box::pin(async move {
+            let Some(body) = body else { return Ok(Self::Cookie(cookie)) };
+            Ok(body.await?.0.refresh_token.map_or(Self::Cookie(cookie), Self::Body))
+        })
+    }
+}
+
+fn device(request: &HttpRequest) -> Device {
+    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Device::from_user_agent(agent.unwrap_or_default())
+}
+
+fn in_cookies(signed_in: &SignedIn) -> Result<HttpResponse, Problem> {
+    let response =
+        HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Account::from(&signed_in.user));
+    with_cookies(response, &session_cookies(signed_in))
+}
+
+fn in_body(signed_in: SignedIn) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Tokens::from(signed_in))
+}
+
+fn session_cookies(signed_in: &SignedIn) -> [Cookie<'static>; 2] {
+    [
+        session_cookie(ACCESS_COOKIE, signed_in.access.clone(), LIFETIME),
+        session_cookie(REFRESH_COOKIE, signed_in.refresh.expose(), signed_in.refresh_lives),
+    ]
+}
+
+fn no_cookies() -> [Cookie<'static>; 2] {
+    [expired_cookie(ACCESS_COOKIE), expired_cookie(REFRESH_COOKIE)]
+}
+
+fn with_cookies(mut response: HttpResponse, cookies: &[Cookie<'static>]) -> Result<HttpResponse, Problem> {
+    for cookie in cookies {
+        response.add_cookie(cookie).map_err(|error| Problem::internal(error.to_string()))?;
+    }
+    Ok(response)
+}

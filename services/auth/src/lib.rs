@@ -1,0 +1,109 @@
+//! Auth: people's accounts, their sessions, and the tokens by which every service knows them.
+
+pub mod access_token;
+pub mod accounts;
+mod api;
+pub mod api_key;
+pub mod display_name;
+pub mod email;
+pub mod hashing;
+pub mod keyring;
+pub mod machines;
+pub mod password;
+mod problems;
+pub mod refresh_token;
+pub mod roles;
+pub mod secret;
+pub mod session;
+pub mod session_life;
+pub mod signing_key;
+pub mod store;
+pub mod user;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::clock::SharedClock;
+use common::http::{Policy, Role, routes};
+use common::service::{Context, JobError, Service, StartError};
+use common::store::Aggregates;
+
+use crate::api::{api_keys, jwks, people, sessions, sign_in};
+use crate::api_key::ApiKey;
+use crate::email::Email;
+use crate::hashing::Hashing;
+use crate::keyring::Keyring;
+use crate::session::Session;
+use crate::store::{Admins, RefreshTokens, SigningKeys};
+use crate::user::User;
+
+const ADMIN: Policy = Policy::Roles(&[Role::Admin]);
+
+/// The service.
+pub fn service() -> Service {
+    Service::new("auth", Auth::open)
+        .routes(routes! { sign_in:
+            sign_up => Policy::Public;
+            sign_in => Policy::Public;
+            token => Policy::Public;
+            refresh => Policy::Public;
+            sign_out => Policy::Public;
+            current_user => Policy::Public;
+        })
+        .routes(routes! { sessions: list => Policy::SignedIn; revoke => Policy::Owner; })
+        .routes(routes! { api_keys:
+            create => Policy::SignedIn;
+            list => Policy::SignedIn;
+            revoke => Policy::Owner;
+            exchange => Policy::Public;
+        })
+        .routes(routes! { people:
+            list => ADMIN;
+            get => Policy::SignedIn;
+            update_me => Policy::SignedIn;
+            change_role => ADMIN;
+            disable => ADMIN;
+        })
+        .routes(routes! { jwks: get => Policy::Public; })
+        .indexes(store::indexes())
+        .job("signing-keys", Duration::from_secs(60), rotate_keys)
+        .build()
+}
+
+async fn rotate_keys(auth: Arc<Auth>) -> Result<(), JobError> {
+    auth.keyring.rotate().await
+}
+
+/// What the service works with.
+pub struct Auth {
+    users: Aggregates<User>,
+    sessions: Aggregates<Session>,
+    refresh_tokens: RefreshTokens,
+    api_keys: Aggregates<ApiKey>,
+    admins: Admins,
+    keyring: Keyring,
+    hashing: Hashing,
+    clock: SharedClock,
+    first_admin: Option<Email>,
+}
+
+impl Auth {
+    async fn open(ctx: Context) -> Result<Self, StartError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            users: ctx.aggregates(),
+            sessions: ctx.aggregates(),
+            refresh_tokens: RefreshTokens::new(ctx.database()),
+            api_keys: ctx.aggregates(),
+            admins: Admins::open(ctx.database()).await?,
+            keyring: Keyring::open(SigningKeys::new(ctx.database()), ctx.clock()).await?,
+            hashing: Hashing::on(cores),
+            clock: ctx.clock(),
+            first_admin: ctx.settings().bootstrap_admin_email.as_deref().map(first_admin).transpose()?,
+        })
+    }
+}
+
+fn first_admin(address: &str) -> Result<Email, StartError> {
+    Email::parse(address).map_err(|error| StartError::other(format!("BOOTSTRAP_ADMIN_EMAIL: {error}")))
+}

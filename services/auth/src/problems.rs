@@ -1,0 +1,84 @@
+//! What goes wrong here, as HTTP tells it.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use common::http::Problem;
+
+use crate::accounts::AccountError;
+use crate::hashing::HashingError;
+use crate::machines::ApiKeyError;
+use crate::refresh_token::RefreshRefused;
+use crate::roles::RoleError;
+use crate::session_life::SessionError;
+
+/// By then, those who are waiting for their passwords to be checked have been served.
+const HASHING_PAUSE: Duration = Duration::from_secs(2);
+
+fn unauthorized(code: &'static str, detail: &'static str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, code, detail)
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::EmailTaken => {
+                Self::conflict("email_taken", "There is an account with this e-mail address already.")
+            }
+            AccountError::InvalidCredentials => {
+                unauthorized("invalid_credentials", "The e-mail address or the password is wrong.")
+            }
+            AccountError::NotFound => Self::not_found(),
+            AccountError::Changed => Self::version_mismatch(),
+            AccountError::Hashing(HashingError::Busy) => Self::unavailable(HASHING_PAUSE),
+            AccountError::Hashing(error) => Self::internal(error),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Refused(RefreshRefused::Invalid) => {
+                unauthorized("refresh_token_invalid", "The session has ended. Sign in again.")
+            }
+            SessionError::Refused(RefreshRefused::Reused) => unauthorized(
+                "refresh_token_reused",
+                "Somebody used this refresh token before, so the session was ended. Sign in again.",
+            ),
+            SessionError::Refused(RefreshRefused::InProgress) => Self::conflict(
+                "refresh_in_progress",
+                "The session was refreshed a moment ago. Go on with the new tokens.",
+            ),
+            SessionError::NotFound => Self::not_found(),
+            SessionError::Signing(error) => Self::internal(error),
+            SessionError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RoleError> for Problem {
+    fn from(error: RoleError) -> Self {
+        match error {
+            RoleError::NotFound => Self::not_found(),
+            RoleError::Changed => Self::version_mismatch(),
+            RoleError::LastAdmin => {
+                Self::conflict("last_admin", "This is the last administrator. Make somebody else one first.")
+            }
+            RoleError::Sessions(error) => error.into(),
+            RoleError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        match error {
+            ApiKeyError::Refused => unauthorized("invalid_api_key", "The API key is not good."),
+            ApiKeyError::NotFound => Self::not_found(),
+            ApiKeyError::Signing(error) => Self::internal(error),
+            ApiKeyError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What auth keeps: accounts, sessions and their refresh tokens, API keys, signing keys.
+
+mod admins;
+mod refresh_tokens;
+mod signing_keys;
+mod users;
+
+pub use admins::{Admins, Leaving, Removal, Turn};
+pub use refresh_tokens::RefreshTokens;
+pub use signing_keys::SigningKeys;
+pub use users::{UserFilter, active_admins, user_by_email, users};
+
+use std::time::Duration;
+
+use bson::{Bson, Document, doc};
+use common::clock::Time;
+use common::events::UserEvent;
+use common::id::UserId;
+use common::store::{Aggregate, Aggregates, Indexes, StoreError, Versioned};
+
+use crate::api_key::ApiKey;
+use crate::session::{KEPT, Session};
+use crate::user::User;
+
+impl Aggregate for User {
+    type Event = UserEvent;
+    const KIND: &'static str = "user";
+    const COLLECTION: &'static str = "users";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Aggregate for Session {
+    type Event = UserEvent;
+    const KIND: &'static str = "session";
+    const COLLECTION: &'static str = "sessions";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Aggregate for ApiKey {
+    type Event = UserEvent;
+    const KIND: &'static str = "api-key";
+    const COLLECTION: &'static str = "api_keys";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// The indexes of all collections.
+pub fn indexes() -> Vec<Indexes> {
+    vec![
+        Indexes::of(User::COLLECTION)
+            .unique(doc! { "email": 1 })
+            .on(doc! { "role": 1, "email": 1 })
+            .on(doc! { "search": 1, "email": 1 })
+            .outbox(),
+        Indexes::of(Session::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).ttl("endsAt", KEPT).outbox(),
+        Indexes::of(RefreshTokens::COLLECTION)
+            .on(doc! { "sessionId": 1, "usedAt": 1 })
+            .ttl("expiresAt", Duration::ZERO),
+        Indexes::of(ApiKey::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).outbox(),
+    ]
+}
+
+/// Somebody's sessions that have not been ended, newest first, after the one that `after` names.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn sessions_of(
+    sessions: &Aggregates<Session>,
+    user: UserId,
+    now: Time,
+    after: Option<String>,
+    limit: i64,
+) -> Result<Vec<Versioned<Session>>, StoreError> {
+    let mut filter = doc! { "userId": user, "revokedAt": Bson::Null, "endsAt": { "$gt": now } };
+    older_than(&mut filter, after);
+    sessions.find(filter, doc! { "_id": -1 }, limit).await
+}
+
+/// Somebody's API keys that have not been taken back, newest first, after the one that `after` names.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn api_keys_of(
+    keys: &Aggregates<ApiKey>,
+    user: UserId,
+    after: Option<String>,
+    limit: i64,
+) -> Result<Vec<Versioned<ApiKey>>, StoreError> {
+    let mut filter = doc! { "userId": user, "revokedAt": Bson::Null };
+    older_than(&mut filter, after);
+    keys.find(filter, doc! { "_id": -1 }, limit).await
+}
+
+fn older_than(filter: &mut Document, after: Option<String>) {
+    if let Some(after) = after {
+        filter.insert("_id", doc! { "$lt": after });
+    }
+}

@@ -1,0 +1,47 @@
+use bson::{Document, doc};
+use common::store::StoreError;
+use futures::TryStreamExt;
+use mongodb::{Collection, Database};
+
+use crate::signing_key::SigningKey;
+
+/// The signing keys, by their generations.
+#[derive(Clone, Debug)]
+pub struct SigningKeys {
+    collection: Collection<SigningKey>,
+}
+
+impl SigningKeys {
+    /// The keys in auth's database.
+    pub fn new(database: &Database) -> Self {
+        Self { collection: database.collection("signing_keys") }
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn all(&self) -> Result<Vec<SigningKey>, StoreError> {
+        Ok(self.collection.find(Document::new()).sort(doc! { "_id": 1 }).await?.try_collect().await?)
+    }
+
+    /// Keeps a new key, unless another replica has made that generation.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn insert_if_absent(&self, key: &SigningKey) -> Result<(), StoreError> {
+        match self.collection.insert_one(key).await.map_err(StoreError::from) {
+            Ok(_) | Err(StoreError::Exists) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets the generations below `oldest`.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn remove_below(&self, oldest: i64) -> Result<(), StoreError> {
+        self.collection.delete_many(doc! { "_id": { "$lt": oldest } }).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+use bson::{Bson, Document, doc};
+use common::http::Role;
+use common::store::{Aggregates, StoreError, Versioned};
+
+use crate::email::Email;
+use crate::user::User;
+
+/// Which accounts a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// What the address or a word of the name begins with.
+    pub search: Option<String>,
+    /// Their role.
+    pub role: Option<Role>,
+}
+
+impl UserFilter {
+    fn document(&self, after: Option<String>) -> Document {
+        let mut filter = Document::new();
+        if let Some(search) = self.search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
+            filter.insert("search", doc! { "$regex": format!("^{}", escaped(&search.to_lowercase())) });
+        }
+        if let Some(role) = self.role {
+            filter.insert("role", role.to_string());
+        }
+        if let Some(after) = after {
+            filter.insert("email", doc! { "$gt": after });
+        }
+        filter
+    }
+}
+
+/// A text in which nothing means anything to a regular expression; anchored, it becomes a range of the index.
+fn escaped(text: &str) -> String {
+    let quoted = |c: char| if c.is_alphanumeric() || c.is_whitespace() { vec![c] } else { vec!['\\', c] };
+    text.chars().flat_map(quoted).collect()
+}
+
+/// Accounts in the order of their addresses, after the address `after`.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn users(
+    users: &Aggregates<User>,
+    filter: &UserFilter,
+    after: Option<String>,
+    limit: i64,
+) -> Result<Vec<Versioned<User>>, StoreError> {
+    users.find(filter.document(after), doc! { "email": 1 }, limit).await
+}
+
+/// The account with this address.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn user_by_email(users: &Aggregates<User>, email: &Email) -> Result<Option<Versioned<User>>, StoreError> {
+    Ok(users.find(doc! { "email": email.as_str() }, Document::new(), 1).await?.pop())
+}
+
+/// How many administrators may sign in.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn active_admins(users: &Aggregates<User>) -> Result<u64, StoreError> {
+    let filter = doc! { "role": Role::Admin.to_string(), "disabledAt": Bson::Null };
+    Ok(users.collection().count_documents(filter).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_is_text_and_no_pattern() {
+        assert_eq!(escaped("a.b+c@x"), "a\\.b\\+c\\@x");
+        let filter = UserFilter { search: Some(" Ana.* ".to_owned()), role: Some(Role::Admin) };
+        let document = filter.document(Some("b@example.org".to_owned()));
+        assert_eq!(
+            document,
+            doc! { "search": { "$regex": "^ana\\.\\*" }, "role": "admin", "email": { "$gt": "b@example.org" } }
+        );
+        assert_eq!(UserFilter::default().document(None), Document::new());
+    }
+}

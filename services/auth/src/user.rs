@@ -1,0 +1,148 @@
+//! People's accounts: who they are, what they may do, and whether they may sign in.
+
+use common::clock::Time;
+use common::events::users::{UserCreated, UserDisabled, UserRoleChanged, UserUpdated};
+use common::http::Role;
+use common::id::UserId;
+use serde::{Deserialize, Serialize};
+
+use crate::display_name::DisplayName;
+use crate::email::Email;
+use crate::password::PasswordHash;
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The account's id.
+    #[serde(rename = "_id")]
+    pub id: UserId,
+    /// The address, unique among accounts.
+    pub email: Email,
+    /// What they want to be called.
+    pub name: Option<DisplayName>,
+    /// What they may do.
+    pub role: Role,
+    /// What is kept of the password.
+    pub password_hash: PasswordHash,
+    /// When they signed up.
+    pub created_at: Time,
+    /// When an administrator closed the account.
+    pub disabled_at: Option<Time>,
+    /// What a search finds the account by: the address and the words of the name, in lower case.
+    search: Vec<String>,
+}
+
+/// What a sign-up brings.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The address.
+    pub email: Email,
+    /// What they want to be called.
+    pub name: Option<DisplayName>,
+    /// The hash of the password they chose.
+    pub password_hash: PasswordHash,
+    /// What they may do.
+    pub role: Role,
+}
+
+impl User {
+    /// A new account.
+    pub fn sign_up(new: NewUser, now: Time) -> (Self, UserCreated) {
+        let user = Self {
+            id: UserId::generate(now),
+            search: search_terms(&new.email, new.name.as_ref()),
+            email: new.email,
+            name: new.name,
+            role: new.role,
+            password_hash: new.password_hash,
+            created_at: now,
+            disabled_at: None,
+        };
+        let event = UserCreated { user_id: user.id, email: user.email_text(), name: user.name_text(), role: user.role };
+        (user, event)
+    }
+
+    /// Gives them another name; `None` if it is theirs already.
+    pub fn rename(&self, name: DisplayName) -> Option<(Self, UserUpdated)> {
+        if self.name.as_ref() == Some(&name) {
+            return None;
+        }
+        let search = search_terms(&self.email, Some(&name));
+        let next = Self { name: Some(name), search, ..self.clone() };
+        let event = UserUpdated { user_id: self.id, email: next.email_text(), name: next.name_text() };
+        Some((next, event))
+    }
+
+    /// Gives them another role; `None` if it is theirs already.
+    pub fn change_role(&self, role: Role) -> Option<(Self, UserRoleChanged)> {
+        (self.role != role).then(|| (Self { role, ..self.clone() }, UserRoleChanged { user_id: self.id, role }))
+    }
+
+    /// Closes the account; `None` if it is closed already.
+    pub fn disable(&self, now: Time) -> Option<(Self, UserDisabled)> {
+        let closed = || (Self { disabled_at: Some(now), ..self.clone() }, UserDisabled { user_id: self.id });
+        self.is_active().then(closed)
+    }
+
+    /// Whether they may sign in.
+    pub fn is_active(&self) -> bool {
+        self.disabled_at.is_none()
+    }
+
+    /// Whether they count when administrators are counted.
+    pub fn is_active_admin(&self) -> bool {
+        self.is_active() && self.role == Role::Admin
+    }
+
+    fn email_text(&self) -> String {
+        self.email.as_str().to_owned()
+    }
+
+    fn name_text(&self) -> Option<String> {
+        self.name.as_ref().map(|name| name.as_str().to_owned())
+    }
+}
+
+fn search_terms(email: &Email, name: Option<&DisplayName>) -> Vec<String> {
+    let words = name.into_iter().flat_map(|name| name.as_str().split_whitespace()).map(str::to_lowercase);
+    std::iter::once(email.as_str().to_owned()).chain(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ana() -> User {
+        let new = NewUser {
+            email: Email::parse("ana@example.org").unwrap(),
+            name: None,
+            password_hash: PasswordHash::new("$argon2id$".to_owned()),
+            role: Role::Member,
+        };
+        User::sign_up(new, Time::from_millis(1)).0
+    }
+
+    #[test]
+    fn what_changes_nothing_raises_no_event() {
+        let (ana, _) = ana().rename(DisplayName::parse("Ana Lee").unwrap()).unwrap();
+        assert!(ana.rename(DisplayName::parse("Ana Lee").unwrap()).is_none());
+        assert!(ana.change_role(Role::Member).is_none());
+        let (closed, _) = ana.disable(Time::from_millis(2)).unwrap();
+        assert!(closed.disable(Time::from_millis(3)).is_none());
+    }
+
+    #[test]
+    fn a_search_finds_by_address_and_by_each_word_of_the_name() {
+        let (ana, event) = ana().rename(DisplayName::parse("Ana Lee").unwrap()).unwrap();
+        assert_eq!(ana.search, ["ana@example.org", "ana", "lee"]);
+        assert_eq!(event.name.as_deref(), Some("Ana Lee"));
+    }
+
+    #[test]
+    fn a_closed_admin_does_not_count_as_admin() {
+        let (admin, _) = ana().change_role(Role::Admin).unwrap();
+        assert!(admin.is_active_admin());
+        assert!(!admin.disable(Time::from_millis(2)).unwrap().0.is_active_admin());
+    }
+}

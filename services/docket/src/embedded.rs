@@ -1,0 +1,82 @@
+//! What this process brings itself where the settings name nothing: MongoDB, NATS and a stand-in for Stripe.
+
+use std::path::Path;
+
+use common::service::StartError;
+use common::settings::Settings;
+use docket_local::{LocalServers, Options};
+use docket_stripe::StripeStandIn;
+use secrecy::SecretString;
+
+/// The servers that this process has started.
+pub(crate) struct Embedded {
+    servers: Option<LocalServers>,
+    stripe: Option<StripeStandIn>,
+}
+
+impl Embedded {
+    /// Starts what the settings leave open, and answers with settings that leave nothing open.
+    pub(crate) async fn start(mut settings: Settings) -> Result<(Self, Settings), StartError> {
+        let servers = start_servers(&mut settings).await?;
+        let stripe = start_stripe(&mut settings).await?;
+        Ok((Self { servers, stripe }, settings))
+    }
+
+    /// Has the Stripe stand-in send its webhooks to the API at `base`.
+    pub(crate) fn send_webhooks_to(&self, base: &str) {
+        if let Some(stripe) = &self.stripe {
+            stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));
+        }
+    }
+
+    /// Whether no real money moves.
+    pub(crate) fn test_mode(&self) -> bool {
+        self.stripe.is_some()
+    }
+
+    /// Stops what was started.
+    pub(crate) async fn stop(self) {
+        if let Some(stripe) = self.stripe {
+            stripe.stop().await;
+        }
+        if let Some(servers) = self.servers {
+            servers.stop().await;
+        }
+    }
+}
+
+async fn start_servers(settings: &mut Settings) -> Result<Option<LocalServers>, StartError> {
+    let (mongod, nats) = (settings.mongodb_uri.is_none(), settings.nats_url.is_none());
+    if !mongod && !nats {
+        return Ok(None);
+    }
+    let options = Options { mongod, nats, ..Options::new(&settings.data_dir) };
+    let servers = LocalServers::start(options).await.map_err(StartError::other)?;
+    let secret = |url: &str| SecretString::from(url.to_owned());
+    if let Some(uri) = servers.mongodb_uri() {
+        settings.mongodb_uri = Some(secret(uri));
+    }
+    if let Some(url) = servers.nats_url() {
+        settings.nats_url = Some(secret(url));
+    }
+    Ok(Some(servers))
+}
+
+async fn start_stripe(settings: &mut Settings) -> Result<Option<StripeStandIn>, StartError> {
+    if settings.stripe_secret_key.is_some() || settings.stripe_api_base.is_some() {
+        return Ok(None);
+    }
+    let options = docket_stripe::Options { journal: Some(journal(&settings.data_dir)?), ..Default::default() };
+    let (secret_key, webhook_secret) = (options.secret_key.clone(), options.webhook_secret.clone());
+    let stripe = StripeStandIn::start(options).await.map_err(StartError::other)?;
+    settings.stripe_secret_key = Some(SecretString::from(secret_key));
+    settings.stripe_webhook_secret = vec![SecretString::from(webhook_secret)];
+    settings.stripe_api_base = Some(stripe.base_url().parse().map_err(StartError::other)?);
+    Ok(Some(stripe))
+}
+
+/// Where the stand-in keeps its books, so that what was paid before a restart can still be refunded.
+fn journal(data_dir: &Path) -> Result<std::path::PathBuf, StartError> {
+    std::fs::create_dir_all(data_dir).map_err(StartError::other)?;
+    Ok(data_dir.join("stripe.ndjson"))
+}

@@ -1,0 +1,43 @@
+//! The start page, and the documents of the API.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use common::service::Service;
+use common::settings::Settings;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{demo, documents};
+
+/// Pages that only this process has.
+pub(crate) fn service() -> Service {
+    Service::new("home", async |_| Ok(()))
+        .pages(|cfg| {
+            cfg.route("/", web::get().to(start_page));
+            cfg.service(SwaggerUi::new("/api/docs/{_:.*}").url("/api/docs/openapi.json", documents::openapi()));
+            cfg.route("/api/docs", web::get().to(to_docs));
+        })
+        .build()
+}
+
+const PAGE: &str = include_str!("home.html");
+
+async fn start_page() -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8")).body(PAGE)
+}
+
+async fn to_docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/api/docs/")).finish()
+}
+
+/// Says where Docket is and how to get in.
+#[expect(clippy::print_stdout, reason = "what a person who starts Docket looks for is not a log line")]
+pub(crate) fn greet(base: &str, settings: &Settings, test_mode: bool) {
+    println!("\n  Docket is at {base}  (API: {base}/api/docs)");
+    if settings.demo {
+        println!("  Demo: sign in as {} or {}, password {}", demo::SELLER, demo::BUYER, demo::PASSWORD);
+    }
+    if test_mode {
+        println!("  Test mode: no money moves; pay with pm_card_visa");
+    }
+    println!("  Ctrl-C stops it\n");
+}

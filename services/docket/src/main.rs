@@ -1,0 +1,94 @@
+//! Docket in one process: every service on one port, on embedded servers where none are given.
+
+mod demo;
+mod documents;
+mod embedded;
+mod home;
+mod republish;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::clock::Time;
+use common::service::{Service, StartError};
+use common::settings::Settings;
+
+/// Docket sells tickets and tracks tickets.
+#[derive(Parser)]
+#[command(name = "docket", version)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes the OpenAPI and AsyncAPI documents and the event schemas, or checks that they are up to date
+    Documents {
+        #[command(flatten)]
+        mode: documents::Mode,
+    },
+    /// Publishes events again that were published since a time, for when a stream was damaged
+    Republish {
+        /// Such as 2026-11-21T20:00:00Z
+        #[arg(long)]
+        since: Time,
+    },
+}
+
+/// Every service there is.
+fn services() -> Vec<Service> {
+    vec![
+        auth::service(),
+        tickets::service(),
+        orders::service(),
+        expiration::service(),
+        payments::service(),
+        home::service(),
+    ]
+}
+
+fn main() -> ExitCode {
+    let Cli { settings, command } = Cli::parse();
+    let outcome = match command {
+        Some(Command::Documents { mode }) => documents::documents(&mode),
+        command => common::service::block_on(async move {
+            match command {
+                Some(Command::Republish { since }) => republish::republish(settings, since).await,
+                _ => serve(settings).await,
+            }
+        }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("docket: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: Settings) -> Result<(), StartError> {
+    settings.validate()?;
+    let telemetry = common::telemetry::init(&settings)?;
+    let (embedded, settings) = embedded::Embedded::start(settings).await?;
+    let outcome = serve_on(&embedded, settings).await;
+    embedded.stop().await;
+    telemetry.flush();
+    outcome
+}
+
+async fn serve_on(embedded: &embedded::Embedded, settings: Settings) -> Result<(), StartError> {
+    let running = common::service::start(services(), settings.clone()).await?;
+    let base = format!("http://{}", running.http_addr());
+    embedded.send_webhooks_to(&base);
+    if settings.demo {
+        demo::seed(&base).await;
+    }
+    home::greet(&base, &settings, embedded.test_mode());
+    running.until_signal().await;
+    running.stop().await;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The box office: the only way to the places of a listing.
+//!
+//! Each listing that somebody wants something of has one desk in this process. What waits at a desk is taken together:
+//! one conditional write of the inventory serves all holds and movements in line, first come first served, and one insert
+//! stores their orders. Desks of other replicas do the same; the compare-and-set decides who was first, the other reads again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use common::clock::SharedClock;
+use common::id::{OrderId, TicketId};
+use common::store::{Aggregates, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::inventory::{Inventory, SoldOut};
+use crate::order::Order;
+use crate::store::{OrderStore, TicketReplicas};
+
+mod desk;
+
+use desk::Desk;
+
+/// How many may wait at one desk; more are told to come back.
+const LINE: usize = 2048;
+
+/// Why a hold was not granted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HoldError {
+    /// Not as many places are left.
+    #[error(transparent)]
+    SoldOut(#[from] SoldOut),
+    /// Too many wait for this listing.
+    #[error("too many are waiting for this ticket")]
+    Busy,
+    /// The listing has no inventory.
+    #[error("the ticket is not on sale")]
+    NotOnSale,
+    /// The store failed. Whether the places were taken is unknown; if they were, the hold ends by itself.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+type HoldAnswer = oneshot::Sender<Result<(), HoldError>>;
+type SettleAnswer = oneshot::Sender<Result<(), Arc<StoreError>>>;
+
+/// What somebody wants at a desk.
+enum Request {
+    Hold { order: Box<Order>, traceparent: Option<String>, answer: HoldAnswer },
+    Settle(OrderId, Option<SettleAnswer>),
+    Repair,
+}
+
+/// What desks work with.
+#[derive(Clone)]
+struct Stores {
+    inventories: Aggregates<Inventory>,
+    orders: OrderStore,
+    tickets: TicketReplicas,
+    clock: SharedClock,
+}
+
+/// All desks of this process.
+#[derive(Clone)]
+pub(crate) struct BoxOffice {
+    stores: Stores,
+    desks: Arc<Mutex<HashMap<TicketId, mpsc::Sender<Request>>>>,
+}
+
+impl BoxOffice {
+    /// A box office over the service's stores.
+    pub(crate) fn new(
+        inventories: Aggregates<Inventory>,
+        orders: OrderStore,
+        tickets: TicketReplicas,
+        clock: SharedClock,
+    ) -> Self {
+        Self { stores: Stores { inventories, orders, tickets, clock }, desks: Arc::default() }
+    }
+
+    /// Takes places and stores the order that holds them.
+    ///
+    /// # Errors
+    /// [`HoldError`].
+    pub(crate) async fn hold(&self, order: Order) -> Result<(), HoldError> {
+        let ticket = order.ticket_id;
+        let (answer, answered) = oneshot::channel();
+        let traceparent = common::telemetry::current_traceparent();
+        let request = Request::Hold { order: Box::new(order), traceparent, answer };
+        self.ask(ticket, request).map_err(|_| HoldError::Busy)?;
+        answered.await.unwrap_or(Err(HoldError::Busy))
+    }
+
+    /// Moves the places that a change of an order demands, and comes back when they are moved.
+    ///
+    /// # Errors
+    /// If the store failed or the desk is busy; the sweep does it later then.
+    pub(crate) async fn settle(&self, order: &Order) -> Result<(), Arc<StoreError>> {
+        let (answer, answered) = oneshot::channel();
+        match self.ask(order.ticket_id, Request::Settle(order.id, Some(answer))) {
+            Ok(()) => answered.await.unwrap_or(Ok(())),
+            Err(Full) => Ok(()),
+        }
+    }
+
+    /// Has the places of an order moved some time soon.
+    pub(crate) fn settle_soon(&self, ticket: TicketId, order: OrderId) {
+        // A full line needs no answer: the sweep asks again.
+        let _ = self.ask(ticket, Request::Settle(order, None));
+    }
+
+    /// Has a listing's unfinished business, left by a crash, finished some time soon.
+    pub(crate) fn repair_soon(&self, ticket: TicketId) {
+        let _ = self.ask(ticket, Request::Repair);
+    }
+
+    fn ask(&self, ticket: TicketId, request: Request) -> Result<(), Full> {
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = match desks.get(&ticket) {
+            None => request,
+            Some(desk) => match desk.try_send(request) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Full(_)) => return Err(Full),
+                Err(mpsc::error::TrySendError::Closed(request)) => request,
+            },
+        };
+        self.open(&mut desks, ticket, request)
+    }
+
+    fn open(
+        &self,
+        desks: &mut HashMap<TicketId, mpsc::Sender<Request>>,
+        ticket: TicketId,
+        request: Request,
+    ) -> Result<(), Full> {
+        desks.retain(|_, desk| !desk.is_closed());
+        let (desk, line) = mpsc::channel(LINE);
+        desk.try_send(request).map_err(|_| Full)?;
+        desks.insert(ticket, desk);
+        tokio::spawn(Desk::new(ticket, self.stores.clone(), line).run());
+        Ok(())
+    }
+}
+
+struct Full;

@@ -1,0 +1,284 @@
+//! One listing's desk: takes what waits in line together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::events::{By, Raised};
+use common::id::{OrderId, TicketId};
+use common::store::{Change, StoreError, Versioned};
+use tokio::sync::mpsc;
+
+use super::{HoldAnswer, HoldError, Request, SettleAnswer, Stores};
+use crate::inventory::{Inventory, Movement, PendingHold, SoldOut};
+use crate::order::{Input, Move, Order};
+
+/// How many requests are taken together.
+const BATCH: usize = 256;
+
+/// How long a desk waits for the next request before it closes.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How often a batch is tried against desks of other replicas that were faster.
+const ATTEMPTS: usize = 64;
+
+/// A pending hold or settled movement older than this was left by a process that ended.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
+
+struct Wish {
+    order: Box<Order>,
+    traceparent: Option<String>,
+    answer: HoldAnswer,
+}
+
+#[derive(Default)]
+struct Batch {
+    wishes: Vec<Wish>,
+    settles: Vec<(OrderId, Option<SettleAnswer>)>,
+    repair: bool,
+}
+
+impl Batch {
+    fn of(requests: &mut Vec<Request>) -> Self {
+        let mut batch = Self::default();
+        for request in requests.drain(..) {
+            match request {
+                Request::Hold { order, traceparent, answer } => batch.wishes.push(Wish { order, traceparent, answer }),
+                Request::Settle(order, answer) => batch.settles.push((order, answer)),
+                Request::Repair => batch.repair = true,
+            }
+        }
+        batch
+    }
+}
+
+/// What one write of the inventory decided.
+struct Decision {
+    next: Inventory,
+    holds: Vec<Result<(), SoldOut>>,
+    movements: Vec<(Movement, bool)>,
+    left_behind: Vec<PendingHold>,
+}
+
+impl Decision {
+    fn refuses_a_hold(&self) -> bool {
+        self.holds.iter().any(Result::is_err)
+    }
+}
+
+pub(super) struct Desk {
+    ticket: TicketId,
+    stores: Stores,
+    line: mpsc::Receiver<Request>,
+    known: Option<Versioned<Inventory>>,
+    /// Holds of this desk whose orders are stored: the next write drops them from `pending`.
+    stored: Vec<OrderId>,
+}
+
+impl Desk {
+    pub(super) fn new(ticket: TicketId, stores: Stores, line: mpsc::Receiver<Request>) -> Self {
+        Self { ticket, stores, line, known: None, stored: Vec::new() }
+    }
+
+    /// Serves until nobody has come for a while.
+    pub(super) async fn run(mut self) {
+        let mut requests = Vec::with_capacity(BATCH);
+        while let Ok(1..) = tokio::time::timeout(IDLE, self.line.recv_many(&mut requests, BATCH)).await {
+            self.serve(Batch::of(&mut requests)).await;
+        }
+        self.line.close();
+        while self.line.recv_many(&mut requests, BATCH).await > 0 {
+            self.serve(Batch::of(&mut requests)).await;
+        }
+        self.tidy().await;
+    }
+
+    async fn serve(&mut self, batch: Batch) {
+        match self.decide(&batch).await {
+            Ok(Some(decision)) => self.carry_out(batch, decision).await,
+            Ok(None) => answer_all(batch, || HoldError::NotOnSale, || Ok(())),
+            Err(error) => {
+                let error = Arc::new(error);
+                answer_all(batch, || HoldError::Store(error.clone()), || Err(error.clone()));
+            }
+        }
+    }
+
+    /// Writes the inventory; `None` if the listing has none.
+    async fn decide(&mut self, batch: &Batch) -> Result<Option<Decision>, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let remembered = self.known.is_some();
+            let Some(current) = self.inventory().await? else { return Ok(None) };
+            let decision = self.consider(&current, batch).await?;
+            if decision.next == current.value {
+                if remembered && decision.refuses_a_hold() {
+                    // Another replica may have freed places since: nobody is turned away on hearsay.
+                    self.known = None;
+                    continue;
+                }
+                return Ok(Some(decision));
+            }
+            match self.write(current, &decision).await {
+                Err(StoreError::Conflict) => self.known = None,
+                written => return written.map(|()| Some(decision)),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn inventory(&mut self) -> Result<Option<Versioned<Inventory>>, StoreError> {
+        if self.known.is_none() {
+            self.known = self.stores.inventories.get(self.ticket).await?;
+        }
+        Ok(self.known.clone())
+    }
+
+    /// The orders' movements are read after the inventory's version is known: if one of them is made meanwhile by another
+    /// replica, the version has moved on too and the write that counts it twice fails.
+    async fn consider(&self, current: &Versioned<Inventory>, batch: &Batch) -> Result<Decision, StoreError> {
+        let mut next = current.value.clone();
+        next.pending.retain(|hold| !self.stored.contains(&hold.order_id));
+        let left_behind = self.left_behind(&mut next, batch.repair).await?;
+        let wanted = batch.settles.iter().map(|(order, _)| *order);
+        let settled = next.settled.iter().map(|settled| settled.order_id);
+        let movements = self.stores.orders.movements(wanted.chain(settled).collect()).await?;
+        next.settled.retain(|settled| movements.iter().any(|movement| movement.key == settled.key));
+        let movements = movements
+            .into_iter()
+            .map(|movement| (next.settle(&movement), movement))
+            .map(|(granted, movement)| (movement, granted))
+            .collect();
+        let holds = batch.wishes.iter().map(|wish| next.hold(pending(&wish.order))).collect();
+        Ok(Decision { next, holds, movements, left_behind })
+    }
+
+    /// Takes out of `next` the holds that a crash left, after their orders are stored.
+    async fn left_behind(&self, next: &mut Inventory, repair: bool) -> Result<Vec<PendingHold>, StoreError> {
+        if !repair {
+            return Ok(Vec::new());
+        }
+        let old = self.stores.clock.now() - LEFT_BEHIND;
+        let left: Vec<PendingHold> = next.pending.iter().filter(|hold| hold.at < old).cloned().collect();
+        if left.is_empty() {
+            return Ok(left);
+        }
+        let Some(ticket) = self.stores.tickets.get(self.ticket).await? else { return Ok(Vec::new()) };
+        let orders = left.iter().map(|hold| born(ticket.value.order(hold), None)).collect();
+        self.stores.orders.insert_many(orders).await?;
+        next.pending.retain(|hold| hold.at >= old);
+        Ok(left)
+    }
+
+    async fn write(&mut self, current: Versioned<Inventory>, decision: &Decision) -> Result<(), StoreError> {
+        let change = Change::new(decision.next.clone(), decision.next.changed().by_system());
+        match self.stores.inventories.save(&current, change).await {
+            Ok(saved) => self.known = Some(saved),
+            Err(StoreError::Database(error)) => self.find_out(current.version, decision, error).await?,
+            Err(error) => return Err(error),
+        }
+        self.stored.clear();
+        Ok(())
+    }
+
+    /// The write's answer was lost. Whether it was made shows in the document.
+    async fn find_out(
+        &mut self,
+        before: i64,
+        decision: &Decision,
+        error: mongodb::error::Error,
+    ) -> Result<(), StoreError> {
+        self.known = None;
+        match self.inventory().await? {
+            Some(found) if found.version == before + 1 && found.value == decision.next => Ok(()),
+            Some(found) if found.version == before => Err(StoreError::Conflict),
+            _ => Err(StoreError::Database(error)),
+        }
+    }
+
+    async fn carry_out(&mut self, batch: Batch, decision: Decision) {
+        for hold in &decision.left_behind {
+            tracing::warn!(order = %hold.order_id, "order of a hold stored after a crash");
+        }
+        let settled = self.finish(decision.movements).await.map_err(Arc::new);
+        for (_, answer) in batch.settles {
+            if let Some(answer) = answer {
+                // Who has gone needs no answer.
+                let _ = answer.send(settled.clone());
+            }
+        }
+        self.store_orders(batch.wishes, decision.holds).await;
+    }
+
+    async fn store_orders(&mut self, wishes: Vec<Wish>, holds: Vec<Result<(), SoldOut>>) {
+        let (mut orders, mut answers) = (Vec::new(), Vec::new());
+        for (wish, hold) in wishes.into_iter().zip(holds) {
+            match hold {
+                Ok(()) => {
+                    orders.push(born(*wish.order, wish.traceparent));
+                    answers.push(wish.answer);
+                }
+                Err(sold_out) => drop(wish.answer.send(Err(sold_out.into()))),
+            }
+        }
+        if orders.is_empty() {
+            return;
+        }
+        let ids: Vec<OrderId> = orders.iter().map(|(order, _)| order.id).collect();
+        match self.stores.orders.insert_many(orders).await {
+            Ok(()) => {
+                self.stored.extend(ids);
+                answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                answers.into_iter().for_each(|answer| drop(answer.send(Err(HoldError::Store(error.clone())))));
+            }
+        }
+    }
+
+    /// Tells orders that waited for an answer, then takes the movements out of the orders.
+    async fn finish(&self, movements: Vec<(Movement, bool)>) -> Result<(), StoreError> {
+        for (movement, granted) in &movements {
+            if movement.places == Move::Reacquire {
+                let input = if *granted { Input::PlacesGranted } else { Input::PlacesDenied };
+                self.stores.orders.inform(movement.order_id, input).await?;
+            }
+        }
+        self.stores.orders.clear_movements(movements.into_iter().map(|(movement, _)| movement)).await
+    }
+
+    async fn tidy(&mut self) {
+        if self.stored.is_empty() {
+            return;
+        }
+        if let Err(error) = self.decide(&Batch::default()).await {
+            tracing::debug!(%error, "pending holds not tidied; the repair sweep does it");
+        }
+    }
+}
+
+fn pending(order: &Order) -> PendingHold {
+    PendingHold {
+        order_id: order.id,
+        buyer_id: order.buyer_id,
+        quantity: order.quantity,
+        unit_price: order.unit_price,
+        at: order.created_at,
+        expires_at: order.expires_at,
+    }
+}
+
+fn born(order: Order, traceparent: Option<String>) -> (Order, Raised<common::events::OrderEvent>) {
+    let event = Raised { event: order.created(), actor: Some(order.buyer_id), traceparent };
+    (order, event)
+}
+
+fn answer_all(batch: Batch, hold: impl Fn() -> HoldError, settle: impl Fn() -> Result<(), Arc<StoreError>>) {
+    for wish in batch.wishes {
+        let _ = wish.answer.send(Err(hold()));
+    }
+    for (_, answer) in batch.settles {
+        if let Some(answer) = answer {
+            let _ = answer.send(settle());
+        }
+    }
+}

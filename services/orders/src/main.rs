@@ -1,0 +1,5 @@
+//! The orders service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    common::service::main(vec![orders::service()])
+}

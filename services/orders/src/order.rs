@@ -1,0 +1,313 @@
+//! An order: a hold of places and what becomes of it. Pure: no clock, no I/O.
+//!
+//! ```text
+//! created ──> awaiting_payment ──> complete ──> refunding ──> refunded
+//!    │              │     deadline    ^  ^          ^
+//!    ├──────────────┴──> expiring ────┘  │          │
+//!    │                      └──> expired ──> reacquiring    money came late
+//!    └──> cancelled ────────────────────────────────┘
+//! ```
+
+use common::clock::Time;
+use common::events::OrderEvent;
+use common::events::orders::{
+    OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderExpiring, OrderFacts,
+    OrderPlacesRequested, OrderRefundRequested, OrderRefunded, PassCheckedIn, RefundReason,
+};
+use common::events::tickets::RefundPolicy;
+use common::id::{OrderId, PassId, TicketId, UserId};
+use common::money::Money;
+use serde::{Deserialize, Serialize};
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// Places are held until the deadline.
+    Created,
+    /// Places are held and the buyer has begun to pay.
+    AwaitingPayment,
+    /// The deadline has passed; places stay held until payments says whether money came in.
+    Expiring,
+    /// The deadline passed without payment. An end, unless money still arrives.
+    Expired,
+    /// The buyer gave the hold up. An end, unless money still arrives.
+    Cancelled,
+    /// Money came after the places were given up; they are wanted back.
+    Reacquiring,
+    /// Paid, with valid passes. An end, unless it is refunded.
+    Complete,
+    /// The money is to go back.
+    Refunding,
+    /// The money went back. An end.
+    Refunded,
+}
+
+/// One admitted place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pass {
+    /// Derived from the order and the number, so that issuing twice issues the same.
+    pub id: PassId,
+    /// From 1 to the order's quantity.
+    pub number: u32,
+    /// Its use, if it was used.
+    pub checked_in: Option<CheckIn>,
+}
+
+/// The use of a pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckIn {
+    /// When.
+    pub at: Time,
+    /// Who scanned it.
+    pub by: UserId,
+    /// At which entrance, if said.
+    pub place: Option<String>,
+}
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// The listing.
+    pub ticket_id: TicketId,
+    /// Who buys.
+    pub buyer_id: UserId,
+    /// Who sells.
+    pub seller_id: UserId,
+    /// What the listing was called when the places were held.
+    pub title: String,
+    /// Where it takes place, as said then.
+    pub venue: Option<String>,
+    /// When it starts, as said then.
+    pub starts_at: Option<Time>,
+    /// Whether it may be given back, as said then.
+    pub refund_policy: RefundPolicy,
+    /// How many places.
+    pub quantity: u32,
+    /// The price of one place, fixed when they were held.
+    pub unit_price: Money,
+    /// The price of all.
+    pub total: Money,
+    /// Where it stands.
+    pub state: OrderState,
+    /// When the places were held.
+    pub created_at: Time,
+    /// Until when they are held.
+    pub expires_at: Time,
+    /// Why it is refunded, if it is.
+    pub refund_reason: Option<RefundReason>,
+    /// One for each place, once complete.
+    pub passes: Vec<Pass>,
+}
+
+/// What can happen to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The buyer began to pay.
+    PaymentStarted,
+    /// The money came in.
+    PaymentSucceeded,
+    /// No money came in and none can any more.
+    PaymentCancelled,
+    /// The order costs nothing.
+    NothingToPay,
+    /// Somebody says that the deadline has passed.
+    DeadlinePassed,
+    /// The buyer does not want it any more.
+    BuyerCancels,
+    /// The places that were wanted back are taken.
+    PlacesGranted,
+    /// The places that were wanted back are gone.
+    PlacesDenied,
+    /// All the money went back.
+    MoneyReturned,
+}
+
+/// Why something cannot be done to an order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// It has ended otherwise.
+    #[error("the order is {0:?} and cannot be cancelled")]
+    Ended(OrderState),
+    /// The seller's policy does not give money back, or not any more.
+    #[error("the refund policy of this ticket does not allow it")]
+    NotRefundable,
+    /// A place of it was used already.
+    #[error("a pass of this order was used already")]
+    PassUsed,
+    /// Its passes are not valid.
+    #[error("the order is not complete, so its passes are not valid")]
+    NotComplete,
+    /// It has no such pass.
+    #[error("the order has no such pass")]
+    NoSuchPass,
+    /// The pass was used before.
+    #[error("the pass was used already")]
+    AlreadyCheckedIn(CheckIn),
+}
+
+/// How a change of an order moves places in the inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Move {
+    /// Held places become free.
+    Release,
+    /// Held places become sold.
+    Sell,
+    /// Sold places become free.
+    Return,
+    /// Free places become sold, if enough are left.
+    Reacquire,
+}
+
+/// One change of an order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The order after it.
+    pub next: Order,
+    /// The event that says so.
+    pub event: OrderEvent,
+    /// What it does to the places.
+    pub places: Option<Move>,
+}
+
+impl Order {
+    /// What every event says of it.
+    pub fn facts(&self) -> OrderFacts {
+        OrderFacts {
+            order_id: self.id,
+            ticket_id: self.ticket_id,
+            buyer_id: self.buyer_id,
+            seller_id: self.seller_id,
+            quantity: self.quantity,
+            total: self.total,
+        }
+    }
+
+    /// The event of its making.
+    pub fn created(&self) -> OrderEvent {
+        OrderCreated { order: self.facts(), title: self.title.clone(), expires_at: self.expires_at }.into()
+    }
+
+    /// What `input` does to it at `now`; `None` if nothing is left to do, as when the same thing is said twice.
+    ///
+    /// # Errors
+    /// Only a buyer's wish can be refused. What has happened has happened, and always has an answer.
+    pub fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, OrderError> {
+        use OrderState::{AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Reacquiring, Refunding};
+        Ok(match (input, self.state) {
+            (Input::BuyerCancels, _) => return self.give_up(now),
+            (Input::PaymentStarted, Created) => Some(self.step(AwaitingPayment, None)),
+            (Input::PaymentSucceeded, Created | AwaitingPayment | Expiring) => Some(self.complete(Some(Move::Sell))),
+            (Input::PaymentSucceeded, Expired) => Some(self.step(Reacquiring, Some(Move::Reacquire))),
+            (Input::PaymentSucceeded, Cancelled) => Some(self.refund(RefundReason::CancelledMeanwhile)),
+            (Input::PaymentCancelled, Created | AwaitingPayment | Expiring) => {
+                Some(self.step(Expired, Some(Move::Release)))
+            }
+            (Input::NothingToPay, Created) if self.is_free() => Some(self.complete(Some(Move::Sell))),
+            (Input::DeadlinePassed, Created | AwaitingPayment) if now >= self.expires_at => Some(self.overdue()),
+            (Input::PlacesGranted, Reacquiring) => Some(self.complete(None)),
+            (Input::PlacesDenied, Reacquiring) => Some(self.refund(RefundReason::SoldOutMeanwhile)),
+            (Input::MoneyReturned, Complete | Refunding) => Some(self.returned()),
+            _ => None,
+        })
+    }
+
+    /// Uses a pass.
+    ///
+    /// # Errors
+    /// If the order is not complete, has no such pass, or the pass was used before.
+    pub fn check_in(&self, pass: PassId, use_: CheckIn) -> Result<Step, OrderError> {
+        if self.state != OrderState::Complete {
+            return Err(OrderError::NotComplete);
+        }
+        let mut next = self.clone();
+        let found = next.passes.iter_mut().find(|candidate| candidate.id == pass).ok_or(OrderError::NoSuchPass)?;
+        if let Some(first) = &found.checked_in {
+            return Err(OrderError::AlreadyCheckedIn(first.clone()));
+        }
+        found.checked_in = Some(use_.clone());
+        let event = PassCheckedIn { order: self.facts(), pass_id: pass, at: use_.at, by: use_.by, place: use_.place };
+        Ok(Step { next, event: event.into(), places: None })
+    }
+
+    /// Whether it costs nothing.
+    pub fn is_free(&self) -> bool {
+        self.total.minor() == 0
+    }
+
+    fn give_up(&self, now: Time) -> Result<Option<Step>, OrderError> {
+        use OrderState::{
+            AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Reacquiring, Refunded, Refunding,
+        };
+        match self.state {
+            Created | AwaitingPayment | Expiring => Ok(Some(self.step(Cancelled, Some(Move::Release)))),
+            Cancelled | Refunding | Refunded => Ok(None),
+            Expired | Reacquiring => Err(OrderError::Ended(self.state)),
+            Complete => self.give_back(now).map(Some),
+        }
+    }
+
+    fn give_back(&self, now: Time) -> Result<Step, OrderError> {
+        if self.passes.iter().any(|pass| pass.checked_in.is_some()) {
+            return Err(OrderError::PassUsed);
+        }
+        let started = self.starts_at.is_some_and(|start| now >= start);
+        match self.refund_policy {
+            RefundPolicy::Never => Err(OrderError::NotRefundable),
+            RefundPolicy::UntilStart if started => Err(OrderError::NotRefundable),
+            _ if self.is_free() => Ok(self.step(OrderState::Cancelled, Some(Move::Return))),
+            _ => Ok(self.refund(RefundReason::BuyerRequest)),
+        }
+    }
+
+    fn overdue(&self) -> Step {
+        // A free order waits for nothing: the process ended between its hold and its completion.
+        if self.is_free() { self.complete(Some(Move::Sell)) } else { self.step(OrderState::Expiring, None) }
+    }
+
+    fn complete(&self, places: Option<Move>) -> Step {
+        let mut next = self.clone();
+        next.passes =
+            (1..=self.quantity).map(|number| Pass { id: self.pass_id(number), number, checked_in: None }).collect();
+        next.state = OrderState::Complete;
+        let passes = next.passes.iter().map(|pass| pass.id).collect();
+        Step { event: OrderCompleted { order: self.facts(), passes }.into(), next, places }
+    }
+
+    fn pass_id(&self, number: u32) -> PassId {
+        PassId::derived(self.id.uuid(), &format!("pass {number}"))
+    }
+
+    fn refund(&self, reason: RefundReason) -> Step {
+        let next = Self { state: OrderState::Refunding, refund_reason: Some(reason), ..self.clone() };
+        Step { next, event: OrderRefundRequested { order: self.facts(), reason }.into(), places: None }
+    }
+
+    fn returned(&self) -> Step {
+        let reason = self.refund_reason.or(Some(RefundReason::SellerGranted));
+        let next = Self { state: OrderState::Refunded, refund_reason: reason, ..self.clone() };
+        let places = (!self.passes.is_empty()).then_some(Move::Return);
+        Step { next, event: OrderRefunded { order: self.facts() }.into(), places }
+    }
+
+    fn step(&self, state: OrderState, places: Option<Move>) -> Step {
+        let order = self.facts();
+        let event = match state {
+            OrderState::AwaitingPayment => OrderAwaitingPayment { order }.into(),
+            OrderState::Expiring => OrderExpiring { order }.into(),
+            OrderState::Expired => OrderExpired { order }.into(),
+            OrderState::Reacquiring => OrderPlacesRequested { order }.into(),
+            _ => OrderCancelled { order }.into(),
+        };
+        Step { next: Self { state, ..self.clone() }, event, places }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! What the domain refuses, as HTTP says it.
+
+use std::time::Duration;
+
+use common::http::Problem;
+use common::store::ChangeError;
+
+use crate::box_office::HoldError;
+use crate::order::OrderError;
+
+impl From<HoldError> for Problem {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::SoldOut(sold_out) => {
+                Self::conflict("sold_out", sold_out.to_string()).with("available", sold_out.left)
+            }
+            HoldError::Busy => Self::unavailable(Duration::from_secs(1)),
+            HoldError::NotOnSale => Self::conflict("not_on_sale", "this ticket is not on sale"),
+            HoldError::Store(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let says = error.to_string();
+        match error {
+            OrderError::Ended(_) => Self::conflict("order_ended", says),
+            OrderError::NotRefundable => Self::conflict("not_refundable", says),
+            OrderError::PassUsed => Self::conflict("pass_used", says),
+            OrderError::NotComplete => Self::conflict("pass_void", says),
+            OrderError::NoSuchPass => Self::not_found(),
+            OrderError::AlreadyCheckedIn(first) => Self::conflict("already_checked_in", says)
+                .with("checkedInAt", first.at.to_string())
+                .with("place", first.place),
+        }
+    }
+}
+
+/// The problem of a change that was not made.
+pub(crate) fn of_change(error: ChangeError<OrderError>) -> Problem {
+    match error {
+        ChangeError::NotFound => Problem::not_found(),
+        ChangeError::Refused(refused) => refused.into(),
+        ChangeError::Store(error) => error.into(),
+    }
+}

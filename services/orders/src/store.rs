@@ -1,0 +1,300 @@
+//! Collections, indexes and queries.
+
+use bson::{Document, doc};
+use common::clock::{SharedClock, Time};
+use common::events::tickets::Listing;
+use common::events::{By, OrderEvent, Raised};
+use common::id::{OrderId, TicketId, UserId};
+use common::service::StartError;
+use common::signing::SigningKey;
+use common::store::{
+    Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned, update_many_statements,
+};
+use futures::TryStreamExt;
+use mongodb::Database;
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::{Inventory, Movement, PendingHold};
+use crate::order::{Input, Order, OrderError, OrderState, Step};
+
+impl Aggregate for Order {
+    type Event = OrderEvent;
+    const KIND: &'static str = "order";
+    const COLLECTION: &'static str = "orders";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Aggregate for Inventory {
+    type Event = common::events::InventoryEvent;
+    const KIND: &'static str = "inventory";
+    const COLLECTION: &'static str = "inventories";
+
+    fn id(&self) -> String {
+        self.ticket_id.to_string()
+    }
+}
+
+/// Every index of the service.
+pub(crate) fn indexes() -> Vec<Indexes> {
+    let waiting = doc! { "movements.0": { "$exists": true } };
+    let pending = doc! { "pending.0": { "$exists": true } };
+    vec![
+        Indexes::of(Order::COLLECTION)
+            .outbox()
+            .on(doc! { "buyerId": 1, "_id": -1 })
+            .on(doc! { "ticketId": 1, "_id": -1 })
+            .on(doc! { "state": 1, "expiresAt": 1 })
+            .partial(doc! { "movements.at": 1 }, waiting),
+        Indexes::of(Inventory::COLLECTION).outbox().partial(doc! { "pending.at": 1 }, pending),
+    ]
+}
+
+/// What orders knows of a listing: its own replica, kept by the listing's events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Replica {
+    /// The listing as last told.
+    pub(crate) listing: Listing,
+    /// Whether it was taken from sale.
+    pub(crate) withdrawn: bool,
+}
+
+impl Replica {
+    /// The order that makes a hold good.
+    pub(crate) fn order(&self, hold: &PendingHold) -> Order {
+        let PendingHold { order_id: id, buyer_id, quantity, unit_price, at, expires_at } = *hold;
+        let listing = &self.listing;
+        Order {
+            id,
+            ticket_id: listing.ticket_id,
+            buyer_id,
+            seller_id: listing.seller_id,
+            title: listing.title.clone(),
+            venue: listing.venue.clone(),
+            starts_at: listing.starts_at,
+            refund_policy: listing.refund_policy,
+            quantity,
+            unit_price,
+            // The product was checked before the hold; an order that a crash left is never refused.
+            total: unit_price.times(quantity).unwrap_or(unit_price),
+            state: OrderState::Created,
+            created_at: at,
+            expires_at,
+            refund_reason: None,
+            passes: Vec::new(),
+        }
+    }
+}
+
+/// The replicas of all listings.
+pub(crate) type TicketReplicas = Projection<Replica>;
+
+/// The orders, with the movements of places that stand beside them.
+#[derive(Clone)]
+pub(crate) struct OrderStore {
+    orders: Aggregates<Order>,
+    clock: SharedClock,
+}
+
+impl OrderStore {
+    /// The store over the aggregates.
+    pub(crate) fn new(orders: Aggregates<Order>, clock: SharedClock) -> Self {
+        Self { orders, clock }
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn get(&self, id: OrderId) -> Result<Option<Versioned<Order>>, StoreError> {
+        self.orders.get(id).await
+    }
+
+    /// A buyer's orders, newest first, older than `before`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn of_buyer(
+        &self,
+        buyer: UserId,
+        before: Option<OrderId>,
+        limit: i64,
+    ) -> Result<Vec<Versioned<Order>>, StoreError> {
+        let mut filter = doc! { "buyerId": buyer };
+        if let Some(before) = before {
+            filter.insert("_id", doc! { "$lt": before });
+        }
+        self.orders.find(filter, doc! { "_id": -1 }, limit).await
+    }
+
+    /// Stores new orders, passing over those that exist.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn insert_many(&self, orders: Vec<(Order, Raised<OrderEvent>)>) -> Result<(), StoreError> {
+        self.orders.insert_many(orders).await
+    }
+
+    /// Does to an order what `rule` decides, in the name of `actor`.
+    ///
+    /// # Errors
+    /// What the rule refuses; the store's.
+    pub(crate) async fn change(
+        &self,
+        id: OrderId,
+        actor: Option<UserId>,
+        rule: impl Fn(&Order) -> Result<Option<Step>, OrderError>,
+    ) -> Result<Versioned<Order>, ChangeError<OrderError>> {
+        let now = self.clock.now();
+        self.orders
+            .change(id, |current| Ok(rule(&current.value)?.map(|step| self.written(current, step, actor, now))))
+            .await
+    }
+
+    /// Tells an order what has happened. Answers the order, if there is one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn inform(&self, id: OrderId, input: Input) -> Result<Option<Versioned<Order>>, StoreError> {
+        let now = self.clock.now();
+        // Only a buyer's wish can be refused, and a wish comes through `change`.
+        self.orders
+            .advance(id, |current| {
+                let step = current.value.handle(input, now).ok().flatten()?;
+                Some(self.written(current, step, None, now))
+            })
+            .await
+    }
+
+    fn written(&self, current: &Versioned<Order>, step: Step, actor: Option<UserId>, now: Time) -> Change<Order> {
+        let event = actor.map_or_else(|| step.event.clone().by_system(), |actor| step.event.clone().by(actor));
+        let mut change = Change::new(step.next, event);
+        if let Some(places) = step.places {
+            let movement = Movement {
+                key: format!("{}:{}", current.value.id, current.version + 1),
+                order_id: current.value.id,
+                places,
+                quantity: current.value.quantity,
+                at: now,
+            };
+            change.push =
+                bson::serialize_to_bson(&movement).map(|movement| doc! { "movements": movement }).unwrap_or_default();
+        }
+        change
+    }
+
+    /// The movements that wait in the given orders.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn movements(&self, orders: Vec<OrderId>) -> Result<Vec<Movement>, StoreError> {
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let waiting = doc! { "_id": { "$in": orders }, "movements.0": { "$exists": true } };
+        self.read_movements(waiting, 0).await
+    }
+
+    /// Movements that have waited since before `since`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn forgotten_movements(
+        &self,
+        since: Time,
+        limit: i64,
+    ) -> Result<Vec<(TicketId, OrderId)>, StoreError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Row {
+            #[serde(rename = "_id")]
+            id: OrderId,
+            ticket_id: TicketId,
+        }
+        let forgotten = doc! { "movements.0": { "$exists": true }, "movements.at": { "$lt": since } };
+        let collection = self.orders.collection().clone_with_type::<Row>();
+        let found = collection.find(forgotten).projection(doc! { "ticketId": 1 }).limit(limit);
+        let rows: Vec<Row> = found.await?.try_collect().await?;
+        Ok(rows.into_iter().map(|row| (row.ticket_id, row.id)).collect())
+    }
+
+    async fn read_movements(&self, filter: Document, limit: i64) -> Result<Vec<Movement>, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            movements: Vec<Movement>,
+        }
+        let collection = self.orders.collection().clone_with_type::<Row>();
+        let found = collection.find(filter).projection(doc! { "movements": 1 }).limit(limit);
+        let rows: Vec<Row> = found.await?.try_collect().await?;
+        Ok(rows.into_iter().flat_map(|row| row.movements).collect())
+    }
+
+    /// Takes movements that are made out of their orders.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn clear_movements(&self, made: impl Iterator<Item = Movement>) -> Result<(), StoreError> {
+        let updates = made
+            .map(|movement| {
+                (doc! { "_id": movement.order_id }, doc! { "$pull": { "movements": { "key": movement.key } } })
+            })
+            .collect();
+        update_many_statements(self.orders.database(), Order::COLLECTION, updates).await
+    }
+
+    /// Orders that still hold places although their deadline was before `now`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn overdue(&self, now: Time, limit: i64) -> Result<Vec<OrderId>, StoreError> {
+        let overdue = doc! { "state": { "$in": ["created", "awaiting_payment"] }, "expiresAt": { "$lt": now } };
+        let found = self.orders.find(overdue, doc! { "expiresAt": 1 }, limit).await?;
+        Ok(found.into_iter().map(|order| order.value.id).collect())
+    }
+}
+
+/// Listings with holds that have waited for their orders since before `since`.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn forgotten_holds(
+    inventories: &Aggregates<Inventory>,
+    since: Time,
+    limit: i64,
+) -> Result<Vec<TicketId>, StoreError> {
+    let forgotten = doc! { "pending.0": { "$exists": true }, "pending.at": { "$lt": since } };
+    let found = inventories.find(forgotten, doc! { "pending.at": 1 }, limit).await?;
+    Ok(found.into_iter().map(|inventory| inventory.value.ticket_id).collect())
+}
+
+const PASS_KEYS: &str = "pass_keys";
+const PASS_KEY: &str = "current";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredKey {
+    #[serde(rename = "_id")]
+    id: String,
+    pkcs8: bson::Binary,
+    made_at: Time,
+}
+
+/// The key that signs passes: made at the first start, and shared by all replicas.
+///
+/// # Errors
+/// The store's, or a key that cannot be read.
+pub(crate) async fn pass_key(database: &Database, now: Time) -> Result<SigningKey, StartError> {
+    let keys = database.collection::<StoredKey>(PASS_KEYS);
+    let bytes = SigningKey::generate_pkcs8().map_err(StartError::other)?;
+    let pkcs8 = bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes };
+    let new = StoredKey { id: PASS_KEY.to_owned(), pkcs8, made_at: now };
+    match keys.insert_one(&new).await.map_err(StoreError::from) {
+        Ok(_) | Err(StoreError::Exists) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let stored = keys.find_one(doc! { "_id": PASS_KEY }).await.map_err(StoreError::from)?.unwrap_or(new);
+    SigningKey::from_pkcs8(&stored.pkcs8.bytes).map_err(StartError::other)
+}

@@ -1,0 +1,157 @@
+//! What clients send and see.
+
+use common::clock::Time;
+use common::http::Principal;
+use common::id::{OrderId, RefundId, UserId};
+use common::money::Money;
+use common::store::Versioned;
+use serde::{Deserialize, Serialize};
+
+use crate::payment::{Payment, PaymentState};
+use crate::refund::{Refund, RefundState};
+
+/// A wish to pay.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Pay {
+    /// The order to pay.
+    pub(crate) order_id: OrderId,
+    /// A PaymentMethod of Stripe's, such as `pm_card_visa`: charges at once.
+    pub(crate) payment_method: Option<String>,
+    /// A card token of Stripe's, such as `tok_visa`: charges at once.
+    pub(crate) token: Option<String>,
+}
+
+/// A wish to give money back.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct GiveBack {
+    /// How much, such as `"19.99"`; all that is left if not said.
+    pub(crate) amount: Option<Amount>,
+    /// Why.
+    #[schema(max_length = 200)]
+    pub(crate) reason: Option<String>,
+}
+
+/// A decimal number as text, or as a JSON number.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(untagged, expecting = "must be a decimal number, such as \"19.99\"")]
+pub(crate) enum Amount {
+    /// Such as `"19.99"`.
+    Text(String),
+    /// Such as `19.99`.
+    #[schema(value_type = f64)]
+    Number(serde_json::Number),
+}
+
+impl Amount {
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+/// Which payments to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListFilter {
+    /// Only the payment of this order.
+    pub(crate) order_id: Option<OrderId>,
+}
+
+/// What a page must know before it can take payments.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Config {
+    /// Whether only test cards work and no real money moves.
+    pub(crate) test_mode: bool,
+}
+
+/// A refund.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RefundView {
+    id: RefundId,
+    /// Such as `"19.99"`.
+    amount: String,
+    status: RefundState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<&Refund> for RefundView {
+    fn from(refund: &Refund) -> Self {
+        Self { id: refund.id, amount: refund.amount.decimal(), status: refund.state, reason: refund.reason.clone() }
+    }
+}
+
+/// A payment.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PaymentView {
+    /// The same as that of the order.
+    id: OrderId,
+    order_id: OrderId,
+    /// Not shown to the seller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buyer_id: Option<UserId>,
+    status: PaymentState,
+    /// Such as `"19.99"`.
+    amount: String,
+    /// Such as `usd`.
+    currency: String,
+    /// Which attempt is the current one, from 1.
+    attempt: u32,
+    /// Why the last attempt was declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline_code: Option<String>,
+    /// How much went back.
+    refunded: String,
+    refunds: Vec<RefundView>,
+    /// Why the buyer's bank disputes it, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dispute_reason: Option<String>,
+    created_at: Time,
+    version: i64,
+    /// What lets the buyer's browser go on with Stripe's elements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    /// The bank's page, where the buyer must go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<String>,
+}
+
+impl PaymentView {
+    /// The payment as `who` may see it.
+    pub(crate) fn of(payment: &Versioned<Payment>, who: &Principal) -> Self {
+        let Versioned { version, value } = payment;
+        let currency = value.amount.currency();
+        let refunded =
+            Money::from_minor(value.returned(), currency).map_or_else(|_| value.amount.decimal(), Money::decimal);
+        Self {
+            id: value.order_id,
+            order_id: value.order_id,
+            buyer_id: (who.is_admin() || who.user == value.buyer_id).then_some(value.buyer_id),
+            status: value.state,
+            amount: value.amount.decimal(),
+            currency: currency.to_string(),
+            attempt: value.attempt,
+            decline_code: value.decline_code.clone(),
+            refunded,
+            refunds: value.refunds.iter().map(RefundView::from).collect(),
+            dispute_reason: value.dispute.clone(),
+            created_at: value.created_at,
+            version: *version,
+            client_secret: None,
+            next_action: None,
+        }
+    }
+
+    /// With what the buyer alone gets to see.
+    pub(crate) fn with_secret(self, client_secret: Option<String>, next_action: Option<String>) -> Self {
+        Self { client_secret, next_action, ..self }
+    }
+}

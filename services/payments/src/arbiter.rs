@@ -1,0 +1,129 @@
+//! The arbiter between paying and expiring: whatever the order and the buyer believe, the PaymentIntent decides.
+
+use std::time::Duration;
+
+use common::events::orders::OrderFacts;
+use common::id::RefundId;
+use common::store::{StoreError, Versioned};
+
+use crate::Payments;
+use crate::gateway::{GatewayError, Intent};
+use crate::payment::{Input, Payment, PaymentState, Standing};
+
+/// Why something could not be settled now. It is taken up again later.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettleError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Stripe failed.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+/// How long somebody who has other things to do waits for Stripe.
+const SHORTLY: Duration = Duration::from_secs(6);
+
+/// Work that is given up after a while; whatever it was, a job goes on with it.
+///
+/// # Errors
+/// Those of the work, and [`GatewayError::Unavailable`].
+pub(crate) async fn shortly<T>(work: impl Future<Output = Result<T, SettleError>>) -> Result<T, SettleError> {
+    let late = || GatewayError::Unavailable { reason: "it takes too long to wait for".to_owned(), sticky: false };
+    tokio::time::timeout(SHORTLY, work).await.unwrap_or_else(|_| Err(late().into()))
+}
+
+impl Payments {
+    /// Sees to it that an order which ended cannot be paid any more, or finds out that it was paid in time.
+    ///
+    /// # Errors
+    /// [`SettleError`]; said again, it goes on where it stopped.
+    pub(crate) async fn end(&self, order: &OrderFacts) -> Result<(), SettleError> {
+        if order.total.minor() == 0 {
+            return Ok(());
+        }
+        // The first insert counts: either this one, and nobody can begin to pay, or that of somebody who began.
+        let payment = match self.payments.get(order.order_id).await? {
+            Some(payment) => payment,
+            None => self.payments.begin(Payment::never(order, self.clock.now()), None).await?,
+        };
+        match self.payments.inform(payment.value.order_id, Input::OrderEnded).await? {
+            Some(payment) if payment.value.state == PaymentState::Cancelling => self.cancel(&payment.value).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds out how a payment stands and does what is left to do. Safe at any time, as often as one likes.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub(crate) async fn look_after(&self, payment: &Versioned<Payment>) -> Result<(), SettleError> {
+        match payment.value.state {
+            PaymentState::Cancelling => self.cancel(&payment.value).await,
+            state if state.is_paid() => self.look_after_refunds(payment).await,
+            _ => self.refresh(&payment.value).await.map(drop),
+        }
+    }
+
+    /// Asks Stripe how the intent stands.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub(crate) async fn refresh(&self, payment: &Payment) -> Result<Option<Versioned<Payment>>, SettleError> {
+        let Some(intent) = &payment.intent else { return Ok(None) };
+        let intent = self.gateway.retrieve(intent).await?;
+        let known = self.follow(payment, &intent, None).await?;
+        match &known {
+            Some(known) if known.value.state == PaymentState::Cancelling && is_open(&intent.standing) => {
+                self.cancel(&known.value).await?;
+                Ok(self.payments.get(payment.order_id).await?)
+            }
+            _ => Ok(known),
+        }
+    }
+
+    /// Takes over what Stripe says of the payment's intent, and what it was paid with if that is known.
+    pub(crate) async fn follow(
+        &self,
+        payment: &Payment,
+        intent: &Intent,
+        method: Option<String>,
+    ) -> Result<Option<Versioned<Payment>>, StoreError> {
+        let stands = Input::Stands { intent: intent.id.clone(), standing: intent.standing.clone(), method };
+        self.payments.inform(payment.order_id, stands).await
+    }
+
+    async fn cancel(&self, payment: &Payment) -> Result<(), SettleError> {
+        let Some(intent) = &payment.intent else { return Ok(()) };
+        let intent = self.cancel_or_see(intent).await?;
+        self.follow(payment, &intent, None).await?;
+        Ok(())
+    }
+
+    /// Cancels an intent, or learns why that is not possible any more.
+    async fn cancel_or_see(&self, intent: &str) -> Result<Intent, GatewayError> {
+        match self.gateway.cancel(intent).await {
+            Err(GatewayError::Unexpected(intent)) => Ok(*intent),
+            answer => answer,
+        }
+    }
+
+    /// Gets rid of an intent that names an order but is not the one of its payment. Nobody can have paid it, for its secret
+    /// was told to nobody; should it be paid nevertheless, the money goes back.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub(crate) async fn discard(&self, payment: &Payment, stray: &str) -> Result<(), SettleError> {
+        let intent = self.cancel_or_see(stray).await?;
+        if intent.standing == Standing::Succeeded {
+            tracing::error!(order = %payment.order_id, intent = stray, "an intent that is no payment's was paid; its money goes back");
+            let refund = RefundId::derived(payment.order_id.uuid(), stray);
+            self.gateway.refund(payment.order_id, stray, refund, payment.amount).await?;
+        }
+        Ok(())
+    }
+}
+
+fn is_open(standing: &Standing) -> bool {
+    matches!(standing, Standing::Open { .. } | Standing::RequiresAction)
+}

@@ -1,0 +1,42 @@
+//! When a payment must be looked at although nobody came: a lost webhook, a crash between two steps. Pure.
+
+use std::time::Duration;
+
+use common::clock::Time;
+
+use crate::payment::{Payment, PaymentState};
+use crate::refund::RefundState;
+
+/// The longest time between two looks.
+const RARELY: Duration = Duration::from_secs(10 * 60);
+
+/// The longest time between two tries of a refund that Stripe refuses.
+const REFUSED: Duration = Duration::from_secs(6 * 3600);
+
+/// When to look first after a change at `now`; never, if the payment can move only by somebody's wish.
+pub(crate) fn first(payment: &Payment, now: Time) -> Option<Time> {
+    patience(payment).map(|wait| now + wait)
+}
+
+/// When to look after a look at `now` that changed nothing: the longer it has stood still, the rarer.
+pub(crate) fn next(payment: &Payment, now: Time) -> Option<Time> {
+    let stood_still = now.since(payment.changed_at) / 2;
+    patience(payment).map(|wait| now + stood_still.clamp(wait, RARELY.max(wait)))
+}
+
+fn patience(payment: &Payment) -> Option<Duration> {
+    match payment.state {
+        PaymentState::Initiated | PaymentState::Failed => Some(Duration::from_secs(30)),
+        PaymentState::RequiresAction | PaymentState::Processing => Some(Duration::from_secs(10)),
+        PaymentState::Cancelling => Some(Duration::from_secs(5)),
+        PaymentState::Cancelled | PaymentState::Refunded => None,
+        PaymentState::Succeeded | PaymentState::PartiallyRefunded => refund_patience(payment),
+    }
+}
+
+fn refund_patience(payment: &Payment) -> Option<Duration> {
+    let counted = |state| payment.refunds.iter().filter(|refund| refund.state == state).count();
+    let (started, failed) = (counted(RefundState::Started), counted(RefundState::Failed));
+    let doublings = u32::try_from(failed.min(12)).unwrap_or(12);
+    (started + failed > 0).then(|| (Duration::from_secs(5) * 2_u32.pow(doublings)).min(REFUSED))
+}

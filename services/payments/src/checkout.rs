@@ -1,0 +1,225 @@
+//! Paying: an unconfirmed intent first, then the payment's place in the store, only then the charge. Each step can be
+//! repeated, and a crash between two of them leaves nothing that could charge.
+
+use common::id::{OrderId, UserId};
+use common::store::{ChangeError, StoreError, Versioned};
+
+use crate::Payments;
+use crate::arbiter::SettleError;
+use crate::gateway::{GatewayError, Intent, Method};
+use crate::order::{NotPayable, OrderReplica};
+use crate::payment::{Input, Payment, PaymentError, PaymentState, Standing};
+
+/// What a buyer gets back.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    /// The payment.
+    pub(crate) payment: Versioned<Payment>,
+    /// What lets the buyer's browser go on.
+    pub(crate) client_secret: Option<String>,
+    /// Where the buyer must go to authenticate.
+    pub(crate) next_action: Option<String>,
+}
+
+/// Why an order is not paid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PayError {
+    /// The buyer has no such order.
+    #[error("no such order")]
+    NoSuchOrder,
+    /// The order does not wait for money.
+    #[error(transparent)]
+    NotPayable(#[from] NotPayable),
+    /// The order ended while it was being paid. Nothing was charged.
+    #[error("the order ended before it was paid")]
+    Ended,
+    /// It is paid already.
+    #[error("the order is paid already")]
+    AlreadyPaid,
+    /// The bank declined.
+    #[error("declined: {code}")]
+    Declined {
+        /// The decline code.
+        code: String,
+        /// For the buyer.
+        message: String,
+    },
+    /// Stripe cannot use the payment method.
+    #[error("the payment method cannot be used: {0}")]
+    BadMethod(String),
+    /// Stripe does not take this amount.
+    #[error("the amount cannot be charged: {0}")]
+    NotChargeable(String),
+    /// Stripe failed.
+    #[error(transparent)]
+    Gateway(GatewayError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<SettleError> for PayError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::Store(error) => Self::Store(error),
+            SettleError::Gateway(error) => Self::Gateway(error),
+        }
+    }
+}
+
+impl From<ChangeError<PaymentError>> for PayError {
+    fn from(error: ChangeError<PaymentError>) -> Self {
+        match error {
+            ChangeError::Store(error) => Self::Store(error),
+            ChangeError::NotFound | ChangeError::Refused(_) => Self::NoSuchOrder,
+        }
+    }
+}
+
+impl Payments {
+    /// Begins to pay an order, and charges at once if the method is known.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub(crate) async fn pay(&self, buyer: UserId, order: OrderId, method: Option<Method>) -> Result<Receipt, PayError> {
+        let replica = self.orders.get_soon(order.uuid(), &self.clock).await?.map(|replica| replica.value);
+        let replica = replica.filter(|replica| replica.facts.buyer_id == buyer).ok_or(PayError::NoSuchOrder)?;
+        let (payment, fresh) = match self.payments.get(order).await? {
+            Some(payment) => (payment, None),
+            None => self.begin(&replica).await?,
+        };
+        let payment = self.up_to_date(payment).await?;
+        if payment.value.state.is_paid() {
+            return repeated(payment, method.as_ref());
+        }
+        self.admit(&replica, &payment.value)?;
+        match method {
+            Some(method) => self.attempt(&payment.value, &method, buyer).await,
+            None => self.show(payment, fresh).await,
+        }
+    }
+
+    /// What goes on at the bank may have ended unheard; a repetition of the attempt would only be told its first answer.
+    async fn up_to_date(&self, payment: Versioned<Payment>) -> Result<Versioned<Payment>, PayError> {
+        match payment.value.state {
+            PaymentState::RequiresAction | PaymentState::Processing => {
+                Ok(self.refresh(&payment.value).await?.unwrap_or(payment))
+            }
+            _ => Ok(payment),
+        }
+    }
+
+    fn admit(&self, replica: &OrderReplica, payment: &Payment) -> Result<(), PayError> {
+        replica.payable(self.clock.now())?;
+        if payment.state.is_open() { Ok(()) } else { Err(PayError::Ended) }
+    }
+
+    /// Makes an intent and the payment for it; somebody else may have been first, then theirs counts.
+    async fn begin(&self, replica: &OrderReplica) -> Result<(Versioned<Payment>, Option<Intent>), PayError> {
+        let now = self.clock.now();
+        replica.payable(now)?;
+        let intent = self.make_intent(replica).await?;
+        let own = Payment::begin(&replica.facts, intent.id.clone(), now);
+        let payment = self.payments.begin(own, Some(replica.facts.buyer_id)).await?;
+        if payment.value.intent.as_deref() == Some(&intent.id) {
+            return Ok((payment, Some(intent)));
+        }
+        if let Err(error) = self.discard(&payment.value, &intent.id).await {
+            tracing::warn!(%error, order = %payment.value.order_id, "an unused intent was not cancelled; nobody can pay it");
+        }
+        Ok((payment, None))
+    }
+
+    async fn make_intent(&self, replica: &OrderReplica) -> Result<Intent, PayError> {
+        let (order, total, title) = (replica.facts.order_id, replica.facts.total, &replica.title);
+        let made = match self.gateway.create_intent(order, title, total, 1).await {
+            Err(GatewayError::Unavailable { sticky: true, .. }) => {
+                self.gateway.create_intent(order, title, total, 2).await
+            }
+            made => made,
+        };
+        made.map_err(|error| match error {
+            GatewayError::Refused { message, .. } => PayError::NotChargeable(message),
+            error => PayError::Gateway(error),
+        })
+    }
+
+    /// Shows the buyer how the payment stands, and how to go on in the browser.
+    async fn show(&self, payment: Versioned<Payment>, fresh: Option<Intent>) -> Result<Receipt, PayError> {
+        let intent = match (fresh, &payment.value.intent) {
+            (Some(intent), _) => intent,
+            (None, Some(intent)) => self.gateway.retrieve(intent).await.map_err(PayError::Gateway)?,
+            (None, None) => return Err(PayError::Ended),
+        };
+        let payment = self.follow(&payment.value, &intent, None).await?.unwrap_or(payment);
+        Ok(Receipt { payment, client_secret: intent.client_secret, next_action: intent.next_action })
+    }
+
+    async fn attempt(&self, payment: &Payment, method: &Method, buyer: UserId) -> Result<Receipt, PayError> {
+        let Some(intent) = &payment.intent else { return Err(PayError::Ended) };
+        match self.gateway.confirm(payment.order_id, intent, payment.attempt, method).await {
+            Ok(intent) => self.charged(payment, intent, Some(method)).await,
+            Err(GatewayError::Unexpected(intent)) => self.charged(payment, *intent, None).await,
+            Err(GatewayError::Declined { code, message }) => self.declined(payment, code, message, buyer).await,
+            Err(GatewayError::Refused { message, .. }) => Err(PayError::BadMethod(message)),
+            Err(error @ GatewayError::Unavailable { .. }) => self.unanswered(payment, method, error, buyer).await,
+            Err(error) => Err(PayError::Gateway(error)),
+        }
+    }
+
+    async fn charged(&self, payment: &Payment, intent: Intent, method: Option<&Method>) -> Result<Receipt, PayError> {
+        let method = method.map(|method| method.name().to_owned());
+        let payment = self.follow(payment, &intent, method).await?.ok_or(PayError::NoSuchOrder)?;
+        match payment.value.state {
+            PaymentState::Cancelling | PaymentState::Cancelled => Err(PayError::Ended),
+            _ => Ok(Receipt { payment, client_secret: intent.client_secret, next_action: intent.next_action }),
+        }
+    }
+
+    async fn declined(
+        &self,
+        payment: &Payment,
+        code: String,
+        message: String,
+        buyer: UserId,
+    ) -> Result<Receipt, PayError> {
+        let input = Input::Declined { attempt: payment.attempt, code: code.clone() };
+        let payment = self.payments.change(payment.order_id, input, Some(buyer)).await?;
+        if payment.value.state.is_paid() {
+            return Ok(Receipt { payment, client_secret: None, next_action: None });
+        }
+        Err(PayError::Declined { code, message })
+    }
+
+    /// Nobody knows whether the charge was made: only the intent can tell.
+    async fn unanswered(
+        &self,
+        payment: &Payment,
+        method: &Method,
+        error: GatewayError,
+        buyer: UserId,
+    ) -> Result<Receipt, PayError> {
+        let intent = payment.intent.as_deref().ok_or(PayError::Ended)?;
+        let intent = self.gateway.retrieve(intent).await.map_err(PayError::Gateway)?;
+        match &intent.standing {
+            Standing::Open { error: Some(code) } if payment.decline_code.is_none() => {
+                self.declined(payment, code.clone(), "The payment was declined.".to_owned(), buyer).await
+            }
+            Standing::Open { .. } => {
+                // The key would answer the same failure again and again; the next attempt has another.
+                if matches!(error, GatewayError::Unavailable { sticky: true, .. }) {
+                    let failed = Input::Declined { attempt: payment.attempt, code: "processing_error".to_owned() };
+                    self.payments.inform(payment.order_id, failed).await?;
+                }
+                Err(PayError::Gateway(error))
+            }
+            _ => self.charged(payment, intent, Some(method)).await,
+        }
+    }
+}
+
+/// The same click once more gets the same answer; another one is told that it is late.
+fn repeated(payment: Versioned<Payment>, method: Option<&Method>) -> Result<Receipt, PayError> {
+    let same = method.is_some_and(|method| payment.value.method.as_deref() == Some(method.name()));
+    if same { Ok(Receipt { payment, client_secret: None, next_action: None }) } else { Err(PayError::AlreadyPaid) }
+}

@@ -1,0 +1,226 @@
+//! The way to Stripe: few calls, each safe to repeat, and few kinds of answers.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use common::id::{OrderId, RefundId};
+use common::money::Money;
+use common::settings::Settings;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeRequest};
+use stripe_core::PaymentIntent;
+use stripe_core::payment_intent::{
+    CancelPaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
+    RetrievePaymentIntent,
+};
+use stripe_core::refund::{CreateRefund, ListRefund};
+use url::Url;
+
+mod answers;
+mod patience;
+
+pub(crate) use answers::{GatewayError, Intent, StripeRefund, StripeRefundState};
+use patience::patiently;
+
+/// How long one try of a call may take.
+const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Names the order in the metadata of an intent.
+pub(crate) const ORDER: &str = "order";
+
+/// Names the refund in the metadata of a refund.
+const REFUND: &str = "refund";
+
+/// How a buyer pays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// A PaymentMethod, such as `pm_card_visa`.
+    PaymentMethod(String),
+    /// A card token, such as `tok_visa`.
+    Token(String),
+}
+
+impl Method {
+    /// What identifies it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::PaymentMethod(id) | Self::Token(id) => id,
+        }
+    }
+}
+
+/// Stripe, or what has Stripe's API.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    client: Client,
+    shop: Url,
+    test_mode: bool,
+}
+
+impl Gateway {
+    /// The gateway that the settings describe.
+    ///
+    /// # Errors
+    /// If the settings name no key, or one that cannot be sent.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, GatewayError> {
+        common::http::install_tls_provider();
+        let missing = || GatewayError::Misconfigured("STRIPE_SECRET_KEY is not set, so nobody could pay".to_owned());
+        let key = settings.stripe_secret_key.as_ref().ok_or_else(missing)?.expose_secret();
+        let mut builder = ClientBuilder::new(key).timeout(TRY_TIMEOUT).app_info("docket", None, None);
+        if let Some(base) = &settings.stripe_api_base {
+            // The client puts its path right behind the base.
+            builder = builder.url(format!("{}/", base.as_str().trim_end_matches('/')));
+        }
+        let client = builder.build().map_err(|error| GatewayError::Misconfigured(error.to_string()))?;
+        Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_") })
+    }
+
+    /// Whether no real money moves.
+    pub(crate) fn test_mode(&self) -> bool {
+        self.test_mode
+    }
+
+    /// Makes an intent that cannot charge anybody until it is confirmed.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub(crate) async fn create_intent(
+        &self,
+        order: OrderId,
+        title: &str,
+        amount: Money,
+        attempt: u32,
+    ) -> Result<Intent, GatewayError> {
+        let currency: stripe_types::Currency = amount.currency().to_string().parse().unwrap_or_default();
+        let automatic = CreatePaymentIntentAutomaticPaymentMethods { allow_redirects: None, enabled: true };
+        let request = CreatePaymentIntent::new(amount.minor(), currency)
+            .automatic_payment_methods(automatic)
+            .description(title)
+            .metadata(HashMap::from([(ORDER.to_owned(), order.to_string())]));
+        let key = format!("create:{order}:{attempt}:{}{}", amount.minor(), amount.currency());
+        // On the heap: the library's form is larger than all the rest of the future.
+        let request = Box::new(request);
+        self.intent(&*request, Some(&key)).await
+    }
+
+    /// Charges.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub(crate) async fn confirm(
+        &self,
+        order: OrderId,
+        intent: &str,
+        attempt: u32,
+        method: &Method,
+    ) -> Result<Intent, GatewayError> {
+        let return_url = self.return_url(order);
+        let confirmation = match method {
+            Method::PaymentMethod(id) => {
+                Confirmation { payment_method: Some(id), payment_method_data: None, return_url }
+            }
+            Method::Token(token) => {
+                let data = MethodData { r#type: "card", card: Card { token } };
+                Confirmation { payment_method: None, payment_method_data: Some(data), return_url }
+            }
+        };
+        let key = key(&format!("confirm:{order}:{attempt}:{}", method.name()))?;
+        // The library's own form has no field for a card token.
+        let request = || ConfirmPaymentIntent::new(intent).build().form(&confirmation).customize::<PaymentIntent>();
+        let strategy = RequestStrategy::Idempotent(key);
+        patiently(|| Box::pin(request().request_strategy(strategy.clone()).send(&self.client))).await.map(Intent::from)
+    }
+
+    /// Sees to it that an intent can never succeed.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unexpected`] if it is too late for that.
+    pub(crate) async fn cancel(&self, intent: &str) -> Result<Intent, GatewayError> {
+        // Without a key: repeated, it must tell the state of now, not that of the first time.
+        self.intent(&CancelPaymentIntent::new(intent), None).await
+    }
+
+    /// Reads an intent.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub(crate) async fn retrieve(&self, intent: &str) -> Result<Intent, GatewayError> {
+        self.intent(&RetrievePaymentIntent::new(intent), None).await
+    }
+
+    /// Gives money back, once for each refund's id.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub(crate) async fn refund(
+        &self,
+        order: OrderId,
+        intent: &str,
+        refund: RefundId,
+        amount: Money,
+    ) -> Result<StripeRefund, GatewayError> {
+        let metadata = HashMap::from([(REFUND.to_owned(), refund.to_string()), (ORDER.to_owned(), order.to_string())]);
+        let request = CreateRefund::new().payment_intent(intent).amount(amount.minor()).metadata(metadata);
+        let strategy = RequestStrategy::Idempotent(key(&format!("refund:{order}:{refund}"))?);
+        patiently(|| Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client)))
+            .await
+            .map(StripeRefund::from)
+    }
+
+    /// Reads the refunds of an intent, the newest hundred.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub(crate) async fn refunds(&self, intent: &str) -> Result<Vec<StripeRefund>, GatewayError> {
+        let request = ListRefund::new().payment_intent(intent).limit(100);
+        let list = patiently(|| Box::pin(request.customize().send(&self.client))).await?;
+        Ok(list.data.into_iter().map(StripeRefund::from).collect())
+    }
+
+    async fn intent(
+        &self,
+        request: &impl StripeRequest<Output = PaymentIntent>,
+        name: Option<&str>,
+    ) -> Result<Intent, GatewayError> {
+        let strategy = name.map(key).transpose()?.map_or(RequestStrategy::Once, RequestStrategy::Idempotent);
+        patiently(|| Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client)))
+            .await
+            .map(Intent::from)
+    }
+
+    /// Where the buyer's bank sends the buyer back to.
+    fn return_url(&self, order: OrderId) -> String {
+        let mut url = self.shop.clone();
+        url.set_path(&format!("orders/{order}"));
+        url.into()
+    }
+}
+
+fn key(text: &str) -> Result<IdempotencyKey, GatewayError> {
+    let too_long = |_| GatewayError::Refused {
+        code: "invalid_payment_method".to_owned(),
+        message: "The payment method is not valid.".to_owned(),
+    };
+    IdempotencyKey::new(text).map_err(too_long)
+}
+
+#[derive(Serialize)]
+struct Confirmation<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_method_data: Option<MethodData<'a>>,
+    return_url: String,
+}
+
+#[derive(Serialize)]
+struct MethodData<'a> {
+    r#type: &'a str,
+    card: Card<'a>,
+}
+
+#[derive(Serialize)]
+struct Card<'a> {
+    token: &'a str,
+}

@@ -1,0 +1,69 @@
+//! Payments: money in and out through Stripe, and the arbiter between paying and expiring.
+
+mod api;
+mod arbiter;
+mod attention;
+mod checkout;
+mod gateway;
+mod inbox;
+mod jobs;
+mod listeners;
+mod order;
+mod payment;
+mod problems;
+mod refund;
+mod refunds;
+mod store;
+mod webhook;
+
+use std::time::Duration;
+
+use common::clock::SharedClock;
+use common::http::{Policy, routes};
+use common::service::{Context, Service, StartError};
+use secrecy::SecretString;
+
+use gateway::Gateway;
+use inbox::Inbox;
+use store::{OrderReplicas, PaymentStore};
+
+/// The payments service.
+pub fn service() -> Service {
+    Service::new("payments", Payments::open)
+        .routes(routes! { api:
+            pay => Policy::SignedIn, idempotent;
+            list => Policy::SignedIn;
+            config => Policy::Public;
+            webhook => Policy::Webhook;
+            detail => Policy::Owner;
+            give_back => Policy::Owner, idempotent;
+        })
+        .indexes(store::indexes())
+        .listen(listeners::on_order)
+        .job("attend", Duration::from_secs(2), jobs::attend)
+        .job("webhooks", Duration::from_secs(10), jobs::handle_forgotten_webhooks)
+        .build()
+}
+
+/// What the service works with.
+pub struct Payments {
+    payments: PaymentStore,
+    orders: OrderReplicas,
+    gateway: Gateway,
+    inbox: Inbox,
+    webhook_secrets: Vec<SecretString>,
+    clock: SharedClock,
+}
+
+impl Payments {
+    async fn open(ctx: Context) -> Result<Self, StartError> {
+        Ok(Self {
+            payments: PaymentStore::new(ctx.aggregates(), ctx.clock()),
+            orders: ctx.projection("orders"),
+            gateway: Gateway::new(ctx.settings()).map_err(StartError::other)?,
+            inbox: Inbox::new(ctx.database(), ctx.clock()),
+            webhook_secrets: ctx.settings().stripe_webhook_secret.clone(),
+            clock: ctx.clock(),
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! The payments service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    common::service::main(vec![payments::service()])
+}

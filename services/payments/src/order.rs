@@ -1,0 +1,93 @@
+//! What payments knows of an order: its own replica, kept by the order's events. Amount and buyer come from here alone. Pure.
+
+use common::clock::Time;
+use common::events::OrderEvent;
+use common::events::orders::OrderFacts;
+use serde::{Deserialize, Serialize};
+
+/// Where an order stands, as far as payments cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OrderState {
+    /// Places are held; it waits for money.
+    Open,
+    /// Its time is up; whether money came is being settled.
+    Expiring,
+    /// It ended unpaid.
+    Expired,
+    /// The buyer gave it up.
+    Cancelled,
+    /// Money came late; places are wanted back.
+    Reacquiring,
+    /// Paid.
+    Complete,
+    /// All money is to go back.
+    Refunding,
+    /// All money went back.
+    Refunded,
+}
+
+/// An order as last told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OrderReplica {
+    /// Who buys what from whom for how much.
+    pub(crate) facts: OrderFacts,
+    /// What the listing was called.
+    pub(crate) title: String,
+    /// Where it stands.
+    pub(crate) state: OrderState,
+    /// Until when places are held for it.
+    pub(crate) expires_at: Time,
+}
+
+/// Why an order cannot be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotPayable {
+    /// It costs nothing.
+    #[error("the order costs nothing")]
+    Free,
+    /// It does not wait for money, or not any more.
+    #[error("the order is {0:?} and cannot be paid")]
+    Ended(OrderState),
+}
+
+impl OrderReplica {
+    /// The order after an event; `None` if it is unknown and the event does not make it.
+    pub(crate) fn after(known: Option<Self>, event: &OrderEvent) -> Option<Self> {
+        let state = match event {
+            OrderEvent::Created(created) => {
+                let (facts, title, expires_at) = (created.order.clone(), created.title.clone(), created.expires_at);
+                return Some(Self { facts, title, state: OrderState::Open, expires_at });
+            }
+            OrderEvent::AwaitingPayment(_) => OrderState::Open,
+            OrderEvent::Expiring(_) => OrderState::Expiring,
+            OrderEvent::Expired(_) => OrderState::Expired,
+            OrderEvent::Cancelled(_) => OrderState::Cancelled,
+            OrderEvent::PlacesRequested(_) => OrderState::Reacquiring,
+            OrderEvent::Completed(_) => OrderState::Complete,
+            OrderEvent::RefundRequested(_) => OrderState::Refunding,
+            OrderEvent::Refunded(_) => OrderState::Refunded,
+            OrderEvent::PassCheckedIn(_) => return known,
+        };
+        known.map(|known| Self { state, ..known })
+    }
+
+    /// Whether it waits for money at `now`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn payable(&self, now: Time) -> Result<(), NotPayable> {
+        match self.state {
+            _ if self.facts.total.minor() == 0 => Err(NotPayable::Free),
+            OrderState::Open if now < self.expires_at => Ok(()),
+            OrderState::Open => Err(NotPayable::Ended(OrderState::Expiring)),
+            ended => Err(NotPayable::Ended(ended)),
+        }
+    }
+
+    /// Whether no money may be kept for it.
+    pub(crate) fn wants_all_back(&self) -> bool {
+        matches!(self.state, OrderState::Refunding | OrderState::Refunded)
+    }
+}

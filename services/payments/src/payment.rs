@@ -1,0 +1,295 @@
+//! The payment of an order, which is the arbiter between paying and expiring. Pure: no clock, no I/O.
+//!
+//! ```text
+//!              declined
+//!            ┌──> failed ──────┐
+//! initiated ─┼──> requires_action ──> succeeded ──> partially_refunded ──> refunded
+//!            └──> processing ──┘          ^  ^             (a refund that bounces leads back)
+//!     │ the order ended                   │  │
+//!     └──> cancelling ────────────────────┘  │ never expected, but money is money
+//!              └──> cancelled ───────────────┘
+//! ```
+
+use common::clock::Time;
+use common::events::PaymentEvent;
+use common::events::orders::OrderFacts;
+use common::events::payments::{
+    PaymentCancelled, PaymentCancelling, PaymentCreated, PaymentDisputed, PaymentFailed, PaymentProcessing,
+    PaymentRequiresAction, PaymentSucceeded,
+};
+use common::id::{OrderId, UserId};
+use common::money::Money;
+use serde::{Deserialize, Serialize};
+
+use crate::attention;
+use crate::refund::{Refund, RefundState, Refunding};
+
+/// Where a payment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PaymentState {
+    /// Begun; nothing has been charged.
+    Initiated,
+    /// The buyer must authenticate (3-D Secure).
+    RequiresAction,
+    /// The bank has not decided yet.
+    Processing,
+    /// The last attempt was declined; another may follow.
+    Failed,
+    /// The money came in.
+    Succeeded,
+    /// The order ended; it is not sure yet that no money came in.
+    Cancelling,
+    /// No money came in and none can any more.
+    Cancelled,
+    /// Part of the money went back.
+    PartiallyRefunded,
+    /// All the money went back.
+    Refunded,
+}
+
+impl PaymentState {
+    /// Whether the money came in, wherever it is now.
+    pub(crate) fn is_paid(self) -> bool {
+        matches!(self, Self::Succeeded | Self::PartiallyRefunded | Self::Refunded)
+    }
+
+    /// Whether an attempt to pay may be made.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Initiated | Self::RequiresAction | Self::Processing | Self::Failed)
+    }
+}
+
+/// The payment of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payment {
+    /// The order, whose id is the payment's id too.
+    pub(crate) order_id: OrderId,
+    /// Who pays.
+    pub(crate) buyer_id: UserId,
+    /// Who sells.
+    pub(crate) seller_id: UserId,
+    /// The whole amount of the order.
+    pub(crate) amount: Money,
+    /// Where it stands.
+    pub(crate) state: PaymentState,
+    /// The one PaymentIntent at Stripe. None if the order ended before anybody wanted to pay.
+    pub(crate) intent: Option<String>,
+    /// Which attempt is the current one, from 1: a declined one counts it up.
+    pub(crate) attempt: u32,
+    /// What the last attempt was made with, if it was made through the API.
+    pub(crate) method: Option<String>,
+    /// Why the last attempt was declined.
+    pub(crate) decline_code: Option<String>,
+    /// What went back or is going back, in the order of asking.
+    pub(crate) refunds: Vec<Refund>,
+    /// Why the buyer's bank disputes it, if it does.
+    pub(crate) dispute: Option<String>,
+    /// When it was begun.
+    pub(crate) created_at: Time,
+    /// When it last changed.
+    pub(crate) changed_at: Time,
+    /// When somebody must look whether it has moved on unnoticed; never, if it cannot.
+    pub(crate) attention_at: Option<Time>,
+}
+
+/// What Stripe says of a PaymentIntent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It waits for a payment method; the error is that of the last attempt.
+    Open {
+        /// Stripe's decline or error code.
+        error: Option<String>,
+    },
+    /// The buyer must authenticate.
+    RequiresAction,
+    /// The bank has not decided yet.
+    Processing,
+    /// The money came in.
+    Succeeded,
+    /// It can never succeed.
+    Cancelled,
+}
+
+/// What can happen to a payment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Input {
+    /// Stripe says how the intent stands, perhaps not for the first time, perhaps late.
+    Stands {
+        /// The intent that is meant.
+        intent: String,
+        /// How it stands.
+        standing: Standing,
+        /// What it was paid with, if this answers an attempt through the API.
+        method: Option<String>,
+    },
+    /// An attempt was declined.
+    Declined {
+        /// Which one.
+        attempt: u32,
+        /// Stripe's decline or error code.
+        code: String,
+    },
+    /// The order ended without payment: nobody may pay any more.
+    OrderEnded,
+    /// The buyer's bank disputes the payment.
+    Disputed {
+        /// Stripe's reason.
+        reason: String,
+    },
+    /// Something about money that goes back.
+    Refunding(Refunding),
+}
+
+/// Why something cannot be done to a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PaymentError {
+    /// No money came in.
+    #[error("the payment is {0:?}, so there is nothing to give back")]
+    NotPaid(PaymentState),
+    /// Not as much is left.
+    #[error("only {0} of the payment is left to give back")]
+    ExceedsPayment(Money),
+}
+
+/// One change of a payment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Step {
+    /// The payment after it.
+    pub(crate) next: Payment,
+    /// The event that says so.
+    pub(crate) event: PaymentEvent,
+}
+
+impl Payment {
+    /// A payment that begins with an intent.
+    pub(crate) fn begin(order: &OrderFacts, intent: String, now: Time) -> Self {
+        Self::new(order, PaymentState::Initiated, Some(intent), now)
+    }
+
+    /// The payment of an order that ended before anybody wanted to pay: it keeps its place so that nobody can.
+    pub(crate) fn never(order: &OrderFacts, now: Time) -> Self {
+        Self::new(order, PaymentState::Cancelled, None, now)
+    }
+
+    fn new(order: &OrderFacts, state: PaymentState, intent: Option<String>, now: Time) -> Self {
+        let payment = Self {
+            order_id: order.order_id,
+            buyer_id: order.buyer_id,
+            seller_id: order.seller_id,
+            amount: order.total,
+            state,
+            intent,
+            attempt: 1,
+            method: None,
+            decline_code: None,
+            refunds: Vec::new(),
+            dispute: None,
+            created_at: now,
+            changed_at: now,
+            attention_at: None,
+        };
+        Self { attention_at: attention::first(&payment, now), ..payment }
+    }
+
+    /// The event of its making.
+    pub(crate) fn made(&self) -> PaymentEvent {
+        let Self { order_id, buyer_id, amount, .. } = *self;
+        match self.state {
+            PaymentState::Cancelled => PaymentCancelled { order_id, buyer_id, amount }.into(),
+            _ => PaymentCreated { order_id, buyer_id, amount }.into(),
+        }
+    }
+
+    /// What `input` does to it at `now`; `None` if nothing is left to do, as when the same thing is said twice.
+    ///
+    /// # Errors
+    /// Only a wish can be refused, and only a refund is one. What has happened has happened.
+    pub(crate) fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, PaymentError> {
+        let changed = match input {
+            Input::Stands { intent, standing, method } => self.stands(intent, &standing, method),
+            Input::Declined { attempt, code } => self.declined(attempt, code),
+            Input::OrderEnded => self.state.is_open().then(|| self.step(PaymentState::Cancelling)),
+            Input::Disputed { reason } => self.disputed(reason),
+            Input::Refunding(refunding) => self.refunding(refunding)?,
+        };
+        Ok(changed.map(|step| step.at(now)))
+    }
+
+    fn stands(&self, intent: String, standing: &Standing, method: Option<String>) -> Option<Step> {
+        use PaymentState::{Cancelled, Cancelling, Failed, Initiated, Processing, RequiresAction, Succeeded};
+        if self.intent.as_ref().is_some_and(|own| *own != intent) {
+            return None;
+        }
+        let state = match (standing, self.state) {
+            (Standing::Open { error: Some(code) }, Initiated | RequiresAction | Processing) => {
+                return self.declined(self.attempt, code.clone());
+            }
+            (Standing::RequiresAction, Initiated | Failed) => RequiresAction,
+            (Standing::Processing, Initiated | RequiresAction | Failed) => Processing,
+            // Even a cancelled one: if Stripe says that it has the money, then it must not be forgotten.
+            (Standing::Succeeded, Initiated | RequiresAction | Processing | Failed | Cancelling | Cancelled) => {
+                Succeeded
+            }
+            (Standing::Cancelled, Initiated | RequiresAction | Processing | Failed | Cancelling) => Cancelled,
+            _ => return None,
+        };
+        let mut step = self.step(state);
+        step.next.intent = Some(intent);
+        step.next.method = method.or_else(|| self.method.clone());
+        Some(step)
+    }
+
+    /// An answer to an earlier attempt, which a repeated request gets too, changes nothing.
+    fn declined(&self, attempt: u32, code: String) -> Option<Step> {
+        if !self.state.is_open() || attempt != self.attempt {
+            return None;
+        }
+        let Self { order_id, buyer_id, amount, .. } = *self;
+        let event = PaymentFailed { order_id, buyer_id, amount, code: code.clone() };
+        let mut next = Self { state: PaymentState::Failed, decline_code: Some(code), ..self.clone() };
+        next.attempt += 1;
+        Some(Step { next, event: event.into() })
+    }
+
+    fn disputed(&self, reason: String) -> Option<Step> {
+        if !self.state.is_paid() || self.dispute.is_some() {
+            return None;
+        }
+        let Self { order_id, buyer_id, amount, .. } = *self;
+        let event = PaymentDisputed { order_id, buyer_id, amount, reason: reason.clone() };
+        Some(Step { next: Self { dispute: Some(reason), ..self.clone() }, event: event.into() })
+    }
+
+    fn step(&self, state: PaymentState) -> Step {
+        let Self { order_id, buyer_id, amount, .. } = *self;
+        let event = match state {
+            PaymentState::RequiresAction => PaymentRequiresAction { order_id, buyer_id, amount }.into(),
+            PaymentState::Processing => PaymentProcessing { order_id, buyer_id, amount }.into(),
+            PaymentState::Cancelling => PaymentCancelling { order_id, buyer_id, amount }.into(),
+            PaymentState::Cancelled => PaymentCancelled { order_id, buyer_id, amount }.into(),
+            _ => PaymentSucceeded { order_id, buyer_id, amount }.into(),
+        };
+        Step { next: Self { state, decline_code: None, ..self.clone() }, event }
+    }
+
+    /// What of the money came in and is not going back, in minor units.
+    pub(crate) fn left(&self) -> i64 {
+        let going = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
+        let gone: i64 = going.map(|refund| refund.amount.minor()).sum();
+        (self.amount.minor() - gone).max(0)
+    }
+}
+
+impl Step {
+    fn at(mut self, now: Time) -> Self {
+        self.next.changed_at = now;
+        self.next.attention_at = attention::first(&self.next, now);
+        self
+    }
+}
+
+#[cfg(test)]
+#[path = "payment_tests.rs"]
+mod tests;

@@ -1,0 +1,296 @@
+//! The payment against every order of what can happen, and against a model of Stripe's intent.
+
+use common::events::payments::{PaymentFailed, PaymentRefunded};
+use common::id::{RefundId, TicketId};
+use common::money::Currency;
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Time = Time::from_millis(1_795_000_000_000);
+const OWN: &str = "pi_own";
+const TOTAL: i64 = 1000;
+
+fn usd(minor: i64) -> Money {
+    Money::from_minor(minor, Currency::USD).unwrap()
+}
+
+fn facts() -> OrderFacts {
+    OrderFacts {
+        order_id: OrderId::generate(NOW),
+        ticket_id: TicketId::generate(NOW),
+        buyer_id: UserId::generate(NOW),
+        seller_id: UserId::generate(NOW),
+        quantity: 2,
+        total: usd(TOTAL),
+    }
+}
+
+fn begun() -> Payment {
+    Payment::begin(&facts(), OWN.to_owned(), NOW)
+}
+
+fn stands(standing: Standing) -> Input {
+    Input::Stands { intent: OWN.to_owned(), standing, method: None }
+}
+
+fn after(payment: &Payment, input: Input) -> Payment {
+    payment.handle(input, NOW).ok().flatten().map_or_else(|| payment.clone(), |step| step.next)
+}
+
+fn refund_id(number: u8) -> RefundId {
+    RefundId::derived(OrderId::generate(NOW).uuid(), &number.to_string())
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        Just(Standing::Open { error: None }),
+        Just(Standing::Open { error: Some("card_declined".to_owned()) }),
+        Just(Standing::RequiresAction),
+        Just(Standing::Processing),
+        Just(Standing::Succeeded),
+        Just(Standing::Cancelled),
+    ]
+}
+
+fn refunding() -> impl Strategy<Value = Refunding> {
+    let (id, amount) = (0..4_u8, 1..=TOTAL + 10);
+    prop_oneof![
+        (id.clone(), proptest::option::of(amount.clone())).prop_map(|(id, amount)| Refunding::Asked {
+            id: refund_id(id),
+            amount: amount.map(usd),
+            reason: None
+        }),
+        Just(Refunding::All),
+        id.clone().prop_map(|id| Refunding::Refused { id: refund_id(id), code: "declined".to_owned() }),
+    ]
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        4 => standing().prop_map(stands),
+        1 => (1..4_u32).prop_map(|attempt| Input::Declined { attempt, code: "card_declined".to_owned() }),
+        1 => Just(Input::OrderEnded),
+        1 => Just(Input::Disputed { reason: "fraudulent".to_owned() }),
+        3 => refunding().prop_map(Input::Refunding),
+    ]
+}
+
+/// The inputs, and between them confirmations of refunds that were really begun.
+fn run(inputs: &[Input], mut check: impl FnMut(&Payment, &Step)) -> Payment {
+    let mut payment = begun();
+    for (number, input) in inputs.iter().enumerate() {
+        let started = payment.started_refunds().next().filter(|_| number % 3 == 0).cloned();
+        let confirmed =
+            started.map(|refund| Input::Refunding(Refunding::Done { id: refund.id, amount: refund.amount }));
+        for input in confirmed.into_iter().chain([input.clone()]) {
+            if let Ok(Some(step)) = payment.handle(input, NOW) {
+                check(&payment, &step);
+                payment = step.next;
+            }
+        }
+    }
+    payment
+}
+
+proptest! {
+    #[test]
+    fn said_twice_is_said_once(inputs in prop::collection::vec(input(), 0..20), last in input()) {
+        let payment = run(&inputs, |_, _| {});
+        if let Ok(Some(step)) = payment.handle(last.clone(), NOW) {
+            prop_assert!(!matches!(step.next.handle(last, NOW), Ok(Some(_))));
+        }
+    }
+
+    #[test]
+    fn money_that_came_in_is_never_forgotten_and_never_given_back_twice(inputs in prop::collection::vec(input(), 0..30)) {
+        run(&inputs, |before, step| {
+            let next = &step.next;
+            assert!(!before.state.is_paid() || next.state.is_paid());
+            assert!(next.returned() <= TOTAL);
+            let going: i64 = next.refunds.iter().filter(|it| it.state != RefundState::Failed).map(|it| it.amount.minor()).sum();
+            assert!(going <= TOTAL && next.left() == TOTAL - going);
+            assert_eq!(next.state == PaymentState::Refunded, next.state.is_paid() && next.returned() == TOTAL);
+            if let PaymentEvent::Refunded(PaymentRefunded { in_full, .. }) = &step.event {
+                assert_eq!(*in_full, next.state == PaymentState::Refunded);
+            }
+        });
+    }
+
+    #[test]
+    fn a_success_counts_whatever_came_before(inputs in prop::collection::vec(input(), 0..20)) {
+        let payment = run(&inputs, |_, _| {});
+        prop_assert!(after(&payment, stands(Standing::Succeeded)).state.is_paid());
+    }
+
+    #[test]
+    fn an_ended_order_is_not_paid_any_more_unless_the_money_came(inputs in prop::collection::vec(input(), 0..20)) {
+        let ended = after(&run(&inputs, |_, _| {}), Input::OrderEnded);
+        prop_assert!(!ended.state.is_open());
+        let settled = after(&ended, stands(Standing::Cancelled));
+        prop_assert!(settled.state.is_paid() || settled.state == PaymentState::Cancelled);
+    }
+
+    #[test]
+    fn whoever_can_move_unnoticed_is_looked_after(inputs in prop::collection::vec(input(), 0..30)) {
+        let payment = run(&inputs, |_, _| {});
+        let restless = payment.state.is_open() || payment.state == PaymentState::Cancelling || payment.started_refunds().next().is_some();
+        prop_assert!(!restless || payment.attention_at.is_some_and(|at| at > NOW) || payment.state == PaymentState::Refunded);
+        let later = NOW + std::time::Duration::from_secs(86_400);
+        prop_assert!(attention::next(&payment, later).is_none_or(|at| at > later));
+    }
+}
+
+/// Stripe's intent, as far as it matters who was first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Model {
+    Open,
+    Action,
+    Processing,
+    Succeeded,
+    Cancelled,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    Confirmed(Model),
+    BankDecides(bool),
+    OrderEnds,
+    /// A webhook or an answer arrives that tells how the intent stood some steps ago.
+    Heard(usize),
+    /// The arbiter's call to cancel, which a crash may have delayed.
+    CancelCall,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        prop_oneof![Just(Model::Open), Just(Model::Action), Just(Model::Processing), Just(Model::Succeeded)]
+            .prop_map(Happens::Confirmed),
+        any::<bool>().prop_map(Happens::BankDecides),
+        Just(Happens::OrderEnds),
+        (0..6_usize).prop_map(Happens::Heard),
+        Just(Happens::CancelCall),
+    ]
+}
+
+fn told(model: Model) -> Standing {
+    match model {
+        Model::Open => Standing::Open { error: Some("card_declined".to_owned()) },
+        Model::Action => Standing::RequiresAction,
+        Model::Processing => Standing::Processing,
+        Model::Succeeded => Standing::Succeeded,
+        Model::Cancelled => Standing::Cancelled,
+    }
+}
+
+fn cancelled(model: Model) -> Model {
+    if matches!(model, Model::Open | Model::Action) { Model::Cancelled } else { model }
+}
+
+fn step_of(model: Model, happens: Happens, payment: &Payment) -> Model {
+    match (happens, model) {
+        (Happens::Confirmed(outcome), Model::Open | Model::Action) => outcome,
+        (Happens::BankDecides(yes), Model::Action | Model::Processing) => {
+            if yes {
+                Model::Succeeded
+            } else {
+                Model::Open
+            }
+        }
+        (Happens::CancelCall, model) if payment.state == PaymentState::Cancelling => cancelled(model),
+        (_, model) => model,
+    }
+}
+
+proptest! {
+    /// Whatever the interleaving, once the order has ended and somebody looks, the payment says what Stripe says.
+    #[test]
+    fn the_intent_decides(story in prop::collection::vec(happens(), 0..40), bank_says_yes in any::<bool>()) {
+        let (mut payment, mut model, mut past) = (begun(), Model::Open, vec![Model::Open]);
+        for happens in story {
+            match happens {
+                Happens::OrderEnds => payment = after(&payment, Input::OrderEnded),
+                Happens::Heard(ago) => {
+                    let then = past[past.len().saturating_sub(1 + ago)];
+                    payment = after(&payment, stands(told(then)));
+                }
+                happens => {
+                    model = step_of(model, happens, &payment);
+                    past.push(model);
+                }
+            }
+        }
+        payment = after(&payment, Input::OrderEnded);
+        model = step_of(cancelled(model), Happens::BankDecides(bank_says_yes), &payment);
+        payment = after(&payment, stands(told(cancelled(model))));
+        prop_assert_eq!(payment.state.is_paid(), model == Model::Succeeded);
+        prop_assert_eq!(payment.state == PaymentState::Cancelled, model != Model::Succeeded);
+    }
+}
+
+#[test]
+fn only_the_current_attempt_can_be_declined() {
+    let declined = |attempt| Input::Declined { attempt, code: "generic_decline".to_owned() };
+    let once = after(&begun(), declined(1));
+    assert_eq!((once.state, once.attempt), (PaymentState::Failed, 2));
+    assert_eq!(once.handle(declined(1), NOW), Ok(None));
+    let twice = once.handle(declined(2), NOW).unwrap().unwrap();
+    assert!(matches!(twice.event, PaymentEvent::Failed(PaymentFailed { code, .. }) if code == "generic_decline"));
+}
+
+#[test]
+fn a_payment_that_never_began_cannot_begin() {
+    let never = Payment::never(&facts(), NOW);
+    assert!(matches!(never.made(), PaymentEvent::Cancelled(_)));
+    assert_eq!(never.attention_at, None);
+    for standing in
+        [Standing::Open { error: None }, Standing::RequiresAction, Standing::Processing, Standing::Cancelled]
+    {
+        assert_eq!(never.handle(stands(standing), NOW), Ok(None));
+    }
+}
+
+#[test]
+fn another_intent_says_nothing_about_this_payment() {
+    let other = Input::Stands { intent: "pi_other".to_owned(), standing: Standing::Succeeded, method: None };
+    assert_eq!(begun().handle(other, NOW), Ok(None));
+}
+
+#[test]
+fn a_refund_takes_what_is_left_and_no_more() {
+    let asked = |number, amount| Input::Refunding(Refunding::Asked { id: refund_id(number), amount, reason: None });
+    assert_eq!(begun().handle(asked(1, None), NOW), Err(PaymentError::NotPaid(PaymentState::Initiated)));
+    let paid = after(&begun(), stands(Standing::Succeeded));
+    let part = after(&paid, asked(1, Some(usd(400))));
+    assert_eq!(part.handle(asked(2, Some(usd(601))), NOW), Err(PaymentError::ExceedsPayment(usd(600))));
+    let all = after(&part, Input::Refunding(Refunding::All));
+    assert_eq!((all.left(), all.refunds.len(), all.state), (0, 2, PaymentState::Succeeded));
+    assert_eq!(all.handle(Input::Refunding(Refunding::All), NOW), Ok(None));
+}
+
+#[test]
+fn a_refund_that_bounces_is_wanted_again() {
+    let all = Input::Refunding(Refunding::All);
+    let started = after(&after(&begun(), stands(Standing::Succeeded)), all.clone());
+    let first = started.refunds[0].clone();
+    let done = after(&started, Input::Refunding(Refunding::Done { id: first.id, amount: first.amount }));
+    assert_eq!(done.state, PaymentState::Refunded);
+    let bounced = after(
+        &done,
+        Input::Refunding(Refunding::Refused { id: first.id, code: "expired_or_canceled_card".to_owned() }),
+    );
+    assert_eq!((bounced.state, bounced.left()), (PaymentState::Succeeded, TOTAL));
+    assert!(bounced.attention_at.is_some());
+    let again = after(&bounced, all);
+    assert_eq!(again.refunds.len(), 2);
+    assert_ne!(again.refunds[1].id, first.id);
+}
+
+#[test]
+fn a_refund_made_at_stripe_counts() {
+    let paid = after(&begun(), stands(Standing::Succeeded));
+    let done = Input::Refunding(Refunding::Done { id: refund_id(9), amount: usd(TOTAL) });
+    let step = paid.handle(done.clone(), NOW).unwrap().unwrap();
+    assert!(matches!(step.event, PaymentEvent::Refunded(PaymentRefunded { in_full: true, .. })));
+    assert_eq!(step.next.handle(done, NOW), Ok(None));
+}

@@ -1,0 +1,160 @@
+//! Money that goes back: never more than came in. Pure.
+
+use common::events::payments::{PaymentRefundFailed, PaymentRefundStarted, PaymentRefunded};
+use common::id::RefundId;
+use common::money::Money;
+use serde::{Deserialize, Serialize};
+
+use crate::payment::{Payment, PaymentError, PaymentState, Step};
+
+/// Where a refund stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefundState {
+    /// Decided here; Stripe has not confirmed it yet.
+    Started,
+    /// The money went back.
+    Succeeded,
+    /// Stripe refused it, or the bank sent the money back.
+    Failed,
+}
+
+/// One refund of a payment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Refund {
+    /// Its id, which Stripe keeps in the refund's metadata.
+    pub(crate) id: RefundId,
+    /// How much.
+    pub(crate) amount: Money,
+    /// Where it stands.
+    pub(crate) state: RefundState,
+    /// Why, if somebody said so.
+    pub(crate) reason: Option<String>,
+}
+
+/// What can happen about refunds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refunding {
+    /// Somebody gives money back.
+    Asked {
+        /// The refund.
+        id: RefundId,
+        /// How much; all that is left if not said.
+        amount: Option<Money>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The order wants all that is left to go back.
+    All,
+    /// The money of a refund went back; one that is not known was made at Stripe directly.
+    Done {
+        /// The refund.
+        id: RefundId,
+        /// How much.
+        amount: Money,
+    },
+    /// Stripe refused a refund, or the bank sent its money back.
+    Refused {
+        /// The refund.
+        id: RefundId,
+        /// Stripe's reason.
+        code: String,
+    },
+}
+
+impl Payment {
+    pub(crate) fn refunding(&self, refunding: Refunding) -> Result<Option<Step>, PaymentError> {
+        match refunding {
+            Refunding::Asked { id, amount, reason } => self.give_back(id, amount, reason),
+            Refunding::All => self.give_all_back(),
+            Refunding::Done { id, amount } => Ok(self.gone_back(id, amount)),
+            Refunding::Refused { id, code } => Ok(self.refused(id, code)),
+        }
+    }
+
+    /// Refunds that are decided but not confirmed.
+    pub(crate) fn started_refunds(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.iter().filter(|refund| refund.state == RefundState::Started)
+    }
+
+    fn give_back(
+        &self,
+        id: RefundId,
+        amount: Option<Money>,
+        reason: Option<String>,
+    ) -> Result<Option<Step>, PaymentError> {
+        if self.refunds.iter().any(|refund| refund.id == id) {
+            return Ok(None);
+        }
+        if !self.state.is_paid() {
+            return Err(PaymentError::NotPaid(self.state));
+        }
+        let left =
+            Money::from_minor(self.left(), self.amount.currency()).map_err(|_| PaymentError::NotPaid(self.state))?;
+        let amount = amount.unwrap_or(left);
+        if left.minor() == 0 || amount.minor() > left.minor() || amount.currency() != left.currency() {
+            return Err(PaymentError::ExceedsPayment(left));
+        }
+        Ok(Some(self.start(Refund { id, amount, state: RefundState::Started, reason })))
+    }
+
+    /// The same as often as it is wanted: what is on its way back already is not left.
+    fn give_all_back(&self) -> Result<Option<Step>, PaymentError> {
+        if self.state.is_paid() && self.left() == 0 {
+            return Ok(None);
+        }
+        let id = RefundId::derived(self.order_id.uuid(), &format!("all that is left, after {}", self.refunds.len()));
+        self.give_back(id, None, None)
+    }
+
+    fn start(&self, refund: Refund) -> Step {
+        let Self { order_id, buyer_id, amount, .. } = *self;
+        let event = PaymentRefundStarted { order_id, buyer_id, amount, refund_id: refund.id, refund: refund.amount };
+        let mut next = self.clone();
+        next.refunds.push(refund);
+        Step { next, event: event.into() }
+    }
+
+    fn gone_back(&self, id: RefundId, refund: Money) -> Option<Step> {
+        let mut next = self.clone();
+        match next.refunds.iter_mut().find(|refund| refund.id == id) {
+            Some(known) if known.state == RefundState::Started => known.state = RefundState::Succeeded,
+            Some(_) => return None,
+            None if !self.state.is_paid() => return None,
+            None => next.refunds.push(Refund { id, amount: refund, state: RefundState::Succeeded, reason: None }),
+        }
+        next.state = next.state_by_refunds();
+        let in_full = next.state == PaymentState::Refunded;
+        let Self { order_id, buyer_id, amount, .. } = *self;
+        let event = PaymentRefunded { order_id, buyer_id, amount, refund_id: id, refund, in_full };
+        Some(Step { next, event: event.into() })
+    }
+
+    fn refused(&self, id: RefundId, code: String) -> Option<Step> {
+        let mut next = self.clone();
+        let known = next.refunds.iter_mut().find(|refund| refund.id == id && refund.state != RefundState::Failed)?;
+        known.state = RefundState::Failed;
+        next.state = next.state_by_refunds();
+        let Self { order_id, buyer_id, amount, .. } = *self;
+        let event = PaymentRefundFailed { order_id, buyer_id, amount, refund_id: id, code };
+        Some(Step { next, event: event.into() })
+    }
+
+    fn state_by_refunds(&self) -> PaymentState {
+        match self.returned() {
+            0 => PaymentState::Succeeded,
+            returned if returned >= self.amount.minor() => PaymentState::Refunded,
+            _ => PaymentState::PartiallyRefunded,
+        }
+    }
+
+    /// What went back for sure, in minor units.
+    pub(crate) fn returned(&self) -> i64 {
+        self.refunds
+            .iter()
+            .filter(|refund| refund.state == RefundState::Succeeded)
+            .map(|refund| refund.amount.minor())
+            .sum()
+    }
+}

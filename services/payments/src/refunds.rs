@@ -1,0 +1,135 @@
+//! Giving money back: decided and written down first, then done at Stripe, then confirmed.
+
+use common::id::{OrderId, RefundId, UserId};
+use common::money::Money;
+use common::store::{ChangeError, StoreError, Versioned};
+
+use crate::Payments;
+use crate::arbiter::{SettleError, shortly};
+use crate::gateway::{GatewayError, StripeRefund, StripeRefundState};
+use crate::payment::{Input, Payment, PaymentError};
+use crate::refund::{Refund, RefundState, Refunding};
+
+/// Why money is not given back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RefundError {
+    /// The payment does not allow it.
+    #[error(transparent)]
+    Payment(#[from] PaymentError),
+    /// Stripe refused it.
+    #[error("the payment provider refused the refund")]
+    Refused,
+    /// There is no such payment.
+    #[error("no such payment")]
+    NoSuchPayment,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ChangeError<PaymentError>> for RefundError {
+    fn from(error: ChangeError<PaymentError>) -> Self {
+        match error {
+            ChangeError::NotFound => Self::NoSuchPayment,
+            ChangeError::Refused(error) => Self::Payment(error),
+            ChangeError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Payments {
+    /// Gives back `amount`, or all that is left. If Stripe does not answer, the refund is made later.
+    ///
+    /// # Errors
+    /// [`RefundError`].
+    pub(crate) async fn give_back(
+        &self,
+        order: OrderId,
+        actor: UserId,
+        amount: Option<Money>,
+        reason: Option<String>,
+    ) -> Result<Versioned<Payment>, RefundError> {
+        let id = RefundId::generate(self.clock.now());
+        let asked = Input::Refunding(Refunding::Asked { id, amount, reason });
+        let payment = self.payments.change(order, asked, Some(actor)).await?;
+        if let Err(error) = shortly(Box::pin(self.settle_refunds(&payment.value))).await {
+            tracing::warn!(%error, %order, "a refund waits for Stripe");
+        }
+        let payment = self.payments.get(order).await?.ok_or(RefundError::NoSuchPayment)?;
+        let failed = |refund: &Refund| refund.id == id && refund.state == RefundState::Failed;
+        if payment.value.refunds.iter().any(failed) { Err(RefundError::Refused) } else { Ok(payment) }
+    }
+
+    /// Gives back all that is left, as the order wants it. Answers whether there was money to give.
+    ///
+    /// # Errors
+    /// [`SettleError`]; said again, it goes on where it stopped.
+    pub(crate) async fn give_all_back(&self, order: OrderId) -> Result<bool, SettleError> {
+        let payment = self.payments.inform(order, Input::Refunding(Refunding::All)).await?;
+        let Some(payment) = payment.filter(|payment| payment.value.state.is_paid()) else { return Ok(false) };
+        self.settle_refunds(&payment.value).await?;
+        Ok(true)
+    }
+
+    /// Takes up refunds that were begun, and those that failed although the order may keep no money.
+    pub(crate) async fn look_after_refunds(&self, payment: &Versioned<Payment>) -> Result<(), SettleError> {
+        let order = payment.value.order_id;
+        let replica = self.orders.get(order).await?;
+        if replica.is_some_and(|replica| replica.value.wants_all_back()) {
+            self.give_all_back(order).await?;
+            return Ok(());
+        }
+        self.settle_refunds(&payment.value).await?;
+        if payment.value.started_refunds().next().is_none() {
+            self.payments.leave_alone(order, payment.version).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares the refunds with Stripe's, and makes those that Stripe does not have yet.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub(crate) async fn settle_refunds(&self, payment: &Payment) -> Result<(), SettleError> {
+        let Some(intent) = payment.intent.as_deref() else { return Ok(()) };
+        let known = self.gateway.refunds(intent).await?;
+        for refund in &known {
+            self.record(payment, refund).await?;
+        }
+        for refund in payment.started_refunds() {
+            if !known.iter().any(|known| known.id == Some(refund.id)) {
+                self.make(payment, intent, refund).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make(&self, payment: &Payment, intent: &str, refund: &Refund) -> Result<(), SettleError> {
+        match self.gateway.refund(payment.order_id, intent, refund.id, refund.amount).await {
+            Ok(made) => self.record(payment, &made).await,
+            Err(GatewayError::Refused { code, message }) => {
+                tracing::error!(order = %payment.order_id, refund = %refund.id, code, message, "Stripe refused a refund");
+                self.tell(payment, Refunding::Refused { id: refund.id, code }).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A refund that was made at Stripe directly counts too; its id here follows from its id there.
+    async fn record(&self, payment: &Payment, refund: &StripeRefund) -> Result<(), SettleError> {
+        let id = refund.id.unwrap_or_else(|| RefundId::derived(payment.order_id.uuid(), &refund.stripe_id));
+        match &refund.state {
+            StripeRefundState::Pending => Ok(()),
+            StripeRefundState::Failed(code) => self.tell(payment, Refunding::Refused { id, code: code.clone() }).await,
+            StripeRefundState::Done => {
+                let Ok(amount) = Money::from_minor(refund.amount, payment.amount.currency()) else { return Ok(()) };
+                self.tell(payment, Refunding::Done { id, amount }).await
+            }
+        }
+    }
+
+    async fn tell(&self, payment: &Payment, refunding: Refunding) -> Result<(), SettleError> {
+        self.payments.inform(payment.order_id, Input::Refunding(refunding)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! Collections, indexes and queries.
+
+use std::time::Duration;
+
+use bson::{Document, doc};
+use common::clock::{SharedClock, Time};
+use common::events::{By, PaymentEvent};
+use common::id::{OrderId, UserId};
+use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned};
+
+use crate::attention;
+use crate::inbox::Inbox;
+use crate::order::OrderReplica;
+use crate::payment::{Input, Payment, PaymentError, Step};
+
+impl Aggregate for Payment {
+    type Event = PaymentEvent;
+    const KIND: &'static str = "payment";
+    const COLLECTION: &'static str = "payments";
+
+    fn id(&self) -> String {
+        self.order_id.to_string()
+    }
+}
+
+/// How long webhooks are remembered: Stripe repeats them for three days.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Every index of the service.
+pub(crate) fn indexes() -> Vec<Indexes> {
+    vec![
+        Indexes::of(Payment::COLLECTION)
+            .outbox()
+            .on(doc! { "buyerId": 1, "_id": -1 })
+            .on(doc! { "intent": 1 })
+            .partial(doc! { "attentionAt": 1 }, doc! { "attentionAt": { "$gt": EPOCH } }),
+        Indexes::of(Inbox::COLLECTION)
+            .ttl("receivedAt", REMEMBERED)
+            .partial(doc! { "handled": 1, "receivedAt": 1 }, doc! { "handled": false }),
+    ]
+}
+
+/// Every time at which something is to be done is later.
+const EPOCH: Time = Time::from_millis(0);
+
+/// The replicas of all orders.
+pub(crate) type OrderReplicas = Projection<OrderReplica>;
+
+/// The payments.
+#[derive(Clone)]
+pub(crate) struct PaymentStore {
+    payments: Aggregates<Payment>,
+    clock: SharedClock,
+}
+
+impl PaymentStore {
+    /// The store over the aggregates.
+    pub(crate) fn new(payments: Aggregates<Payment>, clock: SharedClock) -> Self {
+        Self { payments, clock }
+    }
+
+    /// Reads the payment of an order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn get(&self, order: OrderId) -> Result<Option<Versioned<Payment>>, StoreError> {
+        self.payments.get(order).await
+    }
+
+    /// Reads the payment that a PaymentIntent is of.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn of_intent(&self, intent: &str) -> Result<Option<Versioned<Payment>>, StoreError> {
+        Ok(self.payments.find(doc! { "intent": intent }, Document::new(), 1).await?.pop())
+    }
+
+    /// A buyer's payments, newest first, those before `before`, `limit` at most.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn of_buyer(
+        &self,
+        buyer: UserId,
+        before: Option<OrderId>,
+        limit: i64,
+    ) -> Result<Vec<Versioned<Payment>>, StoreError> {
+        let mut filter = doc! { "buyerId": buyer };
+        if let Some(before) = before {
+            filter.insert("_id", doc! { "$lt": before });
+        }
+        self.payments.find(filter, doc! { "_id": -1 }, limit).await
+    }
+
+    /// Stores a new payment, or answers the one that the order has: the first one counts.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn begin(
+        &self,
+        payment: Payment,
+        actor: Option<UserId>,
+    ) -> Result<Versioned<Payment>, StoreError> {
+        let (order, event) = (payment.order_id, payment.made());
+        let raised = actor.map_or_else(|| event.clone().by_system(), |actor| event.clone().by(actor));
+        match self.payments.insert(payment, raised).await {
+            Err(StoreError::Exists) => self.get(order).await?.ok_or(StoreError::Conflict),
+            stored => stored,
+        }
+    }
+
+    /// Does to a payment what `input` asks for, in the name of `actor`.
+    ///
+    /// # Errors
+    /// What the payment refuses; the store's.
+    pub(crate) async fn change(
+        &self,
+        order: OrderId,
+        input: Input,
+        actor: Option<UserId>,
+    ) -> Result<Versioned<Payment>, ChangeError<PaymentError>> {
+        let now = self.clock.now();
+        let written = |Step { next, event }| {
+            let raised = actor.map_or_else(|| event.clone().by_system(), |actor| event.clone().by(actor));
+            Change::new(next, raised)
+        };
+        self.payments.change(order, |current| Ok(current.value.handle(input.clone(), now)?.map(written))).await
+    }
+
+    /// Tells a payment what has happened. Answers the payment, if there is one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn inform(&self, order: OrderId, input: Input) -> Result<Option<Versioned<Payment>>, StoreError> {
+        match self.change(order, input, None).await {
+            Ok(payment) => Ok(Some(payment)),
+            Err(ChangeError::NotFound) => Ok(None),
+            Err(ChangeError::Refused(_)) => self.get(order).await,
+            Err(ChangeError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Payments that need attention at `now`, the longest waiting first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn needing_attention(&self, now: Time, limit: i64) -> Result<Vec<Versioned<Payment>>, StoreError> {
+        let due = doc! { "attentionAt": { "$gt": EPOCH, "$lte": now } };
+        self.payments.find(due, doc! { "attentionAt": 1 }, limit).await
+    }
+
+    /// Takes a payment that needs attention before another replica does, and sets the time of the next look.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn claim(&self, payment: &Versioned<Payment>) -> Result<bool, StoreError> {
+        let next = attention::next(&payment.value, self.clock.now());
+        self.set_attention(payment, next).await
+    }
+
+    /// Says that a payment needs no more attention until it changes.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn leave_alone(&self, order: OrderId, version: i64) -> Result<(), StoreError> {
+        let seen = doc! { "_id": order, "version": version };
+        let never = doc! { "$set": { "attentionAt": bson::Bson::Null } };
+        self.payments.collection().update_one(seen, never).await?;
+        Ok(())
+    }
+
+    /// When to look is no part of what a payment is: it has no version and raises no event.
+    async fn set_attention(&self, payment: &Versioned<Payment>, at: Option<Time>) -> Result<bool, StoreError> {
+        let seen = doc! { "_id": payment.value.order_id, "version": payment.version, "attentionAt": payment.value.attention_at };
+        let result = self.payments.collection().update_one(seen, doc! { "$set": { "attentionAt": at } }).await?;
+        Ok(result.matched_count == 1)
+    }
+}

@@ -1,0 +1,140 @@
+//! HTTP in.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use common::clock::Time;
+use common::http::{Body, Created, Fields, IfMatch, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
+use common::id::{TicketId, UserId};
+use common::store::Versioned;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::Tickets;
+use crate::catalogue::{Position, Search, Wanted};
+use crate::input::{TicketInput, Unsaid};
+use crate::problems::of_change;
+use crate::ticket::Ticket;
+use crate::view::TicketBody;
+
+/// Puts tickets on sale.
+#[utoipa::path(post, path = "/api/tickets", tag = "tickets", request_body = TicketInput,
+    responses((status = 201, description = "On sale", body = TicketBody)))]
+pub(crate) async fn create(
+    tickets: web::Data<Tickets>,
+    principal: Principal,
+    Body(input): Body<TicketInput>,
+) -> Result<Created<TicketBody>, Problem> {
+    let offer = input.offer(Unsaid::NEW)?;
+    let now = tickets.clock.now();
+    let made = tickets.tickets.insert(Ticket::list(TicketId::generate(now), principal.user, offer, now)).await?;
+    let location = format!("/api/tickets/{}", made.value.id);
+    Ok(Created { location, version: made.version, body: made.into() })
+}
+
+/// Which listings are wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Filter {
+    /// Words that title, venue or description must all have.
+    search: Option<String>,
+    /// Starting then or later (RFC 3339).
+    #[param(value_type = Option<Time>)]
+    from: Option<String>,
+    /// Starting then or sooner (RFC 3339).
+    #[param(value_type = Option<Time>)]
+    to: Option<String>,
+    /// By this seller, with what was withdrawn from sale.
+    #[param(value_type = Option<UserId>)]
+    seller_id: Option<String>,
+}
+
+impl Filter {
+    /// An empty parameter says nothing: forms send empty fields.
+    fn wanted(self) -> Result<Wanted, Problem> {
+        let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let mut fields = Fields::default();
+        let search = fields.take("search", Search::parse(self.search.as_deref().unwrap_or_default()));
+        let from = fields.take_optional("from", said(self.from), |text| text.parse());
+        let to = fields.take_optional("to", said(self.to), |text| text.parse());
+        let seller = fields.take_optional("sellerId", said(self.seller_id), |text| text.parse());
+        let (search, from, to, seller) = fields.finish((search, from, to, seller))?;
+        Ok(Wanted { search, from, to, seller })
+    }
+}
+
+/// Lists what is on sale: what can be bought and comes soonest first, then what is sold out, then what has started.
+#[utoipa::path(get, path = "/api/tickets", tag = "tickets", params(Filter, Paging),
+    responses((status = 200, description = "A page of tickets", body = Page<TicketBody>)))]
+pub(crate) async fn list(
+    tickets: web::Data<Tickets>,
+    Query(filter): Query<Filter>,
+    paging: Paging,
+) -> Result<web::Json<Page<TicketBody>>, Problem> {
+    let after: Option<Position> = paging.after()?;
+    let found = tickets.tickets.list(&filter.wanted()?, after, paging.fetch()).await?;
+    Ok(web::Json(Page::from_rows(found, &paging, Position::of).map(TicketBody::from)))
+}
+
+/// Shows one, also after it was withdrawn.
+#[utoipa::path(get, path = "/api/tickets/{id}", tag = "tickets", params(("id" = TicketId, Path, description = "The ticket")),
+    responses((status = 200, description = "The ticket", body = TicketBody), (status = 404, description = "None with this id")))]
+pub(crate) async fn show(tickets: web::Data<Tickets>, PathOf(id): PathOf<TicketId>) -> Result<HttpResponse, Problem> {
+    let found = tickets.tickets.get(id).await?.ok_or_else(Problem::not_found)?;
+    Ok(live(found))
+}
+
+/// The tag is the version to change; it is no proof that nothing else changed, so there is never a 304.
+fn live(ticket: Versioned<Ticket>) -> HttpResponse {
+    let etag = format!("\"{}\"", ticket.version);
+    HttpResponse::Ok()
+        .insert_header((header::ETAG, etag))
+        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .json(TicketBody::from(ticket))
+}
+
+/// Replaces what the seller says about a ticket. Orders that exist keep their price.
+#[utoipa::path(put, path = "/api/tickets/{id}", tag = "tickets", request_body = TicketInput,
+    params(("id" = TicketId, Path, description = "The ticket")),
+    responses((status = 200, description = "The ticket as it is now", body = TicketBody),
+        (status = 409, description = "`quantity_below_taken`, `price_locked`, `currency_locked`, `withdrawn`")))]
+pub(crate) async fn edit(
+    tickets: web::Data<Tickets>,
+    principal: Principal,
+    PathOf(id): PathOf<TicketId>,
+    if_match: IfMatch,
+    Body(input): Body<TicketInput>,
+) -> Result<Tagged<TicketBody>, Problem> {
+    let now = tickets.clock.now();
+    let changed = tickets.tickets.change(id, principal.user, |current| {
+        current.value.check_owner(principal.user)?;
+        if_match.check(current.version)?;
+        let offer = input.offer(Unsaid::of(&current.value.offer))?;
+        Ok::<_, Problem>(current.value.edit(offer, now)?)
+    });
+    changed.await.map(tagged).map_err(of_change)
+}
+
+/// Takes a ticket from sale. Orders that exist stay as they are.
+#[utoipa::path(delete, path = "/api/tickets/{id}", tag = "tickets", params(("id" = TicketId, Path, description = "The ticket")),
+    responses((status = 200, description = "The ticket, withdrawn now or before", body = TicketBody)))]
+pub(crate) async fn withdraw(
+    tickets: web::Data<Tickets>,
+    principal: Principal,
+    PathOf(id): PathOf<TicketId>,
+    if_match: IfMatch,
+) -> Result<Tagged<TicketBody>, Problem> {
+    let changed = tickets.tickets.change(id, principal.user, |current| {
+        if !principal.is_admin() {
+            current.value.check_owner(principal.user)?;
+        }
+        let Some(changed) = current.value.withdraw() else { return Ok(None) };
+        if_match.check(current.version)?;
+        Ok::<_, Problem>(Some(changed))
+    });
+    changed.await.map(tagged).map_err(of_change)
+}
+
+fn tagged(ticket: Versioned<Ticket>) -> Tagged<TicketBody> {
+    Tagged { version: ticket.version, body: ticket.into() }
+}

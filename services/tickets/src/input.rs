@@ -1,0 +1,213 @@
+//! What a seller sends, and the offer it says. All that is wrong with it is told at once.
+
+use common::clock::Time;
+use common::events::tickets::RefundPolicy;
+use common::http::{Fields, Problem};
+use common::money::{Currency, Money};
+use serde::Deserialize;
+use serde_json::{Number, Value};
+use utoipa::ToSchema;
+
+use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, StartsAt, Title, Venue};
+use crate::ticket::Offer;
+
+/// A listing as its seller describes it.
+///
+/// The fields are taken as any JSON, so that a wrong type of one does not hide what is wrong with another.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct TicketInput {
+    /// 1 to 200 characters on one line.
+    #[schema(value_type = String, required = true, example = "Jazz by the river")]
+    title: Value,
+    /// The price of one place in major units, as a decimal string or a number; 0 is free.
+    #[schema(value_type = String, required = true, example = "19.99")]
+    price: Value,
+    /// A currency of ISO 4217. `usd` for a new listing where nothing is said; a change that does not say it keeps what it is.
+    #[schema(value_type = Option<String>, example = "usd")]
+    currency: Value,
+    /// 1 to 1,000,000 places. 1 for a new listing where nothing is said; a change that does not say it keeps what it is.
+    #[schema(value_type = Option<u32>, example = 100)]
+    quantity: Value,
+    /// At most 10,000 characters.
+    #[schema(value_type = Option<String>)]
+    description: Value,
+    /// At most 200 characters on one line.
+    #[schema(value_type = Option<String>)]
+    venue: Value,
+    /// RFC 3339.
+    #[schema(value_type = Option<Time>)]
+    starts_at: Value,
+    /// The most places one order may hold: 1 to 100.
+    #[schema(value_type = Option<u32>)]
+    per_order_limit: Value,
+    /// An http or https address.
+    #[schema(value_type = Option<String>)]
+    image_url: Value,
+    /// `until_start` where nothing is said.
+    #[schema(value_type = Option<RefundPolicy>)]
+    refund_policy: Value,
+}
+
+/// What is meant where the seller does not say it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsaid {
+    /// The number of places.
+    pub(crate) quantity: Quantity,
+    /// The currency of the price.
+    pub(crate) currency: Currency,
+}
+
+impl Unsaid {
+    /// For a listing that is to be made.
+    pub(crate) const NEW: Self = Self { quantity: Quantity::ONE, currency: Currency::USD };
+
+    /// For a listing that has this offer: what is money or stock does not change unless it is said.
+    pub(crate) fn of(offer: &Offer) -> Self {
+        Self { quantity: offer.quantity, currency: offer.price.currency() }
+    }
+}
+
+impl TicketInput {
+    /// The offer it describes.
+    ///
+    /// # Errors
+    /// 400 with all that is wrong.
+    pub(crate) fn offer(&self, unsaid: Unsaid) -> Result<Offer, Problem> {
+        let mut fields = Fields::default();
+        let title = fields.take("title", required(&self.title, title));
+        let currency = fields.take("currency", said(&self.currency, currency)).map(|said| said.unwrap_or(unsaid.currency));
+        let price = fields.take("price", required(&self.price, |value| price(value, currency.unwrap_or(unsaid.currency))));
+        let quantity = fields.take("quantity", said(&self.quantity, quantity)).map(|said| said.unwrap_or(unsaid.quantity));
+        let description = fields.take("description", said_text(&self.description, Description::parse));
+        let venue = fields.take("venue", said_text(&self.venue, Venue::parse));
+        let starts_at = fields.take("startsAt", said_text(&self.starts_at, starts_at));
+        let per_order_limit = fields.take("perOrderLimit", said(&self.per_order_limit, per_order_limit));
+        let image_url = fields.take("imageUrl", said_text(&self.image_url, ImageUrl::parse));
+        let refund_policy = fields.take("refundPolicy", said(&self.refund_policy, refund_policy)).map(Option::unwrap_or_default);
+        let (title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy) = fields
+            .finish((title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy))?;
+        Ok(Offer { title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy })
+    }
+}
+
+fn said<T>(value: &Value, parse: impl FnOnce(&Value) -> Result<T, String>) -> Result<Option<T>, String> {
+    if value.is_null() { Ok(None) } else { parse(value).map(Some) }
+}
+
+fn required<T>(value: &Value, parse: impl FnOnce(&Value) -> Result<T, String>) -> Result<T, String> {
+    said(value, parse)?.ok_or_else(|| "is missing".to_owned())
+}
+
+/// A text that says nothing is as good as none: forms send empty fields.
+fn said_text<T, E: ToString>(value: &Value, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<Option<T>, String> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let text = text(value)?;
+    if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some).map_err(|error| error.to_string()) }
+}
+
+fn text(value: &Value) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| "must be text".to_owned())
+}
+
+fn whole(value: &Value) -> Result<i64, String> {
+    value.as_i64().ok_or_else(|| "must be a whole number".to_owned())
+}
+
+fn title(value: &Value) -> Result<Title, String> {
+    Title::parse(text(value)?).map_err(|fault| fault.to_string())
+}
+
+fn currency(value: &Value) -> Result<Currency, String> {
+    Currency::parse(text(value)?).map_err(|error| error.to_string())
+}
+
+/// A number is read by its decimal text, the shortest one that names it: no arithmetic is done with floats.
+fn price(value: &Value, currency: Currency) -> Result<Money, String> {
+    let decimal = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => Number::to_string(number),
+        _ => return Err("must be a decimal number, such as \"19.99\"".to_owned()),
+    };
+    Money::parse(&decimal, currency).map_err(|error| error.to_string())
+}
+
+fn quantity(value: &Value) -> Result<Quantity, String> {
+    Quantity::parse(whole(value)?).map_err(|fault| fault.to_string())
+}
+
+fn per_order_limit(value: &Value) -> Result<PerOrderLimit, String> {
+    PerOrderLimit::parse(whole(value)?).map_err(|fault| fault.to_string())
+}
+
+fn starts_at(text: &str) -> Result<StartsAt, String> {
+    let time: Time = text.parse().map_err(|error: common::clock::NotATime| error.to_string())?;
+    StartsAt::parse(time).map_err(|fault| fault.to_string())
+}
+
+fn refund_policy(value: &Value) -> Result<RefundPolicy, String> {
+    RefundPolicy::deserialize(value).map_err(|_| "must be until_start, always or never".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn offer(input: Value) -> Result<Offer, Vec<String>> {
+        let input: TicketInput = serde_json::from_value(input).unwrap();
+        let named = |problem: Problem| problem.errors().iter().filter_map(|error| error.field.clone()).collect();
+        input.offer(Unsaid::NEW).map_err(named)
+    }
+
+    fn minor(price: Value) -> Option<i64> {
+        offer(json!({ "title": "t", "price": price })).ok().map(|offer| offer.price.minor())
+    }
+
+    #[test]
+    fn a_price_is_exact_as_text_and_as_number() {
+        let prices = [(json!("19.99"), 1999), (json!(19.99), 1999), (json!(0), 0), (json!(20), 2000), (json!(1e3), 100_000), (json!(999_999.99), 99_999_999)];
+        for (price, expected) in prices {
+            assert_eq!(minor(price.clone()), Some(expected), "{price}");
+        }
+        for price in [json!("19.999"), json!(0.001), json!(-1), json!("-0.01"), json!(1e6), json!(1e300), json!("1e3"), json!("NaN"), json!(true), json!([1])] {
+            assert_eq!(minor(price.clone()), None, "{price}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_default() {
+        let plain = offer(json!({ "title": " t ", "price": "5", "description": "", "venue": null })).unwrap();
+        assert_eq!((plain.title.as_str(), plain.quantity.get(), plain.refund_policy), ("t", 1, RefundPolicy::UntilStart));
+        assert!(plain.description.is_none() && plain.venue.is_none() && plain.starts_at.is_none());
+    }
+
+    #[test]
+    fn a_change_keeps_quantity_and_currency_where_it_does_not_say_them() {
+        let before = offer(json!({ "title": "t", "price": 500, "quantity": 7, "currency": "JPY", "venue": "here" })).unwrap();
+        let input: TicketInput = serde_json::from_value(json!({ "title": "t", "price": "600" })).unwrap();
+        let after = input.offer(Unsaid::of(&before)).unwrap();
+        assert_eq!((after.quantity.get(), after.price.minor(), after.venue), (7, 600, None));
+        assert_eq!(after.price.currency(), before.price.currency());
+    }
+
+    #[test]
+    fn all_wrong_fields_are_named_at_once() {
+        assert_eq!(offer(json!({})).unwrap_err(), ["title", "price"]);
+        let wrong = json!({
+            "title": 5, "currency": "zzz", "price": "x", "quantity": 1.5, "description": [], "venue": "a\nb",
+            "startsAt": "tomorrow", "perOrderLimit": 101, "imageUrl": "javascript:alert(1)", "refundPolicy": "maybe",
+        });
+        let all = ["title", "currency", "price", "quantity", "description", "venue", "startsAt", "perOrderLimit", "imageUrl", "refundPolicy"];
+        assert_eq!(offer(wrong).unwrap_err(), all);
+    }
+
+    #[test]
+    fn who_sells_is_not_for_the_client_to_say() {
+        let foreign = json!({ "title": "t", "price": 5, "userId": "x" });
+        assert!(serde_json::from_value::<TicketInput>(foreign).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! What time does to the catalogue.
+
+use std::sync::Arc;
+
+use common::service::JobError;
+
+use crate::Tickets;
+
+/// Moves shows that have started behind those that are still to come.
+///
+/// # Errors
+/// If the store failed.
+pub(crate) async fn shelve_started(tickets: Arc<Tickets>) -> Result<(), JobError> {
+    let moved = tickets.tickets.shelve_started(tickets.clock.now()).await?;
+    if moved > 0 {
+        tracing::debug!(moved, "shows have started");
+    }
+    Ok(())
+}

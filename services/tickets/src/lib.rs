@@ -1,0 +1,50 @@
+//! Tickets: the catalogue of what is on sale. Orders counts the places; what it says is shown here.
+
+mod api;
+mod catalogue;
+pub mod fields;
+mod input;
+mod jobs;
+mod listeners;
+pub mod places;
+mod problems;
+pub mod shelf;
+mod store;
+pub mod ticket;
+mod view;
+
+use std::time::Duration;
+
+use common::clock::SharedClock;
+use common::http::{Policy, routes};
+use common::service::{Context, Service, StartError};
+
+use store::TicketStore;
+
+/// The service.
+pub fn service() -> Service {
+    Service::new("tickets", Tickets::open)
+        .routes(routes! { api:
+            create => Policy::SignedIn, idempotent;
+            list => Policy::Public;
+            show => Policy::Public;
+            edit => Policy::Owner;
+            withdraw => Policy::Owner;
+        })
+        .listen(listeners::on_inventory)
+        .job("shelve started shows", Duration::from_secs(10), jobs::shelve_started)
+        .indexes(store::indexes())
+        .build()
+}
+
+/// What the service's handlers, listeners and jobs share.
+pub struct Tickets {
+    clock: SharedClock,
+    tickets: TicketStore,
+}
+
+impl Tickets {
+    async fn open(ctx: Context) -> Result<Self, StartError> {
+        Ok(Self { clock: ctx.clock(), tickets: TicketStore::new(ctx.aggregates()) })
+    }
+}

@@ -1,0 +1,17 @@
+//! Events in: one function per domain.
+
+use std::sync::Arc;
+
+use common::bus::{ListenError, Received};
+use common::events::InventoryEvent;
+
+use crate::Tickets;
+
+/// Shows the counts that orders tells.
+///
+/// # Errors
+/// If the store failed.
+pub(crate) async fn on_inventory(tickets: Arc<Tickets>, received: Received<InventoryEvent>) -> Result<(), ListenError> {
+    let InventoryEvent::Changed(counts) = received.event;
+    Ok(tickets.tickets.recount(&received.record, &counts).await?)
+}

@@ -1,0 +1,133 @@
+//! Collections, indexes and queries.
+
+use bson::{Document, doc};
+use common::bus::EventRecord;
+use common::clock::Time;
+use common::events::inventory::InventoryChanged;
+use common::events::{By, Raised, TicketEvent};
+use common::id::{TicketId, UserId};
+use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, StoreError, Versioned};
+use mongodb::IndexModel;
+use mongodb::options::IndexOptions;
+
+use crate::catalogue::{Position, Wanted};
+use crate::places::Places;
+use crate::shelf::Shelf;
+use crate::ticket::{Changed, Ticket};
+
+impl Aggregate for Ticket {
+    type Event = TicketEvent;
+    const KIND: &'static str = "ticket";
+    const COLLECTION: &'static str = "tickets";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// The order of the catalogue, as the indexes have it.
+fn shelf_order() -> Document {
+    doc! { "shelf.rank": 1, "places.soldOut": 1, "shelf.order": 1, "_id": -1 }
+}
+
+/// Every index of the service.
+pub(crate) fn indexes() -> Vec<Indexes> {
+    let by_seller: Document = doc! { "sellerId": 1 }.into_iter().chain(shelf_order()).collect();
+    let mut tickets = Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller);
+    tickets.models.push(text_index());
+    vec![tickets]
+}
+
+/// Without a language: words are looked for as they are written, and none is too common.
+fn text_index() -> IndexModel {
+    let keys = doc! { "offer.title": "text", "offer.venue": "text", "offer.description": "text" };
+    let options = IndexOptions::builder().name("search".to_owned()).default_language("none".to_owned());
+    // No field of a listing may pass for its language.
+    IndexModel::builder().keys(keys).options(options.language_override("-".to_owned()).build()).build()
+}
+
+/// The listings.
+#[derive(Clone)]
+pub(crate) struct TicketStore {
+    tickets: Aggregates<Ticket>,
+}
+
+impl TicketStore {
+    /// The store over the aggregates.
+    pub(crate) fn new(tickets: Aggregates<Ticket>) -> Self {
+        Self { tickets }
+    }
+
+    /// Reads a listing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn get(&self, id: TicketId) -> Result<Option<Versioned<Ticket>>, StoreError> {
+        self.tickets.get(id).await
+    }
+
+    /// Stores a new listing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn insert(&self, (ticket, event): Changed) -> Result<Versioned<Ticket>, StoreError> {
+        let seller = ticket.seller_id;
+        self.tickets.insert(ticket, event.by(seller)).await
+    }
+
+    /// Does to a listing what `rule` decides, in the name of `actor`.
+    ///
+    /// # Errors
+    /// What the rule refuses; the store's.
+    pub(crate) async fn change<E>(
+        &self,
+        id: TicketId,
+        actor: UserId,
+        mut rule: impl FnMut(&Versioned<Ticket>) -> Result<Option<Changed>, E>,
+    ) -> Result<Versioned<Ticket>, ChangeError<E>> {
+        let written = |(next, event): Changed| -> Change<Ticket> {
+            let event: Raised<TicketEvent> = event.by(actor);
+            Change::new(next, event)
+        };
+        self.tickets.change(id, |current| Ok(rule(current)?.map(written))).await
+    }
+
+    /// Up to `limit` of what is wanted, behind `after`, in the order of the shelves.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn list(
+        &self,
+        wanted: &Wanted,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Vec<Versioned<Ticket>>, StoreError> {
+        self.tickets.find(wanted.filter(after), shelf_order(), limit).await
+    }
+
+    /// Takes in the counts that the authority tells. They stand beside the version, and the newest win.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn recount(&self, record: &EventRecord, counts: &InventoryChanged) -> Result<(), StoreError> {
+        let places = bson::serialize_to_document(&Places::told(counts, record.version))?;
+        let older = doc! { "_id": counts.ticket_id, "places.version": { "$lt": record.version } };
+        self.tickets.collection().update_one(older, doc! { "$set": { "places": places } }).await?;
+        Ok(())
+    }
+
+    /// Moves what has started by `now` to its part of the catalogue. Answers how many listings there were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn shelve_started(&self, now: Time) -> Result<u64, StoreError> {
+        let started = doc! {
+            "shelf.rank": Shelf::UPCOMING,
+            "places.soldOut": { "$in": [false, true] },
+            "shelf.order": { "$lt": now.millis() },
+        };
+        let order = doc! { "$multiply": ["$shelf.order", -1_i64] };
+        let moved = vec![doc! { "$set": { "shelf": { "rank": Shelf::STARTED, "order": order } } }];
+        Ok(self.tickets.collection().update_many(started, moved).await?.modified_count)
+    }
+}

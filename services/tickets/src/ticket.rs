@@ -1,0 +1,200 @@
+//! A listing: what is on sale, and who may change what about it. Pure: no clock, no I/O.
+
+use common::clock::Time;
+use common::events::TicketEvent;
+use common::events::tickets::{Listing, RefundPolicy, TicketCreated, TicketUpdated, TicketWithdrawn};
+use common::id::{TicketId, UserId};
+use common::money::Money;
+use serde::{Deserialize, Serialize};
+
+use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, StartsAt, Title, Venue};
+use crate::places::Places;
+use crate::shelf::Shelf;
+
+/// What a seller says about a listing, and may change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// What it is called.
+    pub title: Title,
+    /// The price of one place.
+    pub price: Money,
+    /// How many places there are.
+    pub quantity: Quantity,
+    /// What there is to say about it.
+    pub description: Option<Description>,
+    /// Where it takes place.
+    pub venue: Option<Venue>,
+    /// When it starts.
+    pub starts_at: Option<StartsAt>,
+    /// The most places one order may hold.
+    pub per_order_limit: Option<PerOrderLimit>,
+    /// A picture of it.
+    pub image_url: Option<ImageUrl>,
+    /// Whether paid orders may be given back.
+    pub refund_policy: RefundPolicy,
+}
+
+/// Why a listing is not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// It is somebody else's.
+    #[error("only the seller may change a ticket")]
+    NotOwner,
+    /// It was taken from sale.
+    #[error("this ticket was withdrawn from sale")]
+    Withdrawn,
+    /// More places are held and sold than there would be.
+    #[error("{held} places are held and {sold} are sold; there cannot be fewer")]
+    QuantityBelowTaken {
+        /// How many are held.
+        held: u32,
+        /// How many are sold.
+        sold: u32,
+    },
+    /// Somebody is about to pay the old price.
+    #[error("{held} places are held; price and currency can change when none is")]
+    PriceLocked {
+        /// How many are held.
+        held: u32,
+    },
+    /// Money of one currency came in already.
+    #[error("{sold} places are sold; the currency cannot change any more")]
+    CurrencyLocked {
+        /// How many are sold.
+        sold: u32,
+    },
+}
+
+/// A listing after a change, and the event that says so.
+pub type Changed = (Ticket, TicketEvent);
+
+/// A listing in the catalogue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ticket {
+    /// Its id.
+    pub id: TicketId,
+    /// Who sells it.
+    pub seller_id: UserId,
+    /// What the seller says about it.
+    pub offer: Offer,
+    /// Whether it was taken from sale.
+    pub withdrawn: bool,
+    /// When it was listed.
+    pub created_at: Time,
+    /// Where it stands in the catalogue.
+    pub shelf: Shelf,
+    /// The counts that were known when the quantity was last set: newer ones have taken notice of it.
+    pub resized_at: i64,
+    /// The counts.
+    #[serde(skip_serializing_if = "Places::are_stored")]
+    pub places: Places,
+}
+
+impl Ticket {
+    /// Puts an offer on sale.
+    pub fn list(id: TicketId, seller_id: UserId, offer: Offer, now: Time) -> Changed {
+        let ticket = Self {
+            id,
+            seller_id,
+            withdrawn: false,
+            created_at: now,
+            shelf: Shelf::of(offer.starts_at, now),
+            resized_at: 0,
+            places: Places::opening(offer.quantity),
+            offer,
+        };
+        let event = TicketCreated { listing: ticket.listing() }.into();
+        (ticket, event)
+    }
+
+    /// Lets only the seller pass.
+    ///
+    /// # Errors
+    /// [`TicketError::NotOwner`].
+    pub fn check_owner(&self, user: UserId) -> Result<(), TicketError> {
+        if self.seller_id == user { Ok(()) } else { Err(TicketError::NotOwner) }
+    }
+
+    /// Replaces the offer; `None` if it is the same.
+    ///
+    /// # Errors
+    /// If it was withdrawn, or orders stand against the change.
+    pub fn edit(&self, offer: Offer, now: Time) -> Result<Option<Changed>, TicketError> {
+        if self.withdrawn {
+            return Err(TicketError::Withdrawn);
+        }
+        if offer == self.offer {
+            return Ok(None);
+        }
+        self.check_quantity(&offer)?;
+        self.check_price(offer.price)?;
+        let resized_at = if offer.quantity == self.offer.quantity { self.resized_at } else { self.places.version };
+        let next = Self { shelf: Shelf::of(offer.starts_at, now), resized_at, offer, ..self.clone() };
+        let event = TicketUpdated { listing: next.listing() }.into();
+        Ok(Some((next, event)))
+    }
+
+    fn check_quantity(&self, offer: &Offer) -> Result<(), TicketError> {
+        let Places { held, sold, .. } = self.places;
+        // A quantity that stays is no demand, even if the authority had to allow for more.
+        let stays = offer.quantity == self.offer.quantity;
+        if stays || offer.quantity.get() >= self.places.taken() {
+            Ok(())
+        } else {
+            Err(TicketError::QuantityBelowTaken { held, sold })
+        }
+    }
+
+    fn check_price(&self, price: Money) -> Result<(), TicketError> {
+        let Places { held, sold, .. } = self.places;
+        if price != self.offer.price && held > 0 {
+            return Err(TicketError::PriceLocked { held });
+        }
+        if price.currency() != self.offer.price.currency() && sold > 0 {
+            return Err(TicketError::CurrencyLocked { sold });
+        }
+        Ok(())
+    }
+
+    /// Takes it from sale; `None` if it was before.
+    pub fn withdraw(&self) -> Option<Changed> {
+        let next = Self { withdrawn: true, shelf: Shelf::withdrawn(self.offer.starts_at), ..self.clone() };
+        let event = TicketWithdrawn { ticket_id: self.id, seller_id: self.seller_id };
+        (!self.withdrawn).then(|| (next, event.into()))
+    }
+
+    /// How many places there are: as the authority says, once it knows what the seller wants.
+    pub fn quantity(&self) -> u32 {
+        if self.places.version > self.resized_at { self.places.capacity } else { self.offer.quantity.get() }
+    }
+
+    /// How many places are free.
+    pub fn available(&self) -> u32 {
+        self.quantity().saturating_sub(self.places.taken())
+    }
+
+    /// Whether places may be held, as long as some are free.
+    pub fn on_sale(&self) -> bool {
+        !self.withdrawn && self.places.on_sale
+    }
+
+    fn listing(&self) -> Listing {
+        let offer = self.offer.clone();
+        Listing {
+            ticket_id: self.id,
+            seller_id: self.seller_id,
+            title: offer.title.into(),
+            price: offer.price,
+            quantity: offer.quantity.get(),
+            per_order_limit: offer.per_order_limit.map(PerOrderLimit::get),
+            venue: offer.venue.map(Into::into),
+            starts_at: offer.starts_at.map(StartsAt::time),
+            refund_policy: offer.refund_policy,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

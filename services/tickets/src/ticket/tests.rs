@@ -1,0 +1,108 @@
+use common::money::Currency;
+
+use super::*;
+use crate::places::told;
+
+const NOW: Time = Time::from_millis(1_795_000_000_000);
+
+fn offer() -> Offer {
+    Offer {
+        title: Title::parse("Jazz night").unwrap(),
+        price: Money::parse("19.99", Currency::USD).unwrap(),
+        quantity: Quantity::parse(10).unwrap(),
+        description: None,
+        venue: None,
+        starts_at: None,
+        per_order_limit: None,
+        image_url: None,
+        refund_policy: RefundPolicy::UntilStart,
+    }
+}
+
+fn ticket(places: Places) -> Ticket {
+    let (ticket, _) = Ticket::list(TicketId::generate(NOW), UserId::generate(NOW), offer(), NOW);
+    Ticket { places, ..ticket }
+}
+
+fn with_quantity(quantity: i64) -> Offer {
+    Offer { quantity: Quantity::parse(quantity).unwrap(), ..offer() }
+}
+
+fn with_price(amount: i64, currency: &str) -> Offer {
+    Offer { price: Money::from_minor(amount, Currency::parse(currency).unwrap()).unwrap(), ..offer() }
+}
+
+fn edited(ticket: &Ticket, offer: Offer) -> Result<Ticket, TicketError> {
+    ticket.edit(offer, NOW).map(|changed| changed.unwrap().0)
+}
+
+#[test]
+fn a_new_listing_has_all_its_places() {
+    let (ticket, event) = Ticket::list(TicketId::generate(NOW), UserId::generate(NOW), offer(), NOW);
+    assert_eq!((ticket.quantity(), ticket.available(), ticket.on_sale()), (10, 10, true));
+    let TicketEvent::Created(created) = event else { panic!("{event:?}") };
+    assert_eq!((created.listing.title.as_str(), created.listing.quantity), ("Jazz night", 10));
+}
+
+#[test]
+fn the_same_offer_is_no_change() {
+    assert_eq!(ticket(told(10, 10, 0, 1)).edit(offer(), NOW), Ok(None));
+}
+
+#[test]
+fn there_are_never_fewer_places_than_taken() {
+    let ticket = ticket(told(10, 2, 3, 4));
+    assert_eq!(edited(&ticket, with_quantity(4)), Err(TicketError::QuantityBelowTaken { held: 2, sold: 3 }));
+    assert_eq!(edited(&ticket, with_quantity(5)).unwrap().available(), 0);
+}
+
+#[test]
+fn the_price_is_locked_while_places_are_held() {
+    let held = ticket(told(10, 1, 0, 1));
+    assert_eq!(edited(&held, with_price(2000, "usd")), Err(TicketError::PriceLocked { held: 1 }));
+    assert_eq!(edited(&held, with_price(1999, "eur")), Err(TicketError::PriceLocked { held: 1 }));
+    assert!(edited(&held, with_quantity(20)).is_ok());
+}
+
+#[test]
+fn the_currency_is_locked_once_places_are_sold() {
+    let sold = ticket(told(10, 0, 1, 1));
+    assert_eq!(edited(&sold, with_price(2000, "usd")).unwrap().offer.price.minor(), 2000);
+    assert_eq!(edited(&sold, with_price(1999, "eur")), Err(TicketError::CurrencyLocked { sold: 1 }));
+}
+
+#[test]
+fn the_authority_has_the_last_word_on_the_quantity() {
+    let told_before = ticket(told(10, 2, 0, 7));
+    let resized = edited(&told_before, with_quantity(20)).unwrap();
+    assert_eq!((resized.quantity(), resized.available()), (20, 18), "it has not answered yet");
+    let answered = Ticket { places: told(25, 5, 18, 8), ..resized };
+    assert_eq!((answered.quantity(), answered.available()), (25, 2));
+}
+
+#[test]
+fn it_is_withdrawn_once_and_stays_so() {
+    let (withdrawn, event) = ticket(told(10, 0, 0, 1)).withdraw().unwrap();
+    assert!(matches!(event, TicketEvent::Withdrawn(_)));
+    assert!(!withdrawn.on_sale());
+    assert_eq!(withdrawn.withdraw(), None);
+    assert_eq!(withdrawn.edit(with_quantity(20), NOW), Err(TicketError::Withdrawn));
+}
+
+#[test]
+fn only_the_seller_is_the_owner() {
+    let ticket = ticket(told(10, 0, 0, 1));
+    assert_eq!(ticket.check_owner(ticket.seller_id), Ok(()));
+    assert_eq!(ticket.check_owner(UserId::generate(NOW)), Err(TicketError::NotOwner));
+}
+
+#[test]
+fn counts_out_of_the_store_are_not_written_again() {
+    let fresh = Ticket::list(TicketId::generate(NOW), UserId::generate(NOW), offer(), NOW).0;
+    let mut document = bson::serialize_to_document(&fresh).unwrap();
+    assert_eq!(document.get_document("places").unwrap().get_bool("soldOut"), Ok(false));
+    document.insert("_id", fresh.id);
+    let read: Ticket = bson::deserialize_from_document(document).unwrap();
+    assert_eq!(read.offer, fresh.offer);
+    assert!(!bson::serialize_to_document(&read).unwrap().contains_key("places"));
+}

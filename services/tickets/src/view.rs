@@ -1,0 +1,72 @@
+//! A listing as everybody sees it.
+
+use common::clock::Time;
+use common::events::tickets::RefundPolicy;
+use common::id::{TicketId, UserId};
+use common::store::Versioned;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::fields::{PerOrderLimit, StartsAt};
+use crate::ticket::Ticket;
+
+/// A listing as everybody sees it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TicketBody {
+    id: TicketId,
+    /// Counts the seller's changes. Held and sold change without it.
+    version: i64,
+    /// Who sells it.
+    user_id: UserId,
+    title: String,
+    /// The price of one place, in major units.
+    #[schema(example = "19.99")]
+    price: String,
+    #[schema(example = "usd")]
+    currency: String,
+    /// How many places there are.
+    quantity: u32,
+    /// How many of them are held by orders not yet paid.
+    held: u32,
+    /// How many of them are sold.
+    sold: u32,
+    /// How many of them are free.
+    available: u32,
+    description: Option<String>,
+    venue: Option<String>,
+    starts_at: Option<Time>,
+    per_order_limit: Option<u32>,
+    image_url: Option<String>,
+    refund_policy: RefundPolicy,
+    /// False once it was taken from sale.
+    on_sale: bool,
+    created_at: Time,
+}
+
+impl From<Versioned<Ticket>> for TicketBody {
+    fn from(Versioned { version, value: ticket }: Versioned<Ticket>) -> Self {
+        let (quantity, available, on_sale) = (ticket.quantity(), ticket.available(), ticket.on_sale());
+        let offer = ticket.offer;
+        Self {
+            id: ticket.id,
+            version,
+            user_id: ticket.seller_id,
+            title: offer.title.into(),
+            price: offer.price.decimal(),
+            currency: offer.price.currency().to_string(),
+            quantity,
+            held: ticket.places.held,
+            sold: ticket.places.sold,
+            available,
+            description: offer.description.map(Into::into),
+            venue: offer.venue.map(Into::into),
+            starts_at: offer.starts_at.map(StartsAt::time),
+            per_order_limit: offer.per_order_limit.map(PerOrderLimit::get),
+            image_url: offer.image_url.map(Into::into),
+            refund_policy: offer.refund_policy,
+            on_sale,
+            created_at: ticket.created_at,
+        }
+    }
+}

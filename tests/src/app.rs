@@ -1,0 +1,119 @@
+//! A whole Docket in this process, on the servers of the run.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use common::service::{Running, Service, start};
+use common::settings::Settings;
+use docket_stripe::{Options, StripeStandIn};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{Person, namespace, servers};
+
+/// The administrator's address in the tests.
+pub const ADMIN: &str = "admin@example.com";
+
+/// A running Docket with a Stripe stand-in of its own.
+pub struct App {
+    running: Mutex<Option<Running>>,
+    http: SocketAddr,
+    ops: SocketAddr,
+    stripe: StripeStandIn,
+    settings: Settings,
+}
+
+impl App {
+    /// Every service in one process, as `cargo run` has them.
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let stripe = StripeStandIn::start(Options::default()).await.expect("the Stripe stand-in starts");
+        let mut settings = Self::settings(&stripe);
+        change(&mut settings);
+        let running = start(Self::services(), settings.clone()).await.expect("Docket starts");
+        stripe.set_webhook_url(Some(format!("http://{}/api/payments/webhook", running.http_addr())));
+        let (http, ops) = (running.http_addr(), running.ops_addr());
+        Self { running: Mutex::new(Some(running)), http, ops, stripe, settings }
+    }
+
+    /// Every service there is.
+    pub fn services() -> Vec<Service> {
+        vec![auth::service(), tickets::service(), orders::service(), expiration::service(), payments::service()]
+    }
+
+    /// Settings for a Docket of its own on the shared servers.
+    pub fn settings(stripe: &StripeStandIn) -> Settings {
+        let mut settings = Settings::default_for_tests();
+        let servers = servers();
+        let stand_in = Options::default();
+        settings.mongodb_uri = Some(SecretString::from(servers.mongodb_uri));
+        settings.nats_url = Some(SecretString::from(servers.nats_url));
+        settings.namespace = namespace();
+        settings.bootstrap_admin_email = Some(ADMIN.to_owned());
+        settings.stripe_secret_key = Some(SecretString::from(stand_in.secret_key));
+        settings.stripe_webhook_secret = vec![SecretString::from(stand_in.webhook_secret)];
+        settings.stripe_api_base = Some(stripe.base_url().parse().expect("the stand-in has a valid address"));
+        settings
+    }
+
+    /// The settings it was started with.
+    pub fn settings_used(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Its address.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// The address of its health checks and metrics.
+    pub fn ops(&self) -> String {
+        format!("http://{}", self.ops)
+    }
+
+    /// The Stripe stand-in's address, for its control API.
+    pub fn stripe(&self) -> String {
+        self.stripe.base_url()
+    }
+
+    /// Somebody who is not signed in.
+    pub fn visitor(&self) -> Person {
+        Person::visitor(&self.base())
+    }
+
+    /// Somebody who has just signed up.
+    pub async fn sign_up(&self) -> Person {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Person::sign_up(&self.base(), &format!("person{}@example.com", NEXT.fetch_add(1, Ordering::Relaxed))).await
+    }
+
+    /// The administrator.
+    pub async fn admin(&self) -> Person {
+        Person::sign_up(&self.base(), ADMIN).await
+    }
+
+    /// The database of a service, for looking behind the API.
+    pub async fn database(&self, service: &str) -> mongodb::Database {
+        let uri = self.settings.mongodb_uri.as_ref().expect("settings() sets it");
+        let client = mongodb::Client::with_uri_str(uri.expose_secret()).await.expect("MongoDB answers");
+        client.database(&format!("{}_{service}", self.settings.namespace))
+    }
+
+    /// Stops it in good order, and leaves its data and the Stripe stand-in to processes that go on with them.
+    pub async fn stop_serving(&self) {
+        let running = self.running.lock().expect("no test panics while it holds this").take();
+        if let Some(running) = running {
+            running.stop().await;
+        }
+    }
+
+    /// Stops it in good order, the Stripe stand-in too.
+    pub async fn stop(self) {
+        self.stop_serving().await;
+        self.stripe.stop().await;
+    }
+}

@@ -1,0 +1,77 @@
+//! Docket's binaries as processes of their own.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+
+use crate::wait::eventually;
+
+/// A running binary; it is killed when this is dropped.
+pub struct Process {
+    child: Child,
+    /// The address of its HTTP port.
+    pub http: String,
+    /// The address of its health checks.
+    pub ops: String,
+}
+
+/// Starts a binary of this build with the given variables, on free ports, and waits until it is ready.
+///
+/// # Panics
+/// If it does not get ready.
+pub async fn spawn(binary: &str, variables: &[(&str, String)]) -> Process {
+    let (http, ops) = (free_port(), free_port());
+    let child = Command::new(path_of(binary))
+        .env("DOCKET_HTTP_ADDR", format!("127.0.0.1:{http}"))
+        .env("DOCKET_OPS_ADDR", format!("127.0.0.1:{ops}"))
+        .env("DOCKET_DEMO", "0")
+        .envs(variables.iter().map(|(name, value)| (*name, value.as_str())))
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{binary}: {error}; run `cargo xtask test`, which builds it"));
+    let process = Process { child, http: format!("http://127.0.0.1:{http}"), ops: format!("http://127.0.0.1:{ops}") };
+    process.until_ready(binary).await;
+    process
+}
+
+fn path_of(binary: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("a test binary knows its path");
+    // target/debug/deps/it-… -> target/debug/<binary>
+    this.ancestors().nth(2).expect("test binaries lie in deps").join(binary)
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a bound port has an address").port()
+}
+
+/// The answer of a process's health check.
+pub async fn ops_of(address: &str, path: &str) -> Option<(u16, String)> {
+    let client = reqwest::Client::builder().no_proxy().build().ok()?;
+    let response = client.get(format!("{address}{path}")).send().await.ok()?;
+    Some((response.status().as_u16(), response.text().await.ok()?))
+}
+
+impl Process {
+    async fn until_ready(&self, binary: &str) {
+        eventually(&format!("{binary} ready"), 60, || async {
+            ops_of(&self.ops, "/readyz").await.filter(|(status, _)| *status == 200)
+        })
+        .await;
+    }
+
+    /// Ends it as a power cut would (SIGKILL).
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it ran until now");
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its end; true if it ended well.
+    pub async fn terminate(mut self) -> bool {
+        let pid = self.child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
+        rustix::process::kill_process(pid.expect("it runs"), rustix::process::Signal::TERM).expect("it may be asked");
+        self.child.wait().await.is_ok_and(|status| status.success())
+    }
+}

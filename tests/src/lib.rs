@@ -1,0 +1,13 @@
+//! The harness of the black-box tests: a whole Docket on real servers, and people who use it over HTTP.
+
+mod app;
+mod binaries;
+mod person;
+mod servers;
+mod wait;
+
+pub use app::App;
+pub use binaries::{Process, ops_of, spawn};
+pub use person::{Answer, Person};
+pub use servers::{Servers, namespace, servers};
+pub use wait::{eventually, pause};

@@ -1,0 +1,231 @@
+//! Somebody who uses Docket over HTTP, with a browser's cookies.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::wait::eventually;
+
+/// What Docket answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as JSON; null if it has none, text if it is not JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The body, if the status is the expected one.
+    ///
+    /// # Panics
+    /// If it is another one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    /// Checks status and `code` of a problem, and gives its body.
+    ///
+    /// # Panics
+    /// If they are others.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Value {
+        let body = self.expect(status);
+        assert_eq!(body["code"], code, "{body}");
+        body
+    }
+
+    /// Checks that it is a 400 which names `field`.
+    ///
+    /// # Panics
+    /// If it is not.
+    #[track_caller]
+    pub fn refuses(self, field: &str) {
+        let body = self.problem(400, "invalid_input");
+        let named = body["errors"].as_array().is_some_and(|errors| errors.iter().any(|error| error["field"] == field));
+        assert!(named, "{field} is not named in {body}");
+    }
+}
+
+/// A person, or a visitor who has not signed in.
+#[derive(Clone)]
+pub struct Person {
+    base: String,
+    client: reqwest::Client,
+    cookies: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Their id; null for a visitor.
+    pub id: Value,
+    /// Their address; empty for a visitor.
+    pub email: String,
+}
+
+/// The password of everybody in the tests.
+pub const PASSWORD: &str = "correct horse battery";
+
+impl Person {
+    /// A visitor of the Docket at `base`.
+    pub fn visitor(base: &str) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client without TLS roots can be made");
+        Self { base: base.to_owned(), client, cookies: Arc::default(), id: Value::Null, email: String::new() }
+    }
+
+    /// Somebody who has just signed up with `email`.
+    pub async fn sign_up(base: &str, email: &str) -> Self {
+        let mut person = Self::visitor(base);
+        let body = person.post("/api/users/signup", json!({ "email": email, "password": PASSWORD })).await.expect(201);
+        person.id = body["id"].clone();
+        email.clone_into(&mut person.email);
+        person
+    }
+
+    /// The same person on another device.
+    pub async fn elsewhere(&self) -> Self {
+        let other = Self { cookies: Arc::default(), ..self.clone() };
+        other.post("/api/users/signin", json!({ "email": self.email, "password": PASSWORD })).await.expect(200);
+        other
+    }
+
+    /// The same person with the same cookies, at another address of the same Docket.
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
+    /// The value of a cookie.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.lock().expect("no test panics while it holds cookies").get(name).cloned()
+    }
+
+    /// Sends a request; `body` may be null.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let request = self.request(method, path, headers);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        self.answer(request).await
+    }
+
+    /// Sends a body that need not be JSON.
+    pub async fn send_raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        self.answer(self.request(method, path, headers).body(body)).await
+    }
+
+    fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let cookies = self.cookies.lock().expect("no test panics while it holds cookies");
+        if cookies.is_empty() {
+            return request;
+        }
+        let jar: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        request.header("cookie", jar.join("; "))
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Answer {
+        self.try_answer(request).await.expect("Docket answers")
+    }
+
+    async fn try_answer(&self, request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+        let response = request.send().await?;
+        self.keep_cookies(response.headers());
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await?;
+        let body =
+            serde_json::from_str(&text).unwrap_or(if text.is_empty() { Value::Null } else { Value::String(text) });
+        Ok(Answer { status, headers, body })
+    }
+
+    fn keep_cookies(&self, headers: &HeaderMap) {
+        let mut cookies = self.cookies.lock().expect("no test panics while it holds cookies");
+        for set in headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()) {
+            let Some((name, value)) = set.split(';').next().and_then(|pair| pair.split_once('=')) else { continue };
+            if value.is_empty() {
+                cookies.remove(name);
+            } else {
+                cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+
+    /// `GET`
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Value::Null).await
+    }
+
+    /// `POST`
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, &[], body).await
+    }
+
+    /// `POST`, where no answer at all is an answer too: the process may have been killed.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn try_post(&self, path: &str, body: Value) -> Result<Answer, reqwest::Error> {
+        self.try_answer(self.request(Method::POST, path, &[]).json(&body)).await
+    }
+
+    /// `PUT`
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, &[], body).await
+    }
+
+    /// `DELETE`
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], Value::Null).await
+    }
+
+    /// Puts `quantity` places at 19.99 on sale.
+    pub async fn sell(&self, quantity: u32) -> Value {
+        let ticket = json!({ "title": "Friday evening", "price": "19.99", "quantity": quantity });
+        self.post("/api/tickets", ticket).await.expect(201)
+    }
+
+    /// Wants to hold places.
+    pub async fn hold(&self, ticket: &Value, quantity: u32) -> Answer {
+        self.post("/api/orders", json!({ "ticketId": ticket["id"], "quantity": quantity })).await
+    }
+
+    /// Wants to pay with a test payment method.
+    pub async fn pay(&self, order: &Value, method: &str) -> Answer {
+        self.post("/api/payments", json!({ "orderId": order["id"], "paymentMethod": method })).await
+    }
+
+    /// Waits until an order has a status, and gives the order.
+    pub async fn until_order(&self, order: &Value, status: &str) -> Value {
+        let path = format!("/api/orders/{}", order["id"].as_str().unwrap_or_default());
+        eventually(&format!("order {status}"), 30, || async {
+            let answer = self.get(&path).await;
+            (answer.status == StatusCode::OK && answer.body["status"] == status).then_some(answer.body)
+        })
+        .await
+    }
+
+    /// Waits until a ticket's held and sold are as given.
+    pub async fn until_counts(&self, ticket: &Value, held: u32, sold: u32) -> Value {
+        let path = format!("/api/tickets/{}", ticket["id"].as_str().unwrap_or_default());
+        eventually(&format!("held {held}, sold {sold}"), 30, || async {
+            let body = self.get(&path).await.expect(200);
+            (body["held"] == held && body["sold"] == sold).then_some(body)
+        })
+        .await
+    }
+
+    /// The passes of an order.
+    pub async fn passes(&self, order: &Value) -> Vec<Value> {
+        let path = format!("/api/orders/{}/passes", order["id"].as_str().unwrap_or_default());
+        self.get(&path).await.expect(200)["items"].as_array().cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,28 @@
+//! Waiting for a state, with a bound.
+
+use std::time::Duration;
+
+const POLL: Duration = Duration::from_millis(25);
+
+/// Asks again and again until `probe` answers something, for `seconds` at the most.
+///
+/// # Panics
+/// If it never does: the test has failed. `what` says what was waited for.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, seconds: u64, mut probe: impl FnMut() -> F) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = probe().await {
+                return found;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(seconds), waiting)
+        .await
+        .unwrap_or_else(|_| panic!("not within {seconds} s: {what}"))
+}
+
+/// Lets time go by where the time itself is what is tested, such as an outage of a given length.
+pub async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
+}

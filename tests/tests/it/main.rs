@@ -1,0 +1,9 @@
+//! Black-box tests: people use Docket over HTTP, on a real MongoDB, a real NATS server and the Stripe stand-in.
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
+
+mod journey;
+mod outage;
+mod poison;
+mod policies;
+mod processes;
+mod sale;

@@ -1,0 +1,57 @@
+//! The one task runner, for people and for CI: `cargo xtask --help`.
+
+mod check;
+mod deny;
+mod documents;
+mod run;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Parser)]
+#[command(about = "Tasks of the Docket workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run all tests against a real mongod and a real nats-server
+    Test(test::Arguments),
+    /// Check format, lints, repository rules, licences and generated documents
+    Check,
+    /// Write the documents which are generated from code: schemas, OpenAPI, AsyncAPI
+    Documents,
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    match std::env::set_current_dir(root()).map_err(Into::into).and_then(|()| perform(Arguments::parse().task)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result {
+    match task {
+        Task::Test(arguments) => test::test(&arguments),
+        Task::Check => check::check(),
+        Task::Documents => documents::documents("--write"),
+    }
+}
+
+/// The workspace's folder, in which every task runs.
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
