@@ -186,13 +186,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_shows_rfc_3339_and_bson_stores_a_date() {
+    fn json_shows_rfc_3339() {
         let time: Time = "2026-11-21T20:00:00.5Z".parse().unwrap();
         assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-11-21T20:00:00.500Z\"");
-        let document = bson::serialize_to_document(&std::collections::BTreeMap::from([("at", time)])).unwrap();
-        assert_eq!(document.get_datetime("at").unwrap().timestamp_millis(), time.millis());
-        let back: std::collections::BTreeMap<String, Time> = bson::deserialize_from_document(document).unwrap();
-        assert_eq!(back["at"], time);
+        assert_eq!(serde_json::from_str::<Time>("\"2026-11-21T20:00:00.500Z\"").unwrap(), time);
     }
 
     #[test]

@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_across_a_message() {
-        init(&Settings::default_for_tests()).unwrap();
-        init(&Settings::default_for_tests()).unwrap();
+        drop(init(&Settings::default_for_tests()).unwrap());
+        drop(init(&Settings::default_for_tests()).unwrap());
         let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let span = tracing::info_span!("handle");
         remote_parent(&span, sent);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn metrics_are_rendered() {
-        init(&Settings::default_for_tests()).unwrap();
+        drop(init(&Settings::default_for_tests()).unwrap());
         metrics::counter!("telemetry_test_total").increment(2);
         assert!(render_metrics().contains("telemetry_test_total 2"));
     }

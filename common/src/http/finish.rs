@@ -30,14 +30,21 @@ pub(super) async fn finish(
 ) -> Result<ServiceResponse, Error> {
     let started = stopwatch();
     let method = request.method().clone();
+    let route = request.match_pattern();
     let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
-    let mut response = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => told_as_problem(response, &id),
-        Ok(Err(error)) => return Err(logged(fault(&error)).into()),
-        Err(panic) => return Err(logged(Problem::internal(panic_text(&*panic))).into()),
+    let outcome = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => Ok(dressed(told_as_problem(response, &id), &id, readiness.is_draining())),
+        Ok(Err(error)) => Err(logged(fault(&error)).with("requestId", id)),
+        Err(panic) => Err(logged(Problem::internal(panic_text(&*panic))).with("requestId", id)),
     };
+    let status = outcome.as_ref().map_or_else(Problem::status, ServiceResponse::status);
+    count(&method, route, status, started.elapsed());
+    Ok(outcome?)
+}
+
+fn dressed(mut response: ServiceResponse, id: &str, draining: bool) -> ServiceResponse {
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
     for (name, value) in SAFE_HEADERS {
@@ -45,12 +52,11 @@ pub(super) async fn finish(
             headers.insert(name, value);
         }
     }
-    if readiness.is_draining() {
+    if draining {
         // The next request of this client shall find a process that stays.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    count(&method, &response, started.elapsed());
-    Ok(response)
+    response
 }
 
 fn told_as_problem(response: ServiceResponse, id: &str) -> ServiceResponse {
@@ -104,11 +110,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or("of an unknown kind"))
 }
 
-fn count(method: &Method, response: &ServiceResponse, took: Duration) {
+fn count(method: &Method, route: Option<String>, status: StatusCode, took: Duration) {
     // A method or path that clients make up must not become a label.
     let method = if is_common(method) { method.to_string() } else { "OTHER".to_owned() };
-    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let status = response.status().as_u16().to_string();
+    let route = route.unwrap_or_else(|| "unmatched".to_owned());
+    let status = status.as_u16().to_string();
     metrics::counter!("http_requests_total", "method" => method.clone(), "route" => route.clone(), "status" => status)
         .increment(1);
     metrics::histogram!("http_request_duration_seconds", "method" => method, "route" => route).record(took);

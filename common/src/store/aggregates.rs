@@ -10,7 +10,7 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Outbox, Relay, StoreError};
+use super::{Outbox, Relay, StoreError, from_document, to_document};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
 use crate::events::{DomainEvent, Raised};
@@ -45,20 +45,26 @@ pub struct Versioned<A> {
 }
 
 /// What a rule decided to do to an aggregate.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Change<A: Aggregate> {
     /// The state after it.
     pub next: A,
     /// The event that says so.
     pub event: Raised<A::Event>,
-    /// Elements pushed to arrays beside the state in the same write: work to be done by somebody who takes them out again.
-    pub push: Document,
+    push: Result<Document, bson::error::Error>,
 }
 
 impl<A: Aggregate> Change<A> {
     /// A change to `next` that raises `event`.
     pub fn new(next: A, event: Raised<A::Event>) -> Self {
-        Self { next, event, push: Document::new() }
+        Self { next, event, push: Ok(Document::new()) }
+    }
+
+    /// With an element pushed to the array `field` beside the state, in the same write: work for somebody who takes it out again.
+    #[must_use]
+    pub fn pushing(self, field: &str, element: &impl Serialize) -> Self {
+        let push = to_document(element).map(|element| doc! { field: element });
+        Self { push, ..self }
     }
 }
 
@@ -162,10 +168,10 @@ impl<A: Aggregate> Aggregates<A> {
     fn first(&self, value: &A, event: &Raised<A::Event>) -> Result<(Document, Outbox), StoreError> {
         let id = value.id();
         let record = EventRecord::new(A::KIND, &id, 1, event, self.clock.now())?;
-        let mut document = bson::serialize_to_document(value)?;
+        let mut document = to_document(value)?;
         document.insert("_id", &id);
         document.insert("version", 1_i64);
-        document.insert("outbox", vec![bson::serialize_to_bson(&record)?]);
+        document.insert("outbox", vec![to_document(&record)?]);
         Ok((document, Outbox { collection: A::COLLECTION, document: id, record }))
     }
 
@@ -176,10 +182,10 @@ impl<A: Aggregate> Aggregates<A> {
     pub async fn save(&self, current: &Versioned<A>, change: Change<A>) -> Result<Versioned<A>, StoreError> {
         let (id, version) = (current.value.id(), current.version + 1);
         let record = EventRecord::new(A::KIND, &id, version, &change.event, self.clock.now())?;
-        let mut set = bson::serialize_to_document(&change.next)?;
+        let mut set = to_document(&change.next)?;
         set.insert("version", version);
-        let mut push = change.push;
-        push.insert("outbox", bson::serialize_to_bson(&record)?);
+        let mut push = change.push?;
+        push.insert("outbox", to_document(&record)?);
         let compared = doc! { "_id": &id, "version": current.version };
         let result = self.collection.update_one(compared, doc! { "$set": set, "$push": push }).await?;
         if result.matched_count == 0 {
@@ -237,5 +243,5 @@ pub(crate) fn decode<A: DeserializeOwned>(mut document: Document) -> Result<Vers
         other => return Err(StoreError::Codec(format!("version is {other:?}").into())),
     };
     document.remove("outbox");
-    Ok(Versioned { version, value: bson::deserialize_from_document(document)? })
+    Ok(Versioned { version, value: from_document(&document)? })
 }

@@ -1,11 +1,13 @@
 //! The store: MongoDB is the record. Every change is a compare-and-set, and carries its event in the same write.
 
 mod aggregates;
+mod codec;
 mod events;
 mod projections;
 mod relay;
 
 pub use aggregates::{Aggregate, Aggregates, Change, ChangeError, Versioned};
+pub use codec::{from_document, to_document};
 pub use events::{EventArchive, Published};
 pub use projections::{Applied, Projection};
 pub use relay::{Outbox, Relay};

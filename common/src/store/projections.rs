@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::aggregates::decode;
-use super::{StoreError, Versioned};
+use super::{StoreError, Versioned, to_document};
 use crate::bus::{EventRecord, ListenError};
 use crate::clock::{SharedClock, Time};
 
@@ -140,7 +140,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// # Errors
     /// The store's errors.
     pub async fn replace(&self, record: &EventRecord, state: &T) -> Result<Applied<()>, StoreError> {
-        let mut set = bson::serialize_to_document(state)?;
+        let mut set = to_document(state)?;
         set.insert("version", record.version);
         let older = doc! { "_id": &record.aggregate, "version": { "$lt": record.version } };
         match self.collection.update_one(older, doc! { "$set": set }).upsert(true).await.map_err(StoreError::from) {
@@ -152,7 +152,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     }
 
     async fn write(&self, record: &EventRecord, seen: i64, next: &T) -> Result<(), ListenError> {
-        let mut document = bson::serialize_to_document(next).map_err(StoreError::from)?;
+        let mut document = to_document(next).map_err(StoreError::from)?;
         document.insert("version", record.version);
         if seen == 0 {
             document.insert("_id", &record.aggregate);

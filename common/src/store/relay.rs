@@ -7,10 +7,11 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
 use mongodb::Database;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{EventArchive, StoreError, update_many_statements};
+use super::{EventArchive, StoreError, from_document, update_many_statements};
 use crate::bus::{Bus, EventRecord};
 use crate::clock::SharedClock;
 
@@ -184,11 +185,13 @@ fn take_out(records: Vec<Bson>) -> Document {
     doc! { "$pull": { "outbox": { "_id": { "$in": records } } } }
 }
 
-fn outboxes(collection: &'static str, mut document: Document) -> Result<Vec<Outbox>, StoreError> {
-    let id = document.get_str("_id").map_err(|error| StoreError::Codec(error.into()))?.to_owned();
-    let Some(Bson::Array(entries)) = document.remove("outbox") else { return Ok(Vec::new()) };
-    entries
-        .into_iter()
-        .map(|entry| Ok(Outbox { collection, document: id.clone(), record: bson::deserialize_from_bson(entry)? }))
-        .collect()
+fn outboxes(collection: &'static str, document: Document) -> Result<Vec<Outbox>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        #[serde(rename = "_id")]
+        id: String,
+        outbox: Vec<EventRecord>,
+    }
+    let Row { id, outbox } = from_document(&document)?;
+    Ok(outbox.into_iter().map(|record| Outbox { collection, document: id.clone(), record }).collect())
 }

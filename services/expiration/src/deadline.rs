@@ -44,7 +44,9 @@ impl Deadline {
 
 #[cfg(test)]
 mod tests {
-    use common::events::orders::{OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderFacts};
+    use common::events::orders::{
+        OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderFacts,
+    };
     use common::id::{TicketId, UserId};
     use common::money::{Currency, Money};
 

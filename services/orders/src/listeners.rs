@@ -74,15 +74,14 @@ async fn alter(orders: &Orders, ticket: &str, change: impl Fn(&mut Inventory)) -
 /// # Errors
 /// If there is no such order, or the store failed.
 pub(crate) async fn on_payment(orders: Arc<Orders>, received: Received<PaymentEvent>) -> Result<(), ListenError> {
-    match received.event {
-        PaymentEvent::Created(payment) => inform(&orders, payment.order_id, Input::PaymentStarted).await,
-        PaymentEvent::Succeeded(payment) => inform(&orders, payment.order_id, Input::PaymentSucceeded).await,
-        PaymentEvent::Cancelled(payment) => inform(&orders, payment.order_id, Input::PaymentCancelled).await,
-        PaymentEvent::Refunded(payment) if payment.in_full => {
-            inform(&orders, payment.order_id, Input::MoneyReturned).await
-        }
-        _ => Ok(()),
-    }
+    let (id, input) = match received.event {
+        PaymentEvent::Created(payment) => (payment.order_id, Input::PaymentStarted),
+        PaymentEvent::Succeeded(payment) => (payment.order_id, Input::PaymentSucceeded),
+        PaymentEvent::Cancelled(payment) => (payment.order_id, Input::PaymentCancelled),
+        PaymentEvent::Refunded(payment) if payment.in_full => return money_returned(&orders, payment.order_id).await,
+        _ => return Ok(()),
+    };
+    inform(&orders, id, input).await.map(drop)
 }
 
 /// Ends the hold whose deadline has passed.
@@ -94,14 +93,21 @@ pub(crate) async fn on_expiration(orders: Arc<Orders>, received: Received<Expira
     if orders.clock.now() < due.expires_at {
         return Err(ListenError::transient("the broker's clock is ahead of this one"));
     }
-    inform(&orders, due.order_id, Input::DeadlinePassed).await
+    inform(&orders, due.order_id, Input::DeadlinePassed).await.map(drop)
 }
 
-async fn inform(orders: &Orders, id: OrderId, input: Input) -> Result<(), ListenError> {
+async fn money_returned(orders: &Orders, id: OrderId) -> Result<(), ListenError> {
+    match inform(orders, id, Input::MoneyReturned).await? {
+        OrderState::Reacquiring => Err(ListenError::transient("the order's places are being taken back")),
+        _ => Ok(()),
+    }
+}
+
+async fn inform(orders: &Orders, id: OrderId, input: Input) -> Result<OrderState, ListenError> {
     let informed = orders.orders.inform(id, input).await?;
     let order = informed.ok_or_else(|| ListenError::permanent(format!("there is no order {id}")))?.value;
     if !matches!(order.state, OrderState::Created | OrderState::AwaitingPayment) {
         orders.box_office.settle_soon(order.ticket_id, order.id);
     }
-    Ok(())
+    Ok(order.state)
 }

@@ -196,6 +196,9 @@ impl Order {
 
     /// What `input` does to it at `now`; `None` if nothing is left to do, as when the same thing is said twice.
     ///
+    /// Money that came in and went back may be told in the wrong order. Only while places are being taken back
+    /// ([`OrderState::Reacquiring`]) must [`Input::MoneyReturned`] be told again later.
+    ///
     /// # Errors
     /// Only a buyer's wish can be refused. What has happened has happened, and always has an answer.
     pub fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, OrderError> {
@@ -213,7 +216,9 @@ impl Order {
             (Input::DeadlinePassed, Created | AwaitingPayment) if now >= self.expires_at => Some(self.overdue()),
             (Input::PlacesGranted, Reacquiring) => Some(self.complete(None)),
             (Input::PlacesDenied, Reacquiring) => Some(self.refund(RefundReason::SoldOutMeanwhile)),
-            (Input::MoneyReturned, Complete | Refunding) => Some(self.returned()),
+            (Input::MoneyReturned, Complete | Refunding) => Some(self.returned(Some(Move::Return))),
+            (Input::MoneyReturned, Created | AwaitingPayment | Expiring) => Some(self.returned(Some(Move::Release))),
+            (Input::MoneyReturned, Expired | Cancelled) => Some(self.returned(None)),
             _ => None,
         })
     }
@@ -289,10 +294,11 @@ impl Order {
         Step { next, event: OrderRefundRequested { order: self.facts(), reason }.into(), places: None }
     }
 
-    fn returned(&self) -> Step {
+    fn returned(&self, places: Option<Move>) -> Step {
         let reason = self.refund_reason.or(Some(RefundReason::SellerGranted));
         let next = Self { state: OrderState::Refunded, refund_reason: reason, ..self.clone() };
-        let places = (!self.passes.is_empty()).then_some(Move::Return);
+        // An order that is refunded because its places were gone has none to return.
+        let places = places.filter(|places| *places != Move::Return || !self.passes.is_empty());
         Step { next, event: OrderRefunded { order: self.facts() }.into(), places }
     }
 

@@ -171,19 +171,16 @@ impl OrderStore {
 
     fn written(&self, current: &Versioned<Order>, step: Step, actor: Option<UserId>, now: Time) -> Change<Order> {
         let event = actor.map_or_else(|| step.event.clone().by_system(), |actor| step.event.clone().by(actor));
-        let mut change = Change::new(step.next, event);
-        if let Some(places) = step.places {
-            let movement = Movement {
-                key: format!("{}:{}", current.value.id, current.version + 1),
-                order_id: current.value.id,
-                places,
-                quantity: current.value.quantity,
-                at: now,
-            };
-            change.push =
-                bson::serialize_to_bson(&movement).map(|movement| doc! { "movements": movement }).unwrap_or_default();
-        }
-        change
+        let change = Change::new(step.next, event);
+        let Some(places) = step.places else { return change };
+        let movement = Movement {
+            key: format!("{}:{}", current.value.id, current.version + 1),
+            order_id: current.value.id,
+            places,
+            quantity: current.value.quantity,
+            at: now,
+        };
+        change.pushing("movements", &movement)
     }
 
     /// The movements that wait in the given orders.

@@ -76,26 +76,40 @@ impl TicketInput {
     pub(crate) fn offer(&self, unsaid: Unsaid) -> Result<Offer, Problem> {
         let mut fields = Fields::default();
         let title = fields.take("title", required(&self.title, title));
-        let currency = fields.take("currency", said(&self.currency, currency)).map(|said| said.unwrap_or(unsaid.currency));
-        let price = fields.take("price", required(&self.price, |value| price(value, currency.unwrap_or(unsaid.currency))));
-        let quantity = fields.take("quantity", said(&self.quantity, quantity)).map(|said| said.unwrap_or(unsaid.quantity));
+        let currency =
+            fields.take("currency", said(&self.currency, currency)).map(|said| said.unwrap_or(unsaid.currency));
+        let price =
+            fields.take("price", required(&self.price, |value| price(value, currency.unwrap_or(unsaid.currency))));
+        let quantity =
+            fields.take("quantity", said(&self.quantity, quantity)).map(|said| said.unwrap_or(unsaid.quantity));
         let description = fields.take("description", said_text(&self.description, Description::parse));
         let venue = fields.take("venue", said_text(&self.venue, Venue::parse));
         let starts_at = fields.take("startsAt", said_text(&self.starts_at, starts_at));
         let per_order_limit = fields.take("perOrderLimit", said(&self.per_order_limit, per_order_limit));
         let image_url = fields.take("imageUrl", said_text(&self.image_url, ImageUrl::parse));
-        let refund_policy = fields.take("refundPolicy", said(&self.refund_policy, refund_policy)).map(Option::unwrap_or_default);
+        let refund_policy =
+            fields.take("refundPolicy", said(&self.refund_policy, refund_policy)).map(Option::unwrap_or_default);
         let (title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy) = fields
-            .finish((title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy))?;
+            .finish((
+                title,
+                price,
+                quantity,
+                description,
+                venue,
+                starts_at,
+                per_order_limit,
+                image_url,
+                refund_policy,
+            ))?;
         Ok(Offer { title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy })
     }
 }
 
-fn said<T>(value: &Value, parse: impl FnOnce(&Value) -> Result<T, String>) -> Result<Option<T>, String> {
+fn said<'v, T>(value: &'v Value, parse: impl FnOnce(&'v Value) -> Result<T, String>) -> Result<Option<T>, String> {
     if value.is_null() { Ok(None) } else { parse(value).map(Some) }
 }
 
-fn required<T>(value: &Value, parse: impl FnOnce(&Value) -> Result<T, String>) -> Result<T, String> {
+fn required<'v, T>(value: &'v Value, parse: impl FnOnce(&'v Value) -> Result<T, String>) -> Result<T, String> {
     said(value, parse)?.ok_or_else(|| "is missing".to_owned())
 }
 
@@ -169,11 +183,29 @@ mod tests {
 
     #[test]
     fn a_price_is_exact_as_text_and_as_number() {
-        let prices = [(json!("19.99"), 1999), (json!(19.99), 1999), (json!(0), 0), (json!(20), 2000), (json!(1e3), 100_000), (json!(999_999.99), 99_999_999)];
+        let prices = [
+            (json!("19.99"), 1999),
+            (json!(19.99), 1999),
+            (json!(0), 0),
+            (json!(20), 2000),
+            (json!(1e3), 100_000),
+            (json!(999_999.99), 99_999_999),
+        ];
         for (price, expected) in prices {
             assert_eq!(minor(price.clone()), Some(expected), "{price}");
         }
-        for price in [json!("19.999"), json!(0.001), json!(-1), json!("-0.01"), json!(1e6), json!(1e300), json!("1e3"), json!("NaN"), json!(true), json!([1])] {
+        for price in [
+            json!("19.999"),
+            json!(0.001),
+            json!(-1),
+            json!("-0.01"),
+            json!(1e6),
+            json!(1e300),
+            json!("1e3"),
+            json!("NaN"),
+            json!(true),
+            json!([1]),
+        ] {
             assert_eq!(minor(price.clone()), None, "{price}");
         }
     }
@@ -181,13 +213,17 @@ mod tests {
     #[test]
     fn what_is_not_said_is_the_default() {
         let plain = offer(json!({ "title": " t ", "price": "5", "description": "", "venue": null })).unwrap();
-        assert_eq!((plain.title.as_str(), plain.quantity.get(), plain.refund_policy), ("t", 1, RefundPolicy::UntilStart));
+        assert_eq!(
+            (plain.title.as_str(), plain.quantity.get(), plain.refund_policy),
+            ("t", 1, RefundPolicy::UntilStart)
+        );
         assert!(plain.description.is_none() && plain.venue.is_none() && plain.starts_at.is_none());
     }
 
     #[test]
     fn a_change_keeps_quantity_and_currency_where_it_does_not_say_them() {
-        let before = offer(json!({ "title": "t", "price": 500, "quantity": 7, "currency": "JPY", "venue": "here" })).unwrap();
+        let before =
+            offer(json!({ "title": "t", "price": 500, "quantity": 7, "currency": "JPY", "venue": "here" })).unwrap();
         let input: TicketInput = serde_json::from_value(json!({ "title": "t", "price": "600" })).unwrap();
         let after = input.offer(Unsaid::of(&before)).unwrap();
         assert_eq!((after.quantity.get(), after.price.minor(), after.venue), (7, 600, None));
@@ -201,7 +237,18 @@ mod tests {
             "title": 5, "currency": "zzz", "price": "x", "quantity": 1.5, "description": [], "venue": "a\nb",
             "startsAt": "tomorrow", "perOrderLimit": 101, "imageUrl": "javascript:alert(1)", "refundPolicy": "maybe",
         });
-        let all = ["title", "currency", "price", "quantity", "description", "venue", "startsAt", "perOrderLimit", "imageUrl", "refundPolicy"];
+        let all = [
+            "title",
+            "currency",
+            "price",
+            "quantity",
+            "description",
+            "venue",
+            "startsAt",
+            "perOrderLimit",
+            "imageUrl",
+            "refundPolicy",
+        ];
         assert_eq!(offer(wrong).unwrap_err(), all);
     }
 

@@ -59,6 +59,8 @@ pub(crate) fn told(capacity: u32, held: u32, sold: u32, version: i64) -> Places 
 
 #[cfg(test)]
 mod tests {
+    use common::store::{from_document, to_document};
+
     use super::*;
 
     #[test]
@@ -71,7 +73,7 @@ mod tests {
     fn only_the_opening_counts_are_written_with_the_listing() {
         let opening = Places::opening(Quantity::ONE);
         assert!(!opening.are_stored());
-        let stored: Places = bson::deserialize_from_document(bson::serialize_to_document(&opening).unwrap()).unwrap();
+        let stored: Places = from_document(&to_document(&opening).unwrap()).unwrap();
         assert!(stored.are_stored());
         assert_eq!(stored.capacity, 1);
     }

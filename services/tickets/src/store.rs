@@ -110,7 +110,7 @@ impl TicketStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn recount(&self, record: &EventRecord, counts: &InventoryChanged) -> Result<(), StoreError> {
-        let places = bson::serialize_to_document(&Places::told(counts, record.version))?;
+        let places = common::store::to_document(&Places::told(counts, record.version))?;
         let older = doc! { "_id": counts.ticket_id, "places.version": { "$lt": record.version } };
         self.tickets.collection().update_one(older, doc! { "$set": { "places": places } }).await?;
         Ok(())

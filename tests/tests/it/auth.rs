@@ -282,6 +282,7 @@ async fn administrators_find_people() {
     };
     assert_eq!(found("search=LEE").await.0, ["a@example.org", "b@example.org"]);
     assert_eq!(found("search=c%40ex").await.0, ["c@example.org"]);
+    assert_eq!(found("search=lee+ana").await.0, ["a@example.org"]);
     assert_eq!(found("search=.*").await.0, Vec::<String>::new());
     assert_eq!(found("role=admin").await.0, [admin.email.clone()]);
     let (first, next) = found("role=member&limit=2").await;

@@ -110,7 +110,7 @@ impl IdempotencyStore {
     }
 
     pub(super) async fn keep(&self, lease: &Lease, answer: &Answer) -> Result<(), Error> {
-        let answer = bson::serialize_to_bson(answer)?;
+        let answer = crate::store::to_document(answer)?;
         self.records.update_one(lease.filter(), doc! { "$set": { "answer": answer } }).await.map(drop)
     }
 

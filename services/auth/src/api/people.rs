@@ -15,7 +15,7 @@ use crate::store::{UserFilter, users};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Narrowed {
-    /// What the address or a word of the name begins with.
+    /// Words, each of which begins the address or a word of the name.
     search: Option<String>,
     /// The role.
     role: Option<Role>,

@@ -8,7 +8,7 @@ use crate::user::User;
 /// Which accounts a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// What the address or a word of the name begins with.
+    /// Each of these words must begin the address or a word of the name.
     pub search: Option<String>,
     /// Their role.
     pub role: Option<Role>,
@@ -17,8 +17,10 @@ pub struct UserFilter {
 impl UserFilter {
     fn document(&self, after: Option<String>) -> Document {
         let mut filter = Document::new();
-        if let Some(search) = self.search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
-            filter.insert("search", doc! { "$regex": format!("^{}", escaped(&search.to_lowercase())) });
+        let search = self.search.as_deref().unwrap_or_default().to_lowercase();
+        let words: Vec<_> = search.split_whitespace().map(begins_with).collect();
+        if !words.is_empty() {
+            filter.insert("$and", words);
         }
         if let Some(role) = self.role {
             filter.insert("role", role.to_string());
@@ -30,9 +32,13 @@ impl UserFilter {
     }
 }
 
+fn begins_with(word: &str) -> Document {
+    doc! { "search": { "$regex": format!("^{}", escaped(word)) } }
+}
+
 /// A text in which nothing means anything to a regular expression; anchored, it becomes a range of the index.
 fn escaped(text: &str) -> String {
-    let quoted = |c: char| if c.is_alphanumeric() || c.is_whitespace() { vec![c] } else { vec!['\\', c] };
+    let quoted = |c: char| if c.is_alphanumeric() { vec![c] } else { vec!['\\', c] };
     text.chars().flat_map(quoted).collect()
 }
 
@@ -73,12 +79,11 @@ mod tests {
     #[test]
     fn a_search_is_text_and_no_pattern() {
         assert_eq!(escaped("a.b+c@x"), "a\\.b\\+c\\@x");
-        let filter = UserFilter { search: Some(" Ana.* ".to_owned()), role: Some(Role::Admin) };
-        let document = filter.document(Some("b@example.org".to_owned()));
-        assert_eq!(
-            document,
-            doc! { "search": { "$regex": "^ana\\.\\*" }, "role": "admin", "email": { "$gt": "b@example.org" } }
-        );
+        let filter = UserFilter { search: Some(" Ana.* lee".to_owned()), role: Some(Role::Admin) };
+        let words = vec![begins_with("ana.*"), doc! { "search": { "$regex": "^lee" } }];
+        assert_eq!(begins_with("ana.*"), doc! { "search": { "$regex": "^ana\\.\\*" } });
+        let expected = doc! { "$and": words, "role": "admin", "email": { "$gt": "b@example.org" } };
+        assert_eq!(filter.document(Some("b@example.org".to_owned())), expected);
         assert_eq!(UserFilter::default().document(None), Document::new());
     }
 }

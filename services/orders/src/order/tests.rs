@@ -152,6 +152,9 @@ impl World {
 
     fn refund(&mut self) {
         assert!(self.money_in, "only money that came in goes back");
+        if self.money_back {
+            return;
+        }
         self.money_back = true;
         self.mail.push(Input::MoneyReturned);
     }
@@ -174,6 +177,10 @@ impl World {
     }
 
     fn take(&mut self, order: &mut Order, input: Input) {
+        if input == Input::MoneyReturned && order.state == OrderState::Reacquiring {
+            // The listener has it told again later.
+            return self.mail.insert(0, input);
+        }
         let Ok(Some(step)) = order.handle(input, DEADLINE) else { return };
         match &step.event {
             OrderEvent::Expiring(_) | OrderEvent::Cancelled(_) => self.arbitrate(),
@@ -193,6 +200,7 @@ enum Act {
     LateBankMoney,
     Deadline,
     Cancel,
+    SellerRefunds,
     Deliver(usize),
     DeliverTwice(usize),
     OthersBuy,
@@ -204,6 +212,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         Just(Act::LateBankMoney),
         Just(Act::Deadline),
         Just(Act::Cancel),
+        Just(Act::SellerRefunds),
         (0_usize..8).prop_map(Act::Deliver),
         (0_usize..8).prop_map(Act::DeliverTwice),
         Just(Act::OthersBuy),
@@ -227,6 +236,7 @@ proptest! {
                     world.pay();
                 }
                 Act::Deadline => world.take(&mut order, Input::DeadlinePassed),
+                Act::SellerRefunds if world.money_in => world.refund(),
                 Act::Cancel => world.take(&mut order, Input::BuyerCancels),
                 Act::Deliver(nth) if !world.mail.is_empty() => {
                     let input = world.mail.remove(nth % world.mail.len());

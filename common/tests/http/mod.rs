@@ -1,0 +1,7 @@
+mod access;
+mod answers;
+mod harness;
+mod inputs;
+mod ops;
+mod repeats;
+mod service;

@@ -1,0 +1,57 @@
+use common::http::{Readiness, openapi};
+
+use super::harness::{TestApp, status};
+use super::service;
+
+#[actix_web::test]
+async fn the_ops_port_tells_alive_ready_and_metrics() {
+    let app = TestApp::start();
+    assert_eq!(status(app.get("/api/pages")).await, 200);
+    assert_eq!(status(app.get("/made-up")).await, 404);
+    let readiness = Readiness::waiting_for(["mongodb"]);
+    let (listener, address) = common::http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    tokio::spawn(common::http::serve_ops(listener, readiness.clone()).unwrap());
+    let get = |path: &str| app.client.get(format!("http://{address}{path}"));
+
+    assert_eq!((status(get("/livez")).await, status(get("/readyz")).await), (200, 503));
+    readiness.set("mongodb", true);
+    readiness.ready().await;
+    assert_eq!(status(get("/readyz")).await, 200);
+    readiness.drain();
+    assert_eq!((status(get("/livez")).await, status(get("/readyz")).await), (200, 503));
+    let metrics = get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"http_requests_total{method="GET",route="/api/pages",status="200"}"#), "{metrics}");
+    assert!(metrics.contains("http_request_duration_seconds_bucket"));
+    assert!(!metrics.contains("made-up"));
+}
+
+#[test]
+fn the_document_says_what_is_served() {
+    let document = serde_json::to_value(openapi("Things", &service::routes())).unwrap();
+    let create = &document["paths"]["/api/count"]["post"];
+    assert_eq!(create["x-policy"], "signed-in");
+    assert_eq!(create["x-idempotent"], true);
+    assert_eq!(create["security"][0], serde_json::json!({ "bearer": [] }));
+    let problem = &create["responses"]["401"]["content"]["application/problem+json"]["schema"]["$ref"];
+    assert_eq!(problem, "#/components/schemas/Problem");
+    assert_eq!(document["paths"]["/api/things/managers"]["get"]["x-policy"], "role:manager");
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for name in ["NewOrder", "Seen", "Problem", "FieldError"] {
+        assert!(schemas.contains_key(name), "{name} of {:?}", schemas.keys());
+    }
+    assert_eq!(ids(&document).len(), service::routes().len());
+    assert_eq!(dangling(&document), Vec::<String>::new());
+}
+
+fn ids(document: &serde_json::Value) -> std::collections::BTreeSet<String> {
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    operations.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect()
+}
+
+/// References that lead nowhere.
+fn dangling(document: &serde_json::Value) -> Vec<String> {
+    let text = document.to_string();
+    let references = text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next());
+    references.filter(|pointer| document.pointer(pointer).is_none()).map(str::to_owned).collect()
+}

@@ -1,0 +1,166 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::http::{IdempotencyStore, Role};
+use mongodb::{Client, Database};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+
+use super::harness::{TestApp, problem, send};
+
+/// A database of the test's own, gone with it.
+struct TestDatabase(Database);
+
+impl TestDatabase {
+    async fn new() -> Self {
+        let uri = std::env::var("DOCKET_TEST_MONGODB_URI")
+            .expect("run `cargo xtask test`, or set DOCKET_TEST_MONGODB_URI to a MongoDB");
+        let client = Client::with_uri_str(uri).await.unwrap();
+        let name = format!("common_http_{}", mongodb::bson::oid::ObjectId::new());
+        Self(client.database(&name))
+    }
+
+    async fn leave(self) {
+        self.0.drop().await.unwrap();
+    }
+}
+
+fn count(app: &TestApp, token: &str, key: &str, body: &Value) -> RequestBuilder {
+    app.post("/api/count").bearer_auth(token).header("idempotency-key", key).json(body)
+}
+
+fn done(app: &TestApp) -> u32 {
+    app.state.done.load(Ordering::SeqCst)
+}
+
+#[actix_web::test]
+async fn the_same_request_gets_the_same_answer() {
+    let database = TestDatabase::new().await;
+    let app = TestApp::with_database(&database.0);
+    let token = app.token(Role::Member);
+    let first = send(count(&app, &token, "k", &json!({ "by": 2 }))).await;
+    assert_eq!((first.status().as_u16(), first.headers().contains_key("idempotent-replayed")), (201, false));
+    let again = send(count(&app, &token, "k", &json!({ "by": 2 }))).await;
+    assert_eq!((again.status().as_u16(), &again.headers()["idempotent-replayed"]), (201, &"true".parse().unwrap()));
+    for name in ["etag", "location", "content-type"] {
+        assert_eq!(first.headers()[name], again.headers()[name], "{name}");
+    }
+    assert_eq!(first.text().await.unwrap(), again.text().await.unwrap());
+    assert_eq!(done(&app), 2);
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn a_key_belongs_to_one_request_of_one_person() {
+    let database = TestDatabase::new().await;
+    let app = TestApp::with_database(&database.0);
+    let (one, other) = (app.token(Role::Member), app.token(Role::Member));
+    assert_eq!(send(count(&app, &one, "k", &json!({ "by": 1 }))).await.status(), 201);
+    assert_eq!(problem(count(&app, &one, "k", &json!({ "by": 2 }))).await.1, "idempotency_key_reused");
+    assert_eq!(send(count(&app, &other, "k", &json!({ "by": 3 }))).await.status(), 201);
+    assert_eq!(done(&app), 4);
+    let without = app.post("/api/count").bearer_auth(&one).json(&json!({ "by": 1 }));
+    assert_eq!(send(without.try_clone().unwrap()).await.status(), 201);
+    assert_eq!(send(without).await.status(), 201);
+    assert_eq!(problem(count(&app, &one, "two words", &json!({ "by": 1 }))).await.0, 400);
+    assert_eq!(done(&app), 6);
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn fifty_clicks_at_once_are_one() {
+    let database = TestDatabase::new().await;
+    let app = TestApp::with_database(&database.0);
+    let token = app.token(Role::Member);
+    let clicks = (0..50).map(|_| send(count(&app, &token, "k", &json!({ "by": 1 }))));
+    for answer in futures::future::join_all(clicks).await {
+        assert!([201, 409].contains(&answer.status().as_u16()), "{answer:?}");
+    }
+    assert_eq!(done(&app), 1);
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn a_conflict_is_an_answer_but_a_failure_is_not() {
+    let database = TestDatabase::new().await;
+    let app = TestApp::with_database(&database.0);
+    let token = app.token(Role::Member);
+    let (first, again) =
+        (count(&app, &token, "c", &json!({ "by": 10 })), count(&app, &token, "c", &json!({ "by": 10 })));
+    assert_eq!(problem(first).await, problem(again).await);
+    assert_eq!(done(&app), 10);
+    for expected in [11, 12] {
+        assert_eq!(problem(count(&app, &token, "f", &json!({ "by": 0 }))).await.0, 503);
+        assert_eq!(done(&app), expected);
+    }
+    assert_eq!(problem(count(&app, &token, "i", &json!({ "by": "x" }))).await.0, 400);
+    assert_eq!(send(count(&app, &token, "i", &json!({ "by": 1 }))).await.status(), 201, "corrected");
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn who_hangs_up_finds_the_answer_later() {
+    let database = TestDatabase::new().await;
+    let app = TestApp::with_database(&database.0);
+    let token = app.token(Role::Member);
+    let body = json!({ "by": 1, "wait": true });
+    let hung_up = tokio::spawn(send(count(&app, &token, "k", &body)));
+    app.state.started.0.acquire().await.unwrap().forget();
+    assert_eq!(problem(count(&app, &token, "k", &body)).await.1, "request_in_progress");
+    hung_up.abort();
+    app.state.gate.0.add_permits(1);
+    let answered = async {
+        loop {
+            let answer = send(count(&app, &token, "k", &body)).await;
+            if answer.status() == 201 {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(10), answered)
+        .await
+        .expect("the work was finished without its client");
+    assert_eq!(answer.headers()["idempotent-replayed"], "true");
+    assert_eq!(done(&app), 1);
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn a_lease_ends_with_its_process() {
+    let database = TestDatabase::new().await;
+    let app = TestApp::with_database(&database.0);
+    let claims = app.claims(Role::Member);
+    let token = app.key.sign(&claims);
+    let body = json!({ "by": 1, "wait": true });
+    // What a process that died in the middle leaves behind is the record of a request that never ends.
+    let lost = tokio::spawn(send(count(&app, &token, "k", &body)));
+    app.state.started.0.acquire().await.unwrap().forget();
+    app.clock.advance(Duration::from_secs(61));
+    let second = tokio::spawn(send(count(&app, &token, "k", &body)));
+    tokio::time::timeout(Duration::from_secs(10), app.state.started.0.acquire())
+        .await
+        .expect("taken over")
+        .unwrap()
+        .forget();
+    app.state.gate.0.add_permits(2);
+    assert_eq!(second.await.unwrap().status(), 201);
+    assert_eq!(lost.await.unwrap().status(), 201);
+    assert_eq!(send(count(&app, &token, "k", &body)).await.headers()["idempotent-replayed"], "true");
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn answers_end_after_a_day() {
+    let database = TestDatabase::new().await;
+    let store = IdempotencyStore::new(&database.0, std::sync::Arc::new(common::clock::SystemClock));
+    store.ensure_indexes().await.unwrap();
+    let names = database
+        .0
+        .collection::<mongodb::bson::Document>(IdempotencyStore::COLLECTION)
+        .list_index_names()
+        .await
+        .unwrap();
+    assert!(names.contains(&"at_1".to_owned()), "{names:?}");
+    database.leave().await;
+}
