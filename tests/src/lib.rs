@@ -6,8 +6,8 @@ mod person;
 mod servers;
 mod wait;
 
-pub use app::App;
+pub use app::{ADMIN, App};
 pub use binaries::{Process, ops_of, spawn};
-pub use person::{Answer, Person};
+pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};
 pub use wait::{eventually, pause};

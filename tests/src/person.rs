@@ -205,8 +205,13 @@ impl Person {
 
     /// Waits until an order has a status, and gives the order.
     pub async fn until_order(&self, order: &Value, status: &str) -> Value {
+        self.until_order_within(30, order, status).await
+    }
+
+    /// The same, but no longer than `seconds`.
+    pub async fn until_order_within(&self, seconds: u64, order: &Value, status: &str) -> Value {
         let path = format!("/api/orders/{}", order["id"].as_str().unwrap_or_default());
-        eventually(&format!("order {status}"), 30, || async {
+        eventually(&format!("order {status}"), seconds, || async {
             let answer = self.get(&path).await;
             (answer.status == StatusCode::OK && answer.body["status"] == status).then_some(answer.body)
         })

@@ -19,8 +19,10 @@ use crate::store::StoreError;
 const BATCH: usize = 64;
 const CONCURRENT: usize = 16;
 
-/// How long a message may be worked on before the broker gives it to another replica.
-const ACK_WAIT: Duration = Duration::from_secs(60);
+/// How long a message may go without a word before the broker gives it to another replica, and how often a word is given
+/// for messages that take longer. It bounds how late what a killed process had taken is handled.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+const WORD_EVERY: Duration = Duration::from_secs(10);
 
 /// After this many tries a message becomes a dead letter.
 const MAX_TRIES: i64 = 8;
@@ -159,7 +161,9 @@ impl Ear<'_> {
     async fn hear(&self, bus: &Bus, stop: &CancellationToken) -> Result<(), BusError> {
         let name = bus.namespace.stream(self.listener.domain);
         let consumer = self.consumer(bus, &name).await?;
-        let messages = consumer.messages().await.map_err(|error| BusError::stream(&name, error))?;
+        // No more is taken ahead than one batch, as the broker's patience runs for what waits here too.
+        let messages = consumer.stream().max_messages_per_batch(BATCH).messages().await;
+        let messages = messages.map_err(|error| BusError::stream(&name, error))?;
         let mut batches = messages.ready_chunks(BATCH);
         loop {
             let batch = tokio::select! {
@@ -194,26 +198,28 @@ impl Ear<'_> {
 
     /// Works on different aggregates side by side, and on the events of one aggregate in their order.
     async fn handle_batch(&self, messages: Vec<Message>) {
-        let mut aggregates: HashMap<String, Vec<Message>> = HashMap::new();
-        for message in messages {
-            aggregates.entry(message.subject.to_string()).or_default().push(message);
+        let mut aggregates: HashMap<&str, Vec<&Message>> = HashMap::new();
+        for message in &messages {
+            aggregates.entry(message.subject.as_str()).or_default().push(message);
         }
-        stream::iter(aggregates.into_values())
-            .for_each_concurrent(CONCURRENT, |events| async {
-                for message in events {
-                    self.handle(message).await;
-                }
-            })
-            .await;
+        let work = stream::iter(aggregates.into_values()).for_each_concurrent(CONCURRENT, |events| async {
+            for message in events {
+                self.handle(message).await;
+            }
+        });
+        tokio::select! {
+            () = work => {}
+            () = give_word(&messages) => {}
+        }
     }
 
-    async fn handle(&self, message: Message) {
-        let span = self.span(&message);
+    async fn handle(&self, message: &Message) {
+        let span = self.span(message);
         async {
-            let outcome = self.attempt(&message).await;
+            let outcome = self.attempt(message).await;
             let acked = match outcome {
                 Ok(()) => message.ack().await,
-                Err(error) => self.fail(&message, error).await,
+                Err(error) => self.fail(message, error).await,
             };
             if let Err(error) = acked {
                 tracing::warn!(error, "acknowledgement not sent; the event will come again");
@@ -252,6 +258,18 @@ impl Ear<'_> {
             Err(failed) => {
                 tracing::error!(error = %failed, "dead letter not kept; the event stays on the bus");
                 message.ack_with(AckKind::Nak(Some(error.wait(tries)))).await
+            }
+        }
+    }
+}
+
+/// Tells the broker again and again that the messages are being worked on.
+async fn give_word(messages: &[Message]) {
+    loop {
+        tokio::time::sleep(WORD_EVERY).await;
+        for message in messages {
+            if let Err(error) = message.ack_with(AckKind::Progress).await {
+                tracing::debug!(error, "the broker was not told that work goes on");
             }
         }
     }

@@ -5,7 +5,6 @@ mod arbiter;
 mod attention;
 mod checkout;
 mod gateway;
-mod inbox;
 mod jobs;
 mod listeners;
 mod order;
@@ -24,7 +23,7 @@ use common::service::{Context, Service, StartError};
 use secrecy::SecretString;
 
 use gateway::Gateway;
-use inbox::Inbox;
+use store::inbox::Inbox;
 use store::{OrderReplicas, PaymentStore};
 
 /// The payments service.

@@ -1,5 +1,7 @@
 //! Collections, indexes and queries.
 
+pub(crate) mod inbox;
+
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -8,8 +10,9 @@ use common::events::{By, PaymentEvent};
 use common::id::{OrderId, UserId};
 use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned};
 
+use inbox::Inbox;
+
 use crate::attention;
-use crate::inbox::Inbox;
 use crate::order::OrderReplica;
 use crate::payment::{Input, Payment, PaymentError, Step};
 

@@ -11,8 +11,11 @@ const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 const SLEEPS: [&str; 2] = ["thread::sleep", "time::sleep"];
 
 /// Test files which may sleep, each with its reason.
-const SLEEPERS: [(&str, &str); 1] =
-    [("infra/stripe/tests/it/harness.rs", "the pause between two looks of the one bounded wait")];
+const SLEEPERS: [(&str, &str); 3] = [
+    ("infra/stripe/tests/it/harness.rs", "the pause between two looks of the one bounded wait"),
+    ("common/tests/http/repeats.rs", "the pause between two looks of its bounded wait"),
+    ("tests/src/wait.rs", "the pause between two looks of the one bounded wait, and outages of a given length"),
+];
 
 /// A build must work with whatever registry, mirror or proxy it is given. In two parts, as this file is looked at too.
 const REGISTRIES: [&str; 5] = [

@@ -97,7 +97,8 @@ impl Admins {
     }
 
     async fn replace(&self, number: i64, next: &Turn) -> Result<bool, StoreError> {
-        let leaving = next.leaving.as_ref().map(common::store::to_document).transpose()?.map_or(Bson::Null, Bson::Document);
+        let leaving =
+            next.leaving.as_ref().map(common::store::to_document).transpose()?.map_or(Bson::Null, Bson::Document);
         let set = doc! { "$set": { "number": next.number, "leaving": leaving } };
         let result = self.collection.update_one(doc! { "_id": ID, "number": number }, set).await?;
         Ok(result.matched_count == 1)
