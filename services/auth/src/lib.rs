@@ -8,6 +8,7 @@ pub mod display_name;
 pub mod email;
 pub mod hashing;
 pub mod keyring;
+mod listeners;
 pub mod machines;
 pub mod password;
 mod problems;
@@ -28,13 +29,13 @@ use common::http::{Policy, Role, routes};
 use common::service::{Context, JobError, Service, StartError};
 use common::store::Aggregates;
 
-use crate::api::{api_keys, jwks, people, sessions, sign_in};
+use crate::api::{api_keys, audit, jwks, people, sessions, sign_in};
 use crate::api_key::ApiKey;
 use crate::email::Email;
 use crate::hashing::Hashing;
 use crate::keyring::Keyring;
 use crate::session::Session;
-use crate::store::{Admins, RefreshTokens, SigningKeys};
+use crate::store::{Admins, AuditTrail, RefreshTokens, SigningKeys};
 use crate::user::User;
 
 const ADMIN: Policy = Policy::Roles(&[Role::Admin]);
@@ -64,7 +65,9 @@ pub fn service() -> Service {
             change_role => ADMIN;
             disable => ADMIN;
         })
+        .routes(routes! { audit: list => ADMIN; })
         .routes(routes! { jwks: get => Policy::Public; })
+        .listen(listeners::on_user)
         .indexes(store::indexes())
         .job("signing-keys", Duration::from_secs(60), rotate_keys)
         .build()
@@ -82,6 +85,7 @@ pub struct Auth {
     api_keys: Aggregates<ApiKey>,
     admins: Admins,
     keyring: Keyring,
+    audit: AuditTrail,
     hashing: Hashing,
     clock: SharedClock,
     first_admin: Option<Email>,
@@ -97,6 +101,7 @@ impl Auth {
             api_keys: ctx.aggregates(),
             admins: Admins::open(ctx.database()).await?,
             keyring: Keyring::open(SigningKeys::new(ctx.database()), ctx.clock()).await?,
+            audit: AuditTrail::new(ctx.database()),
             hashing: Hashing::on(cores),
             clock: ctx.clock(),
             first_admin: ctx.settings().bootstrap_admin_email.as_deref().map(first_admin).transpose()?,

@@ -291,3 +291,25 @@ async fn administrators_find_people() {
     assert_eq!((rest, end), (vec!["c@example.org".to_owned()], None));
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_trail_tells_what_happened_to_accounts_newest_first() {
+    let app = App::start().await;
+    let (admin, person) = (app.admin().await, app.sign_up().await);
+    person.post("/api/users/signout", Value::Null).await.expect(200);
+    let about = |lines: &Value| -> Vec<String> {
+        let lines = lines["items"].as_array().unwrap().iter().filter(|line| line["userId"] == person.id);
+        lines.map(|line| line["event"].as_str().unwrap().to_owned()).collect()
+    };
+    let told = eventually("the sign-out is on the trail", 10, || async {
+        let told = about(&admin.get("/api/users/audit").await.expect(200));
+        (told.len() == 3).then_some(told)
+    })
+    .await;
+    assert_eq!(told[0], "session.revoked");
+    let first = admin.get("/api/users/audit?limit=1").await.expect(200);
+    let next = format!("/api/users/audit?limit=1&cursor={}", first["nextCursor"].as_str().unwrap());
+    let second = admin.get(&next).await.expect(200);
+    assert_ne!(first["items"][0]["id"], second["items"][0]["id"]);
+    app.stop().await;
+}

@@ -1,6 +1,7 @@
 //! HTTP in.
 
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod jwks;
 pub(crate) mod people;
 pub(crate) mod sessions;

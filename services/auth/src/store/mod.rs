@@ -1,11 +1,13 @@
 //! What auth keeps: accounts, sessions and their refresh tokens, API keys, signing keys.
 
 mod admins;
+mod audit;
 mod refresh_tokens;
 mod signing_keys;
 mod users;
 
 pub use admins::{Admins, Leaving, Removal, Turn};
+pub use audit::{AuditEntry, AuditTrail};
 pub use refresh_tokens::RefreshTokens;
 pub use signing_keys::SigningKeys;
 pub use users::{UserFilter, active_admins, user_by_email, users};
@@ -64,6 +66,7 @@ pub fn indexes() -> Vec<Indexes> {
         Indexes::of(RefreshTokens::COLLECTION)
             .on(doc! { "sessionId": 1, "usedAt": 1 })
             .ttl("expiresAt", Duration::ZERO),
+        Indexes::of(AuditTrail::COLLECTION).on(doc! { "at": -1, "_id": -1 }),
         Indexes::of(ApiKey::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).outbox(),
     ]
 }
