@@ -84,7 +84,7 @@ impl Guarded {
 }
 
 /// `/api/orders/{id}` belongs to the area `orders`, to which the scopes of keys refer.
-fn area_of(path: &str) -> &str {
+pub(super) fn area_of(path: &str) -> &str {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     match segments.next() {
         Some("api") => segments.next().unwrap_or_default(),

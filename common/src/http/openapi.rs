@@ -10,6 +10,7 @@ use utoipa::openapi::{Components, ContentBuilder, Info, OpenApi, Paths, Ref, Ref
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::auth::ACCESS_COOKIE;
+use super::guard::area_of;
 use super::problem::{FieldError, PROBLEM_JSON, ProblemBody};
 use super::routes::Route;
 
@@ -30,6 +31,7 @@ fn paths(routes: &[Route]) -> Paths {
 
 fn described(route: &Route) -> Operation {
     let mut operation = route.operation();
+    operation.tags = Some(vec![area_of(route.path()).to_owned()]);
     operation.operation_id = Some(route.name().replace('.', "_"));
     let extensions = ExtensionsBuilder::new()
         .add("x-policy", route.policy().to_string())

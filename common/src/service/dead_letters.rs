@@ -54,7 +54,7 @@ pub(super) struct Where {
 }
 
 /// Lists the events that a service could not handle.
-#[utoipa::path(get, path = "/api/dead-letters/{service}", tag = "operations",
+#[utoipa::path(get, path = "/api/dead-letters/{service}",
     params(("service" = String, Path, description = "The service")),
     responses((status = 200, description = "Dead letters, by id", body = Page<Letter>)))]
 pub(super) async fn list(
@@ -70,7 +70,7 @@ pub(super) async fn list(
 }
 
 /// Gives a dead letter to its service once more.
-#[utoipa::path(post, path = "/api/dead-letters/{service}/{id}/replay", tag = "operations",
+#[utoipa::path(post, path = "/api/dead-letters/{service}/{id}/replay",
     params(("service" = String, Path, description = "The service"), ("id" = String, Path, description = "The dead letter")),
     responses((status = 204, description = "Handled now, and gone")))]
 pub(super) async fn replay(desks: web::Data<Desks>, place: PathOf<Where>) -> Result<HttpResponse, Problem> {
@@ -84,7 +84,7 @@ pub(super) async fn replay(desks: web::Data<Desks>, place: PathOf<Where>) -> Res
 }
 
 /// Forgets a dead letter for good.
-#[utoipa::path(delete, path = "/api/dead-letters/{service}/{id}", tag = "operations",
+#[utoipa::path(delete, path = "/api/dead-letters/{service}/{id}",
     params(("service" = String, Path, description = "The service"), ("id" = String, Path, description = "The dead letter")),
     responses((status = 204, description = "Gone")))]
 pub(super) async fn discard(desks: web::Data<Desks>, place: PathOf<Where>) -> Result<HttpResponse, Problem> {

@@ -60,8 +60,10 @@ fn schema_path(spec: &EventSpec) -> PathBuf {
     PathBuf::from(format!("common/schemas/{}/{}/{}.json", spec.domain, spec.kind.name, spec.kind.version))
 }
 
+/// With sorted keys: some of them come from maps without an order.
 fn pretty(document: &impl serde::Serialize) -> Result<String, StartError> {
-    Ok(serde_json::to_string_pretty(document).map_err(StartError::other)? + "\n")
+    let sorted = serde_json::to_value(document).map_err(StartError::other)?;
+    Ok(serde_json::to_string_pretty(&sorted).map_err(StartError::other)? + "\n")
 }
 
 /// A schema that was published is changed only in ways that break nobody.
@@ -83,7 +85,7 @@ fn write(path: &Path, content: &str) -> std::io::Result<()> {
 }
 
 /// The events as AsyncAPI 3 describes them: a channel for each domain.
-fn asyncapi(specs: &[EventSpec]) -> Value {
+pub(crate) fn asyncapi(specs: &[EventSpec]) -> Value {
     let mut channels = serde_json::Map::new();
     let mut operations = serde_json::Map::new();
     for spec in specs {
@@ -122,6 +124,6 @@ fn message(spec: &EventSpec) -> Value {
             "Docket-Actor": header("Who did it; absent if the system did"),
             "traceparent": header("W3C Trace Context"),
         } },
-        "payload": { "$ref": format!("../common/schemas/{}/{}/{}.json", spec.domain, spec.kind.name, spec.kind.version) },
+        "payload": spec.schema,
     })
 }

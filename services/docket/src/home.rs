@@ -13,6 +13,7 @@ pub(crate) fn service() -> Service {
     Service::new("home", async |_| Ok(()))
         .pages(|cfg| {
             cfg.route("/", web::get().to(start_page));
+            cfg.route("/api/docs/asyncapi.json", web::get().to(events));
             cfg.service(SwaggerUi::new("/api/docs/{_:.*}").url("/api/docs/openapi.json", documents::openapi()));
             cfg.route("/api/docs", web::get().to(to_docs));
         })
@@ -23,6 +24,10 @@ const PAGE: &str = include_str!("home.html");
 
 async fn start_page() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8")).body(PAGE)
+}
+
+async fn events() -> web::Json<serde_json::Value> {
+    web::Json(documents::asyncapi(&common::events::registry()))
 }
 
 async fn to_docs() -> HttpResponse {

@@ -97,7 +97,7 @@ impl OrderBody {
 }
 
 /// Holds places of a ticket for the buyer, at the price of this moment, until `expiresAt`.
-#[utoipa::path(post, path = "/api/orders", tag = "orders", request_body = NewOrder,
+#[utoipa::path(post, path = "/api/orders", request_body = NewOrder,
     responses((status = 201, description = "Held", body = OrderBody), (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`")))]
 pub(crate) async fn create(
     orders: web::Data<Orders>,
@@ -160,7 +160,7 @@ impl Orders {
 }
 
 /// Lists the caller's orders, newest first.
-#[utoipa::path(get, path = "/api/orders", tag = "orders", params(Paging),
+#[utoipa::path(get, path = "/api/orders", params(Paging),
     responses((status = 200, description = "Orders", body = Page<OrderBody>)))]
 pub(crate) async fn list(
     orders: web::Data<Orders>,
@@ -173,7 +173,7 @@ pub(crate) async fn list(
 }
 
 /// Shows an order to its buyer, and to the ticket's seller without the buyer's identity.
-#[utoipa::path(get, path = "/api/orders/{id}", tag = "orders", params(("id" = OrderId, Path)),
+#[utoipa::path(get, path = "/api/orders/{id}", params(("id" = OrderId, Path)),
     responses((status = 200, description = "The order", body = OrderBody)))]
 pub(crate) async fn show(
     orders: web::Data<Orders>,
@@ -186,7 +186,7 @@ pub(crate) async fn show(
 }
 
 /// Gives a hold up, or asks for the money of a paid order back as the refund policy says. Twice is as good as once.
-#[utoipa::path(delete, path = "/api/orders/{id}", tag = "orders", params(("id" = OrderId, Path)),
+#[utoipa::path(delete, path = "/api/orders/{id}", params(("id" = OrderId, Path)),
     responses((status = 200, description = "Cancelled, or being refunded", body = OrderBody),
         (status = 409, description = "`order_ended`, `not_refundable`, `pass_used`")))]
 pub(crate) async fn cancel(
@@ -226,7 +226,7 @@ pub(crate) struct Passes {
 }
 
 /// Lists the passes of a complete order.
-#[utoipa::path(get, path = "/api/orders/{id}/passes", tag = "passes", params(("id" = OrderId, Path)),
+#[utoipa::path(get, path = "/api/orders/{id}/passes", params(("id" = OrderId, Path)),
     responses((status = 200, description = "Valid passes; none unless the order is complete", body = Passes)))]
 pub(crate) async fn passes(
     orders: web::Data<Orders>,
@@ -267,7 +267,7 @@ pub(crate) struct PassKeys {
 }
 
 /// Shows the key with which a scanner verifies passes without a connection.
-#[utoipa::path(get, path = "/api/passes/keys", tag = "passes", responses((status = 200, description = "JWKS", body = PassKeys)))]
+#[utoipa::path(get, path = "/api/passes/keys", responses((status = 200, description = "JWKS", body = PassKeys)))]
 pub(crate) async fn pass_keys(orders: web::Data<Orders>) -> web::Json<PassKeys> {
     web::Json(PassKeys { keys: vec![orders.pass_codes.public_key().clone()] })
 }
@@ -305,7 +305,7 @@ fn entrance(place: Option<String>) -> Result<Option<String>, &'static str> {
 }
 
 /// Admits the bearer of a pass, once. Only the ticket's seller may scan.
-#[utoipa::path(post, path = "/api/passes/check-in", tag = "passes", request_body = Scan,
+#[utoipa::path(post, path = "/api/passes/check-in", request_body = Scan,
     responses((status = 200, description = "Admitted", body = Admitted),
         (status = 409, description = "`already_checked_in` with time and place of the first, `pass_void`")))]
 pub(crate) async fn check_in(

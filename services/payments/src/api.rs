@@ -18,7 +18,7 @@ mod views;
 use views::{Config, GiveBack, ListFilter, Pay, PaymentView};
 
 /// Pays an order of the buyer's own: begins it, or charges at once if a payment method or token is given.
-#[utoipa::path(post, path = "/api/payments", tag = "payments", request_body = Pay,
+#[utoipa::path(post, path = "/api/payments", request_body = Pay,
     responses(
         (status = 201, description = "How the payment stands, and how to go on", body = PaymentView),
         (status = 402, description = "Declined; the places stay held until the order's deadline"),
@@ -55,7 +55,7 @@ fn stripe_id(text: String) -> Result<String, &'static str> {
 }
 
 /// The buyer's own payments, newest first, or that of one order.
-#[utoipa::path(get, path = "/api/payments", tag = "payments", params(ListFilter, Paging),
+#[utoipa::path(get, path = "/api/payments", params(ListFilter, Paging),
     responses((status = 200, description = "Payments", body = Page<PaymentView>)))]
 pub(crate) async fn list(
     payments: Data<Payments>,
@@ -78,7 +78,7 @@ pub(crate) async fn list(
 }
 
 /// A payment, for its buyer, its seller and administrators.
-#[utoipa::path(get, path = "/api/payments/{id}", tag = "payments", params(("id" = OrderId, Path, description = "The payment, or its order: they have one id")),
+#[utoipa::path(get, path = "/api/payments/{id}", params(("id" = OrderId, Path, description = "The payment, or its order: they have one id")),
     responses((status = 200, description = "The payment", body = PaymentView), (status = 404, description = "No such payment")))]
 pub(crate) async fn detail(
     payments: Data<Payments>,
@@ -91,14 +91,14 @@ pub(crate) async fn detail(
 }
 
 /// What a page must know before it can take payments.
-#[utoipa::path(get, path = "/api/payments/config", tag = "payments",
+#[utoipa::path(get, path = "/api/payments/config",
     responses((status = 200, description = "Whether real money moves", body = Config)))]
 pub(crate) async fn config(payments: Data<Payments>) -> Json<Config> {
     Json(Config { test_mode: payments.gateway.test_mode() })
 }
 
 /// Gives money back, all that is left if no amount is said.
-#[utoipa::path(post, path = "/api/payments/{id}/refunds", tag = "payments", request_body = GiveBack,
+#[utoipa::path(post, path = "/api/payments/{id}/refunds", request_body = GiveBack,
     params(("id" = OrderId, Path, description = "The payment")),
     responses(
         (status = 201, description = "Given back, or on its way", body = PaymentView),
@@ -141,7 +141,7 @@ fn may_see(who: &Principal, payment: &Payment) -> bool {
 }
 
 /// Takes Stripe's webhooks.
-#[utoipa::path(post, path = "/api/payments/webhook", tag = "payments",
+#[utoipa::path(post, path = "/api/payments/webhook",
     request_body(content = String, content_type = "application/json", description = "A Stripe event, with its Stripe-Signature"),
     responses((status = 200, description = "Remembered"), (status = 400, description = "Not genuine, or too old")))]
 pub(crate) async fn webhook(

@@ -17,7 +17,7 @@ use crate::ticket::Ticket;
 use crate::view::TicketBody;
 
 /// Puts tickets on sale.
-#[utoipa::path(post, path = "/api/tickets", tag = "tickets", request_body = TicketInput,
+#[utoipa::path(post, path = "/api/tickets", request_body = TicketInput,
     responses((status = 201, description = "On sale", body = TicketBody)))]
 pub(crate) async fn create(
     tickets: web::Data<Tickets>,
@@ -64,7 +64,7 @@ impl Filter {
 }
 
 /// Lists what is on sale: what can be bought and comes soonest first, then what is sold out, then what has started.
-#[utoipa::path(get, path = "/api/tickets", tag = "tickets", params(Filter, Paging),
+#[utoipa::path(get, path = "/api/tickets", params(Filter, Paging),
     responses((status = 200, description = "A page of tickets", body = Page<TicketBody>)))]
 pub(crate) async fn list(
     tickets: web::Data<Tickets>,
@@ -77,7 +77,7 @@ pub(crate) async fn list(
 }
 
 /// Shows one, also after it was withdrawn.
-#[utoipa::path(get, path = "/api/tickets/{id}", tag = "tickets", params(("id" = TicketId, Path, description = "The ticket")),
+#[utoipa::path(get, path = "/api/tickets/{id}", params(("id" = TicketId, Path, description = "The ticket")),
     responses((status = 200, description = "The ticket", body = TicketBody), (status = 404, description = "None with this id")))]
 pub(crate) async fn show(tickets: web::Data<Tickets>, PathOf(id): PathOf<TicketId>) -> Result<HttpResponse, Problem> {
     let found = tickets.tickets.get(id).await?.ok_or_else(Problem::not_found)?;
@@ -94,7 +94,7 @@ fn live(ticket: Versioned<Ticket>) -> HttpResponse {
 }
 
 /// Replaces what the seller says about a ticket. Orders that exist keep their price.
-#[utoipa::path(put, path = "/api/tickets/{id}", tag = "tickets", request_body = TicketInput,
+#[utoipa::path(put, path = "/api/tickets/{id}", request_body = TicketInput,
     params(("id" = TicketId, Path, description = "The ticket")),
     responses((status = 200, description = "The ticket as it is now", body = TicketBody),
         (status = 409, description = "`quantity_below_taken`, `price_locked`, `currency_locked`, `withdrawn`")))]
@@ -116,7 +116,7 @@ pub(crate) async fn edit(
 }
 
 /// Takes a ticket from sale. Orders that exist stay as they are.
-#[utoipa::path(delete, path = "/api/tickets/{id}", tag = "tickets", params(("id" = TicketId, Path, description = "The ticket")),
+#[utoipa::path(delete, path = "/api/tickets/{id}", params(("id" = TicketId, Path, description = "The ticket")),
     responses((status = 200, description = "The ticket, withdrawn now or before", body = TicketBody)))]
 pub(crate) async fn withdraw(
     tickets: web::Data<Tickets>,

@@ -78,7 +78,7 @@ pub(crate) struct MachineToken {
 
 /// Makes a key for a machine that acts in one's name.
 #[utoipa::path(
-    post, path = "/api/users/api-keys", tag = "users", request_body = NewApiKey,
+    post, path = "/api/users/api-keys", request_body = NewApiKey,
     responses((status = 201, body = CreatedApiKey), (status = 403, description = "`session_required`"))
 )]
 pub(crate) async fn create(
@@ -99,7 +99,7 @@ pub(crate) async fn create(
 }
 
 /// One's own keys, newest first.
-#[utoipa::path(get, path = "/api/users/api-keys", tag = "users", params(Paging), responses((status = 200, body = Page<ApiKeyView>)))]
+#[utoipa::path(get, path = "/api/users/api-keys", params(Paging), responses((status = 200, body = Page<ApiKeyView>)))]
 pub(crate) async fn list(
     auth: web::Data<Auth>,
     principal: Principal,
@@ -112,7 +112,7 @@ pub(crate) async fn list(
 
 /// Takes back one of one's own keys, with all its access tokens; the same answer if it was taken back already.
 #[utoipa::path(
-    delete, path = "/api/users/api-keys/{id}", tag = "users", params(("id" = ApiKeyId, Path)),
+    delete, path = "/api/users/api-keys/{id}", params(("id" = ApiKeyId, Path)),
     responses((status = 204, description = "It is good no more"), (status = 404, description = "`not_found`"))
 )]
 pub(crate) async fn revoke(
@@ -126,7 +126,7 @@ pub(crate) async fn revoke(
 
 /// Exchanges a key for a short access token, limited to the key's scopes.
 #[utoipa::path(
-    post, path = "/api/users/api-keys/exchange", tag = "users", request_body = Exchange,
+    post, path = "/api/users/api-keys/exchange", request_body = Exchange,
     responses((status = 200, body = MachineToken), (status = 401, description = "`invalid_api_key`"))
 )]
 pub(crate) async fn exchange(auth: web::Data<Auth>, Body(input): Body<Exchange>) -> Result<HttpResponse, Problem> {

@@ -32,7 +32,7 @@ impl From<AuditEntry> for AuditLine {
 }
 
 /// What happened to accounts, sessions and keys, newest first.
-#[utoipa::path(get, path = "/api/users/audit", tag = "users", params(Paging), responses((status = 200, body = Page<AuditLine>)))]
+#[utoipa::path(get, path = "/api/users/audit", params(Paging), responses((status = 200, body = Page<AuditLine>)))]
 pub(crate) async fn list(auth: web::Data<Auth>, paging: Paging) -> Result<web::Json<Page<AuditLine>>, Problem> {
     let rows = auth.audit.before(paging.after()?, paging.fetch()).await?;
     let rows = rows.into_iter().map(AuditLine::from).collect();

@@ -54,7 +54,7 @@ pub(crate) struct NewRole {
 }
 
 /// All accounts, in the order of their addresses.
-#[utoipa::path(get, path = "/api/users", tag = "users", params(Narrowed, Paging), responses((status = 200, body = Page<Account>)))]
+#[utoipa::path(get, path = "/api/users", params(Narrowed, Paging), responses((status = 200, body = Page<Account>)))]
 pub(crate) async fn list(
     auth: web::Data<Auth>,
     Query(narrowed): Query<Narrowed>,
@@ -68,7 +68,7 @@ pub(crate) async fn list(
 
 /// Somebody: the whole account for themselves and administrators, the name for others.
 #[utoipa::path(
-    get, path = "/api/users/{id}", tag = "users", params(("id" = UserId, Path)),
+    get, path = "/api/users/{id}", params(("id" = UserId, Path)),
     responses((status = 200, body = Seen), (status = 404, description = "`not_found`"))
 )]
 pub(crate) async fn get(
@@ -87,7 +87,7 @@ pub(crate) async fn get(
 
 /// Changes one's own account.
 #[utoipa::path(
-    patch, path = "/api/users/me", tag = "users", request_body = Profile, params(("If-Match" = Option<String>, Header)),
+    patch, path = "/api/users/me", request_body = Profile, params(("If-Match" = Option<String>, Header)),
     responses((status = 200, body = Account), (status = 412, description = "`version_mismatch`"))
 )]
 pub(crate) async fn update_me(
@@ -105,7 +105,7 @@ pub(crate) async fn update_me(
 
 /// Gives somebody another role. Their access tokens end; the next refresh brings the new role.
 #[utoipa::path(
-    put, path = "/api/users/{id}/role", tag = "users", request_body = NewRole,
+    put, path = "/api/users/{id}/role", request_body = NewRole,
     params(("id" = UserId, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = Account), (status = 404, description = "`not_found`"), (status = 409, description = "`last_admin`"))
 )]
@@ -122,7 +122,7 @@ pub(crate) async fn change_role(
 
 /// Closes an account and ends all its sessions; the same answer if it was closed already.
 #[utoipa::path(
-    post, path = "/api/users/{id}/disable", tag = "users", params(("id" = UserId, Path)),
+    post, path = "/api/users/{id}/disable", params(("id" = UserId, Path)),
     responses((status = 200, body = Account), (status = 404, description = "`not_found`"), (status = 409, description = "`last_admin`"))
 )]
 pub(crate) async fn disable(

@@ -43,7 +43,7 @@ impl SessionView {
 }
 
 /// Where one is signed in, newest first.
-#[utoipa::path(get, path = "/api/users/sessions", tag = "users", params(Paging), responses((status = 200, body = Page<SessionView>)))]
+#[utoipa::path(get, path = "/api/users/sessions", params(Paging), responses((status = 200, body = Page<SessionView>)))]
 pub(crate) async fn list(
     auth: web::Data<Auth>,
     principal: Principal,
@@ -55,7 +55,7 @@ pub(crate) async fn list(
 
 /// Ends one of one's own sessions; the same answer if it has ended already.
 #[utoipa::path(
-    delete, path = "/api/users/sessions/{id}", tag = "users", params(("id" = SessionId, Path)),
+    delete, path = "/api/users/sessions/{id}", params(("id" = SessionId, Path)),
     responses((status = 204, description = "It has ended"), (status = 404, description = "`not_found`"))
 )]
 pub(crate) async fn revoke(

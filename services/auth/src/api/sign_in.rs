@@ -84,7 +84,7 @@ pub(crate) struct CurrentUser {
 
 /// Makes an account and signs its owner in.
 #[utoipa::path(
-    post, path = "/api/users/signup", tag = "users", request_body = SignUp,
+    post, path = "/api/users/signup", request_body = SignUp,
     responses((status = 201, body = Account), (status = 409, description = "`email_taken`"), (status = 503, description = "Too many at once"))
 )]
 pub(crate) async fn sign_up(
@@ -107,7 +107,7 @@ pub(crate) async fn sign_up(
 
 /// Starts a session of a browser, which gets its tokens as cookies.
 #[utoipa::path(
-    post, path = "/api/users/signin", tag = "users", request_body = Credentials,
+    post, path = "/api/users/signin", request_body = Credentials,
     responses((status = 200, body = Account), (status = 401, description = "`invalid_credentials`"), (status = 503, description = "Too many at once"))
 )]
 pub(crate) async fn sign_in(
@@ -121,7 +121,7 @@ pub(crate) async fn sign_in(
 
 /// Starts a session of a client that is no browser, which gets its tokens in the body.
 #[utoipa::path(
-    post, path = "/api/users/token", tag = "users", request_body = Credentials,
+    post, path = "/api/users/token", request_body = Credentials,
     responses((status = 200, body = Tokens), (status = 401, description = "`invalid_credentials`"), (status = 503, description = "Too many at once"))
 )]
 pub(crate) async fn token(
@@ -140,7 +140,7 @@ async fn authenticated(auth: &Auth, input: Credentials, request: &HttpRequest) -
 
 /// Takes a refresh token, from the cookie or the body, and answers with new tokens in the same way.
 #[utoipa::path(
-    post, path = "/api/users/refresh", tag = "users", request_body = Option<RefreshInput>,
+    post, path = "/api/users/refresh", request_body = Option<RefreshInput>,
     responses(
         (status = 200, description = "An `Account` with new cookies, or `Tokens` for a token in the body"),
         (status = 401, description = "`refresh_token_invalid`, or `refresh_token_reused`: the session has ended"),
@@ -163,7 +163,7 @@ pub(crate) async fn refresh(auth: web::Data<Auth>, presented: Presented) -> Resu
 
 /// Ends the session, if there is one, and takes its cookies away.
 #[utoipa::path(
-    post, path = "/api/users/signout", tag = "users", request_body = Option<RefreshInput>,
+    post, path = "/api/users/signout", request_body = Option<RefreshInput>,
     responses((status = 200, description = "Nobody is signed in any more"))
 )]
 pub(crate) async fn sign_out(
@@ -184,7 +184,7 @@ pub(crate) async fn sign_out(
 }
 
 /// Who is signed in; never an error, so that pages can ask without fear.
-#[utoipa::path(get, path = "/api/users/currentuser", tag = "users", responses((status = 200, body = CurrentUser)))]
+#[utoipa::path(get, path = "/api/users/currentuser", responses((status = 200, body = CurrentUser)))]
 pub(crate) async fn current_user(auth: web::Data<Auth>, principal: MaybePrincipal) -> Result<HttpResponse, Problem> {
     let user = match principal.0 {
         Some(principal) => auth.users.get(principal.user).await?,
