@@ -34,6 +34,7 @@ impl App {
         let stripe = StripeStandIn::start(Options::default()).await.expect("the Stripe stand-in starts");
         let mut settings = Self::settings(&stripe);
         change(&mut settings);
+        refuse_scans(&settings).await;
         let running = start(Self::services(), settings.clone()).await.expect("Docket starts");
         stripe.set_webhook_url(Some(format!("http://{}/api/payments/webhook", running.http_addr())));
         let (http, ops) = (running.http_addr(), running.ops_addr());
@@ -116,4 +117,12 @@ impl App {
         self.stop_serving().await;
         self.stripe.stop().await;
     }
+}
+
+/// Has MongoDB refuse every query that no index serves, for all tests: one that needs a scan fails where it is made.
+async fn refuse_scans(settings: &Settings) {
+    let uri = settings.mongodb_uri.as_ref().expect("settings() sets it");
+    let client = mongodb::Client::with_uri_str(uri.expose_secret()).await.expect("MongoDB answers");
+    let refuse = bson::doc! { "setParameter": 1, "notablescan": true };
+    client.database("admin").run_command(refuse).await.expect("a test server may be told");
 }
