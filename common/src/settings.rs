@@ -111,6 +111,10 @@ pub struct Settings {
     #[arg(long, env = "DOCKET_LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: LogFormat,
 
+    /// How long requests are still taken after a stop signal, until load balancers have seen that /readyz says no, in seconds
+    #[arg(long, env = "DOCKET_DRAIN_SECONDS", default_value = "0", value_parser = clap::value_parser!(u16).range(0..=600))]
+    pub drain_seconds: u16,
+
     /// How long requests and listeners may take to finish after a stop signal, in seconds
     #[arg(long, env = "DOCKET_SHUTDOWN_GRACE_SECONDS", default_value = "10", value_parser = clap::value_parser!(u16).range(0..=600))]
     pub shutdown_grace_seconds: u16,
@@ -228,6 +232,11 @@ impl Settings {
     /// How long requests and listeners may take to finish after a stop signal.
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds.into())
+    }
+
+    /// How long requests are still taken after a stop signal.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds.into())
     }
 
     fn own_url(&self, path: &str) -> Url {

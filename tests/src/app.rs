@@ -112,6 +112,14 @@ impl App {
         }
     }
 
+    /// Serves again with the same settings, at another address, after [`App::stop_serving`].
+    pub async fn serve_again(&mut self) {
+        let running = start(Self::services(), self.settings.clone()).await.expect("Docket starts again");
+        (self.http, self.ops) = (running.http_addr(), running.ops_addr());
+        self.stripe.set_webhook_url(Some(format!("{}/api/payments/webhook", self.base())));
+        self.running = Mutex::new(Some(running));
+    }
+
     /// Stops it in good order, the Stripe stand-in too.
     pub async fn stop(self) {
         self.stop_serving().await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::{AckKind, Message};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
+use async_nats::jetstream::{AckKind, ErrorCode, Message};
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -149,6 +151,41 @@ pub(crate) async fn listen(
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(secs(5)),
         }
     }
+}
+
+impl Bus {
+    /// Whether a process listens to `domain` for `service` at this moment.
+    pub(crate) async fn is_heard(&self, domain: &str, service: &str) -> Result<bool, BusError> {
+        let name = self.namespace.stream(domain);
+        let stream = self.jetstream.get_stream_no_info(&name).await.map_err(|error| BusError::stream(&name, error))?;
+        match stream.consumer_info(service).await {
+            Ok(info) => Ok(info.num_waiting > 0),
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(false),
+            Err(error) => Err(BusError::stream(&name, error)),
+        }
+    }
+
+    /// Whether the stream of `domain` still begins with its first message.
+    pub(crate) async fn is_complete(&self, domain: &str) -> Result<bool, BusError> {
+        let name = self.namespace.stream(domain);
+        let stream = self.jetstream.get_stream(&name).await.map_err(|error| BusError::stream(&name, error))?;
+        Ok(stream.cached_info().state.first_sequence <= 1)
+    }
+
+    /// Forgets how far `service` has read `domain`: the next one who listens begins with the first message.
+    pub(crate) async fn forget_consumer(&self, domain: &str, service: &str) -> Result<(), BusError> {
+        let name = self.namespace.stream(domain);
+        let stream = self.jetstream.get_stream_no_info(&name).await.map_err(|error| BusError::stream(&name, error))?;
+        match stream.delete_consumer(service).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_unknown_consumer(&error) => Ok(()),
+            Err(error) => Err(BusError::stream(&name, error)),
+        }
+    }
+}
+
+fn is_unknown_consumer(error: &ConsumerError) -> bool {
+    matches!(error.kind(), ConsumerErrorKind::JetStream(said) if said.error_code() == ErrorCode::CONSUMER_NOT_FOUND)
 }
 
 struct Ear<'l> {

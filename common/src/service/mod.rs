@@ -2,9 +2,11 @@
 
 mod context;
 mod dead_letters;
+mod rebuild;
 mod run;
 
 pub use context::{Context, StartError};
+pub use rebuild::{ProjectionOf, rebuild};
 pub use run::{Running, block_on, main, republish, start};
 
 use std::sync::Arc;
@@ -46,6 +48,7 @@ pub struct Service {
     pages: Option<Pages>,
     indexes: Vec<Indexes>,
     domains: Vec<&'static str>,
+    projections: Vec<ProjectionOf>,
     open: Open,
 }
 
@@ -67,6 +70,7 @@ impl Service {
             pages: None,
             indexes,
             domains: Vec::new(),
+            projections: Vec::new(),
             listeners: Vec::new(),
             jobs: Vec::new(),
         }
@@ -91,6 +95,11 @@ impl Service {
     pub fn domains(&self) -> &[&'static str] {
         &self.domains
     }
+
+    /// What it keeps of others' aggregates.
+    pub fn projections(&self) -> &[ProjectionOf] {
+        &self.projections
+    }
 }
 
 /// The routes that every process has beside its services'.
@@ -113,6 +122,7 @@ pub struct Builder<S> {
     pages: Option<Pages>,
     indexes: Vec<Indexes>,
     domains: Vec<&'static str>,
+    projections: Vec<ProjectionOf>,
     listeners: Vec<MakeListener<S>>,
     jobs: Vec<MakeJob<S>>,
 }
@@ -152,6 +162,21 @@ impl<S: Send + Sync + 'static> Builder<S> {
         self
     }
 
+    /// With a collection that only the events of the domain `E` write: it can be rebuilt from them.
+    #[must_use]
+    pub fn projection<E: DomainEvent>(mut self, collection: &'static str) -> Self {
+        self.projections.push(ProjectionOf { domain: E::DOMAIN, collection, gate: None });
+        self
+    }
+
+    /// With a part of a collection's documents that only the events of the domain `E` write. `gate` is the field in
+    /// which the part has the version of the last event: the newest wins.
+    #[must_use]
+    pub fn projection_within<E: DomainEvent>(mut self, collection: &'static str, gate: &'static str) -> Self {
+        self.projections.push(ProjectionOf { domain: E::DOMAIN, collection, gate: Some(gate) });
+        self
+    }
+
     /// With work that is done at every `every`, one turn after the other.
     #[must_use]
     pub fn job<F, Fut>(mut self, name: &'static str, every: Duration, turn: F) -> Self
@@ -168,7 +193,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
 
     /// The service.
     pub fn build(self) -> Service {
-        let Self { name, open, routes, pages, indexes, domains, listeners, jobs } = self;
+        let Self { name, open, routes, pages, indexes, domains, projections, listeners, jobs } = self;
         let open: Open = Box::new(move |ctx| {
             Box::pin(async move {
                 let state = Arc::new(open(ctx).await?);
@@ -181,6 +206,6 @@ impl<S: Send + Sync + 'static> Builder<S> {
                 })
             })
         });
-        Service { name, routes, pages, indexes, domains, open }
+        Service { name, routes, pages, indexes, domains, projections, open }
     }
 }

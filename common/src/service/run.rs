@@ -251,14 +251,14 @@ fn missing(variable: &str) -> StartError {
     SettingsError::missing(variable).into()
 }
 
-async fn connect_bus(settings: &Settings) -> Result<Bus, StartError> {
+pub(super) async fn connect_bus(settings: &Settings) -> Result<Bus, StartError> {
     let nats = settings.nats_url.as_ref().ok_or_else(|| missing("NATS_URL"))?;
     let bus = Bus::connect(nats.expose_secret(), Namespace::new(&settings.namespace)).await?;
     bus.ensure_streams(usize::from(settings.nats_replicas)).await?;
     Ok(bus)
 }
 
-async fn connect_database(settings: &Settings) -> Result<Client, StartError> {
+pub(super) async fn connect_database(settings: &Settings) -> Result<Client, StartError> {
     let uri = settings.mongodb_uri.as_ref().ok_or_else(|| missing("MONGODB_URI"))?;
     let mut options = ClientOptions::parse(uri.expose_secret()).await.map_err(StoreError::from)?;
     options.server_selection_timeout = Some(DATABASE_WAIT);
@@ -309,9 +309,10 @@ impl Running {
         tracing::info!("stopping");
     }
 
-    /// Stops: takes no new requests, answers those it has, finishes what listeners and jobs have begun, publishes what is committed.
+    /// Stops: says so at `/readyz`, takes no new requests after the drain time, answers those it has, finishes what listeners and jobs have begun, publishes what is committed.
     pub async fn stop(self) {
         self.readiness.drain();
+        tokio::time::sleep(self.settings.drain()).await;
         self.server.stop(true).await;
         self.stop.cancel();
         self.tasks.close();

@@ -4,6 +4,7 @@ mod demo;
 mod documents;
 mod embedded;
 mod home;
+mod rebuild;
 mod republish;
 
 use std::process::ExitCode;
@@ -36,6 +37,11 @@ enum Command {
         #[arg(long)]
         since: Time,
     },
+    /// Has a service that does not run build its projections anew at its next start, for when they were damaged
+    Rebuild {
+        /// Such as orders
+        service: String,
+    },
 }
 
 /// Every service there is.
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         command => common::service::block_on(async move {
             match command {
                 Some(Command::Republish { since }) => republish::republish(settings, since).await,
+                Some(Command::Rebuild { service }) => rebuild::rebuild(settings, &service).await,
                 _ => serve(settings).await,
             }
         }),

@@ -72,6 +72,9 @@ pub struct SoldOut {
 pub struct Inventory {
     /// The listing.
     pub ticket_id: TicketId,
+    /// The version of the listing that was the last to change it.
+    #[serde(default)]
+    pub listing_version: i64,
     /// How many places there are.
     pub capacity: u32,
     /// How many are held by orders not yet paid.
@@ -89,7 +92,16 @@ pub struct Inventory {
 impl Inventory {
     /// All places of a new listing are free.
     pub fn new(ticket_id: TicketId, capacity: u32) -> Self {
-        Self { ticket_id, capacity, held: 0, sold: 0, on_sale: true, pending: Vec::new(), settled: Vec::new() }
+        Self {
+            ticket_id,
+            listing_version: 1,
+            capacity,
+            held: 0,
+            sold: 0,
+            on_sale: true,
+            pending: Vec::new(),
+            settled: Vec::new(),
+        }
     }
 
     /// How many places are free.

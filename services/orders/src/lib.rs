@@ -13,6 +13,7 @@ mod store;
 use std::time::Duration;
 
 use common::clock::SharedClock;
+use common::events::TicketEvent;
 use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
 use common::store::Aggregates;
@@ -35,6 +36,7 @@ pub fn service() -> Service {
             check_in => Policy::Owner;
         })
         .listen(listeners::on_ticket)
+        .projection::<TicketEvent>(store::TICKETS)
         .listen(listeners::on_payment)
         .listen(listeners::on_expiration)
         .job("end overdue holds", Duration::from_secs(5), jobs::end_overdue_holds)
@@ -60,7 +62,7 @@ impl Orders {
         let clock = ctx.clock();
         let orders = OrderStore::new(ctx.aggregates(), clock.clone());
         let inventories: Aggregates<Inventory> = ctx.aggregates();
-        let tickets: TicketReplicas = ctx.projection("tickets");
+        let tickets: TicketReplicas = ctx.projection(store::TICKETS);
         let box_office = BoxOffice::new(inventories.clone(), orders.clone(), tickets.clone(), clock.clone());
         let pass_codes = PassCodes::new(store::pass_key(ctx.database(), ctx.now()).await?);
         Ok(Self { hold: ctx.settings().hold(), clock, orders, inventories, tickets, box_office, pass_codes })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::bus::{ListenError, Received};
+use common::bus::{EventRecord, ListenError, Received};
 use common::events::tickets::Listing;
 use common::events::{By, ExpirationEvent, PaymentEvent, TicketEvent};
 use common::id::OrderId;
@@ -24,8 +24,10 @@ pub(crate) async fn on_ticket(orders: Arc<Orders>, received: Received<TicketEven
     // The inventory first: were the replica first, a crash in between would leave the inventory as it was.
     match &received.event {
         TicketEvent::Created(created) => open_inventory(&orders, &created.listing).await?,
-        TicketEvent::Updated(updated) => change_inventory(&orders, &updated.listing).await?,
-        TicketEvent::Withdrawn(withdrawn) => close_inventory(&orders, &withdrawn.ticket_id.to_string()).await?,
+        TicketEvent::Updated(updated) => {
+            alter(&orders, &received.record, |inventory| inventory.resize(updated.listing.quantity)).await?;
+        }
+        TicketEvent::Withdrawn(_) => alter(&orders, &received.record, |inventory| inventory.on_sale = false).await?,
     }
     orders.tickets.apply(&received.record, |known| fold(known, received.event)).await?;
     Ok(())
@@ -51,20 +53,18 @@ async fn open_inventory(orders: &Orders, listing: &Listing) -> Result<(), StoreE
     }
 }
 
-async fn change_inventory(orders: &Orders, listing: &Listing) -> Result<(), StoreError> {
-    alter(orders, &listing.ticket_id.to_string(), |inventory| inventory.resize(listing.quantity)).await
-}
-
-async fn close_inventory(orders: &Orders, ticket: &str) -> Result<(), StoreError> {
-    alter(orders, ticket, |inventory| inventory.on_sale = false).await
-}
-
-async fn alter(orders: &Orders, ticket: &str, change: impl Fn(&mut Inventory)) -> Result<(), StoreError> {
-    let altered = orders.inventories.advance(ticket, |current| {
+/// Changes the inventory as the listing's event says, unless a later one has changed it: a replica that is rebuilt sees
+/// old events, and the number of places must not go back with it.
+async fn alter(orders: &Orders, record: &EventRecord, change: impl Fn(&mut Inventory)) -> Result<(), StoreError> {
+    let altered = orders.inventories.advance(&record.aggregate, |current| {
         let mut next = current.value.clone();
         change(&mut next);
+        if next == current.value || record.version <= next.listing_version {
+            return None;
+        }
+        next.listing_version = record.version;
         let event = next.changed().by_system();
-        (next != current.value).then(|| Change::new(next, event))
+        Some(Change::new(next, event))
     });
     altered.await.map(drop)
 }

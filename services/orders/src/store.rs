@@ -89,6 +89,9 @@ impl Replica {
     }
 }
 
+/// The collection of the listings' replicas.
+pub(crate) const TICKETS: &str = "tickets";
+
 /// The replicas of all listings.
 pub(crate) type TicketReplicas = Projection<Replica>;
 

@@ -18,6 +18,7 @@ mod webhook;
 use std::time::Duration;
 
 use common::clock::SharedClock;
+use common::events::OrderEvent;
 use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
 use secrecy::SecretString;
@@ -39,6 +40,7 @@ pub fn service() -> Service {
         })
         .indexes(store::indexes())
         .listen(listeners::on_order)
+        .projection::<OrderEvent>(store::ORDERS)
         .job("attend", Duration::from_secs(2), jobs::attend)
         .job("webhooks", Duration::from_secs(10), jobs::handle_forgotten_webhooks)
         .build()
@@ -58,7 +60,7 @@ impl Payments {
     async fn open(ctx: Context) -> Result<Self, StartError> {
         Ok(Self {
             payments: PaymentStore::new(ctx.aggregates(), ctx.clock()),
-            orders: ctx.projection("orders"),
+            orders: ctx.projection(store::ORDERS),
             gateway: Gateway::new(ctx.settings()).map_err(StartError::other)?,
             inbox: Inbox::new(ctx.database(), ctx.clock()),
             webhook_secrets: ctx.settings().stripe_webhook_secret.clone(),

@@ -46,6 +46,9 @@ pub(crate) fn indexes() -> Vec<Indexes> {
 /// Every time at which something is to be done is later.
 const EPOCH: Time = Time::from_millis(0);
 
+/// The collection of the orders' replicas.
+pub(crate) const ORDERS: &str = "orders";
+
 /// The replicas of all orders.
 pub(crate) type OrderReplicas = Projection<OrderReplica>;
 

@@ -16,10 +16,13 @@ mod view;
 use std::time::Duration;
 
 use common::clock::SharedClock;
+use common::events::InventoryEvent;
 use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
+use common::store::Aggregate;
 
 use store::TicketStore;
+use ticket::Ticket;
 
 /// The service.
 pub fn service() -> Service {
@@ -32,6 +35,7 @@ pub fn service() -> Service {
             withdraw => Policy::Owner;
         })
         .listen(listeners::on_inventory)
+        .projection_within::<InventoryEvent>(Ticket::COLLECTION, "places.version")
         .job("shelve started shows", Duration::from_secs(10), jobs::shelve_started)
         .indexes(store::indexes())
         .build()

@@ -116,7 +116,8 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
 
     // The grace for two tabs at once has passed.
     let tokens = app.database("auth").await.collection::<bson::Document>("refresh_tokens");
-    let (used, long_ago) = (bson::doc! { "_id": { "$exists": true }, "usedAt": { "$ne": null } }, bson::DateTime::from_millis(0));
+    let (used, long_ago) =
+        (bson::doc! { "_id": { "$exists": true }, "usedAt": { "$ne": null } }, bson::DateTime::from_millis(0));
     tokens.update_many(used, bson::doc! { "$set": { "usedAt": long_ago } }).await.unwrap();
     refresh(&first["refreshToken"]).await.problem(401, "refresh_token_reused");
     refresh(&third["refreshToken"]).await.problem(401, "refresh_token_invalid");

@@ -165,7 +165,10 @@ async fn one_trace_leads_from_the_click_through_the_outbox_to_the_listeners() {
     let pay = json!({ "orderId": order["id"], "paymentMethod": "pm_card_visa" });
     buyer.send(reqwest::Method::POST, "/api/payments", &[("traceparent", &header)], pay).await.expect(201);
     let completed = eventually("order.completed published", 10, || async {
-        events.find_one(bson::doc! { "_id": { "$gt": format!("order:{id}") }, "name": "order.completed" }).await.unwrap()
+        events
+            .find_one(bson::doc! { "_id": { "$gt": format!("order:{id}") }, "name": "order.completed" })
+            .await
+            .unwrap()
     })
     .await;
     assert!(

@@ -8,5 +8,7 @@ mod payments;
 mod poison;
 mod policies;
 mod processes;
+mod rebuild;
+mod rolling;
 mod sale;
 mod tickets;

@@ -42,7 +42,10 @@ async fn a_thousand_writes_while_the_broker_is_away_for_a_minute() {
     assert_eq!(inventories.count_documents(untouched).await.unwrap(), WRITES as u64);
     let waiting = app.database("tickets").await.collection::<bson::Document>("tickets");
     eventually("all outboxes are empty", 60, || async {
-        let full = waiting.count_documents(bson::doc! { "_id": { "$gt": "" }, "outbox.0": { "$exists": true } }).await.unwrap();
+        let full = waiting
+            .count_documents(bson::doc! { "_id": { "$gt": "" }, "outbox.0": { "$exists": true } })
+            .await
+            .unwrap();
         (full == 0).then_some(())
     })
     .await;
