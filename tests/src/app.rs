@@ -31,11 +31,16 @@ impl App {
 
     /// The same with other settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(Self::services(), change).await
+    }
+
+    /// Only these services in one process.
+    pub async fn of(services: Vec<Service>, change: impl FnOnce(&mut Settings)) -> Self {
         let stripe = StripeStandIn::start(Options::default()).await.expect("the Stripe stand-in starts");
         let mut settings = Self::settings(&stripe);
         change(&mut settings);
         refuse_scans(&settings).await;
-        let running = start(Self::services(), settings.clone()).await.expect("Docket starts");
+        let running = start(services, settings.clone()).await.expect("Docket starts");
         stripe.set_webhook_url(Some(format!("http://{}/api/payments/webhook", running.http_addr())));
         let (http, ops) = (running.http_addr(), running.ops_addr());
         Self { running: Mutex::new(Some(running)), http, ops, stripe, settings }

@@ -79,6 +79,18 @@ async fn a_hold_of_three_seconds_ends_and_its_place_is_sold_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_expiration_holds_end_all_the_same_within_half_a_minute() {
+    let services = App::services().into_iter().filter(|service| service.name() != "expiration").collect();
+    let app = App::of(services, |settings| settings.hold_seconds = 2).await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(1).await;
+    let order = buyer.hold(&ticket, 1).await.expect(201);
+    buyer.until_order_within(30, &order, "expired").await;
+    seller.until_counts(&ticket, 0, 0).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_hold_gives_its_places_back_once() {
     let app = App::start().await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
