@@ -7,7 +7,7 @@ mod run;
 
 pub use context::{Context, StartError};
 pub use rebuild::{ProjectionOf, rebuild};
-pub use run::{Running, block_on, main, republish, start};
+pub use run::{Running, StopSignal, block_on, main, republish, start};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use actix_web::web;
 use mongodb::Client;
 use mongodb::options::ClientOptions;
 use secrecy::ExposeSecret;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,10 +52,37 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn run(services: Vec<Service>) -> Result<(), StartError> {
+    let signal = StopSignal::listen()?;
     let running = start(services, Settings::parse_from_env()?).await?;
-    running.until_signal().await;
+    signal.received().await;
     running.stop().await;
     Ok(())
+}
+
+/// Ctrl-C or SIGTERM. Listened for before anything is started, so that one which comes meanwhile is not lost.
+pub struct StopSignal {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignal {
+    /// Begins to listen; from now on the signals do not end the process by themselves.
+    ///
+    /// # Errors
+    /// If the system does not let this process listen.
+    pub fn listen() -> Result<Self, StartError> {
+        let on = |kind| signal(kind).map_err(StartError::other);
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    /// Waits for the first of them.
+    pub async fn received(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+    }
 }
 
 /// Services that run.
@@ -292,21 +320,6 @@ impl Running {
     /// Where health and metrics answer.
     pub fn ops_addr(&self) -> SocketAddr {
         self.ops
-    }
-
-    /// Waits for Ctrl-C or SIGTERM.
-    pub async fn until_signal(&self) {
-        let terminated = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut signal) => drop(signal.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            () = terminated => {}
-        }
-        tracing::info!("stopping");
     }
 
     /// Stops: says so at `/readyz`, takes no new requests after the drain time, answers those it has, finishes what listeners and jobs have begun, publishes what is committed.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::clock::Time;
-use common::service::{Service, StartError};
+use common::service::{Service, StartError, StopSignal};
 use common::settings::Settings;
 
 /// Docket sells tickets and tracks tickets.
@@ -79,15 +79,16 @@ fn main() -> ExitCode {
 
 async fn serve(settings: Settings) -> Result<(), StartError> {
     settings.validate()?;
+    let signal = StopSignal::listen()?;
     let telemetry = common::telemetry::init(&settings)?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
-    let outcome = serve_on(&embedded, settings).await;
+    let outcome = serve_on(&embedded, settings, signal).await;
     embedded.stop().await;
     telemetry.flush();
     outcome
 }
 
-async fn serve_on(embedded: &embedded::Embedded, settings: Settings) -> Result<(), StartError> {
+async fn serve_on(embedded: &embedded::Embedded, settings: Settings, signal: StopSignal) -> Result<(), StartError> {
     let running = common::service::start(services(), settings.clone()).await?;
     let base = format!("http://{}", running.http_addr());
     embedded.send_webhooks_to(&base);
@@ -95,7 +96,7 @@ async fn serve_on(embedded: &embedded::Embedded, settings: Settings) -> Result<(
         demo::seed(&base).await;
     }
     home::greet(&base, &settings, embedded.test_mode());
-    running.until_signal().await;
+    signal.received().await;
     running.stop().await;
     Ok(())
 }
