@@ -2,4 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod database;
 mod http;
+mod store;

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
-use async_nats::jetstream::context::ConsumerInfoErrorKind;
-use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
-use async_nats::jetstream::{AckKind, ErrorCode, Message};
-use futures::future::BoxFuture;
-use futures::{StreamExt, stream};
+use async_nats::jetstream::{AckKind, Message};
+use futures::StreamExt;
+use futures::future::{BoxFuture, join_all};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -17,9 +15,9 @@ use super::{Bus, BusError, DeadLetters, EventRecord, Received};
 use crate::events::{DecodeError, DomainEvent};
 use crate::store::StoreError;
 
-/// Messages taken in one go, and how many aggregates of them are worked on at once.
-const BATCH: usize = 64;
-const CONCURRENT: usize = 16;
+/// Messages taken in one go. All their aggregates are worked on at once, so that the reads and the writes of a batch go
+/// to the database together.
+const BATCH: usize = 256;
 
 /// How long a message may go without a word before the broker gives it to another replica, and how often a word is given
 /// for messages that take longer. It bounds how late what a killed process had taken is handled.
@@ -102,6 +100,9 @@ impl From<BusError> for ListenError {
 /// What handles one event.
 pub type Handler = Arc<dyn Fn(EventRecord) -> BoxFuture<'static, Result<(), ListenError>> + Send + Sync>;
 
+/// Whether an event of an aggregate, given by name, need not be handled when a later one, given by name too, is.
+pub type Overtaken = fn(earlier: &str, later: &str) -> bool;
+
 /// A service's ear for one domain.
 #[derive(Clone)]
 pub struct Listener {
@@ -109,6 +110,8 @@ pub struct Listener {
     pub domain: &'static str,
     /// What it does.
     pub handler: Handler,
+    /// Which events it passes over.
+    pub overtaken: Overtaken,
 }
 
 impl Listener {
@@ -125,7 +128,13 @@ impl Listener {
             let (state, handle) = (state.clone(), handle.clone());
             Box::pin(async move { handle(state, record.decode::<E>()?).await })
         });
-        Self { domain: E::DOMAIN, handler }
+        Self { domain: E::DOMAIN, handler, overtaken: |_, _| false }
+    }
+
+    /// A listener that passes over what is overtaken by another event of the same batch.
+    #[must_use]
+    pub fn passing_over(self, overtaken: Overtaken) -> Self {
+        Self { overtaken, ..self }
     }
 }
 
@@ -153,41 +162,6 @@ pub(crate) async fn listen(
     }
 }
 
-impl Bus {
-    /// Whether a process listens to `domain` for `service` at this moment.
-    pub(crate) async fn is_heard(&self, domain: &str, service: &str) -> Result<bool, BusError> {
-        let name = self.namespace.stream(domain);
-        let stream = self.jetstream.get_stream_no_info(&name).await.map_err(|error| BusError::stream(&name, error))?;
-        match stream.consumer_info(service).await {
-            Ok(info) => Ok(info.num_waiting > 0),
-            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(false),
-            Err(error) => Err(BusError::stream(&name, error)),
-        }
-    }
-
-    /// Whether the stream of `domain` still begins with its first message.
-    pub(crate) async fn is_complete(&self, domain: &str) -> Result<bool, BusError> {
-        let name = self.namespace.stream(domain);
-        let stream = self.jetstream.get_stream(&name).await.map_err(|error| BusError::stream(&name, error))?;
-        Ok(stream.cached_info().state.first_sequence <= 1)
-    }
-
-    /// Forgets how far `service` has read `domain`: the next one who listens begins with the first message.
-    pub(crate) async fn forget_consumer(&self, domain: &str, service: &str) -> Result<(), BusError> {
-        let name = self.namespace.stream(domain);
-        let stream = self.jetstream.get_stream_no_info(&name).await.map_err(|error| BusError::stream(&name, error))?;
-        match stream.delete_consumer(service).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_unknown_consumer(&error) => Ok(()),
-            Err(error) => Err(BusError::stream(&name, error)),
-        }
-    }
-}
-
-fn is_unknown_consumer(error: &ConsumerError) -> bool {
-    matches!(error.kind(), ConsumerErrorKind::JetStream(said) if said.error_code() == ErrorCode::CONSUMER_NOT_FOUND)
-}
-
 struct Ear<'l> {
     service: &'static str,
     listener: &'l Listener,
@@ -196,29 +170,29 @@ struct Ear<'l> {
 
 impl Ear<'_> {
     async fn hear(&self, bus: &Bus, stop: &CancellationToken) -> Result<(), BusError> {
-        let name = bus.namespace.stream(self.listener.domain);
-        let consumer = self.consumer(bus, &name).await?;
+        let domain = self.listener.domain;
+        let consumer = self.consumer(bus).await?;
         // No more is taken ahead than one batch, as the broker's patience runs for what waits here too.
         let messages = consumer.stream().max_messages_per_batch(BATCH).messages().await;
-        let messages = messages.map_err(|error| BusError::stream(&name, error))?;
+        let messages = messages.map_err(|error| bus.about(domain, error))?;
         let mut batches = messages.ready_chunks(BATCH);
         loop {
             let batch = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 batch = batches.next() => batch,
             };
-            let Some(batch) = batch else { return Err(BusError::stream(&name, "the message stream ended")) };
+            let Some(batch) = batch else { return Err(bus.about(domain, "the message stream ended")) };
             let mut lost = None;
             let messages: Vec<Message> =
                 batch.into_iter().filter_map(|next| next.map_err(|error| lost = Some(error)).ok()).collect();
             self.handle_batch(messages).await;
             if let Some(error) = lost {
-                return Err(BusError::stream(&name, error));
+                return Err(bus.about(domain, error));
             }
         }
     }
 
-    async fn consumer(&self, bus: &Bus, stream: &str) -> Result<PullConsumer, BusError> {
+    async fn consumer(&self, bus: &Bus) -> Result<PullConsumer, BusError> {
         let config = pull::Config {
             durable_name: Some(self.service.to_owned()),
             ack_policy: AckPolicy::Explicit,
@@ -229,8 +203,8 @@ impl Ear<'_> {
             filter_subject: bus.namespace.subject(self.listener.domain, ">"),
             ..pull::Config::default()
         };
-        let handle = bus.jetstream.get_stream_no_info(stream).await.map_err(|error| BusError::stream(stream, error))?;
-        handle.create_consumer(config).await.map_err(|error| BusError::stream(stream, error))
+        let stream = bus.stream_of(self.listener.domain).await?;
+        stream.create_consumer(config).await.map_err(|error| bus.about(self.listener.domain, error))
     }
 
     /// Works on different aggregates side by side, and on the events of one aggregate in their order.
@@ -239,30 +213,46 @@ impl Ear<'_> {
         for message in &messages {
             aggregates.entry(message.subject.as_str()).or_default().push(message);
         }
-        let work = stream::iter(aggregates.into_values()).for_each_concurrent(CONCURRENT, |events| async {
-            for message in events {
-                self.handle(message).await;
-            }
-        });
+        let work = join_all(aggregates.into_values().map(|events| self.handle_aggregate(events)));
         tokio::select! {
-            () = work => {}
+            _ = work => {}
             () = give_word(&messages) => {}
         }
     }
 
-    async fn handle(&self, message: &Message) {
-        let span = self.span(message);
-        async {
-            let outcome = self.attempt(message).await;
-            let acked = match outcome {
-                Ok(()) => message.ack().await,
-                Err(error) => self.fail(message, error).await,
-            };
-            if let Err(error) = acked {
-                tracing::warn!(error, "acknowledgement not sent; the event will come again");
+    /// An overtaken event is done when the next one that is not has been handled; if that fails, both come again.
+    async fn handle_aggregate(&self, events: Vec<&Message>) {
+        let mut waiting = Vec::new();
+        for (nth, message) in events.iter().enumerate() {
+            waiting.push(*message);
+            if !self.is_overtaken(message, &events[nth + 1..]) {
+                self.handle(&waiting).await;
+                waiting.clear();
             }
         }
-        .instrument(span)
+    }
+
+    fn is_overtaken(&self, message: &Message, later: &[&Message]) -> bool {
+        let Some(name) = EventRecord::name_in(message) else { return false };
+        let mut names = later.iter().filter_map(|later| EventRecord::name_in(later));
+        names.any(|later| (self.listener.overtaken)(name, later))
+    }
+
+    /// Handles the last of some messages, of which the others are overtaken by it.
+    async fn handle(&self, messages: &[&Message]) {
+        let Some((message, overtaken)) = messages.split_last() else { return };
+        async {
+            let outcome = self.attempt(message).await;
+            for earlier in overtaken {
+                let kind = if outcome.is_ok() { AckKind::Ack } else { AckKind::Nak(Some(RETRY[0])) };
+                sent(earlier.ack_with(kind).await);
+            }
+            sent(match outcome {
+                Ok(()) => message.ack().await,
+                Err(error) => self.fail(message, error).await,
+            });
+        }
+        .instrument(self.span(message))
         .await;
     }
 
@@ -297,6 +287,12 @@ impl Ear<'_> {
                 message.ack_with(AckKind::Nak(Some(error.wait(tries)))).await
             }
         }
+    }
+}
+
+fn sent(acknowledged: Result<(), async_nats::Error>) {
+    if let Err(error) = acknowledged {
+        tracing::warn!(error, "acknowledgement not sent; the event will come again");
     }
 }
 

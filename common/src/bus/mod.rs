@@ -1,5 +1,6 @@
 //! The bus: JetStream as the log and the transport of events.
 
+mod consumers;
 mod dead_letters;
 mod follow;
 mod listen;
@@ -9,7 +10,7 @@ mod streams;
 
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use listen::listen;
-pub use listen::{Handler, ListenError, Listener};
+pub use listen::{Handler, ListenError, Listener, Overtaken};
 pub use record::{EventRecord, Received};
 pub use streams::{DOMAINS, DomainStream};
 
@@ -138,6 +139,16 @@ impl Bus {
     /// The namespace this connection works in.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// The stream of a domain, of whose state nothing is asked.
+    async fn stream_of(&self, domain: &str) -> Result<jetstream::stream::Stream<()>, BusError> {
+        let found = self.jetstream.get_stream_no_info(self.namespace.stream(domain)).await;
+        found.map_err(|error| self.about(domain, error))
+    }
+
+    fn about(&self, domain: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BusError {
+        BusError::stream(&self.namespace.stream(domain), source)
     }
 
     /// Publishes in order, without waiting for one acknowledgement before the next, and answers for each.

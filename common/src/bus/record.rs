@@ -107,6 +107,11 @@ impl EventRecord {
         })
     }
 
+    /// The event's name in a message, if it has one.
+    pub(super) fn name_in(message: &async_nats::Message) -> Option<&str> {
+        message.headers.as_ref()?.get(TYPE).map(async_nats::HeaderValue::as_str)
+    }
+
     /// Reads the payload.
     ///
     /// # Errors

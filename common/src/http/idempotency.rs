@@ -86,7 +86,7 @@ fn reused() -> Problem {
     Problem::unprocessable("idempotency_key_reused", "This Idempotency-Key was used for another request.")
 }
 
-fn unavailable(error: mongodb::error::Error) -> Problem {
+fn unavailable(error: crate::store::StoreError) -> Problem {
     Problem::unavailable(std::time::Duration::from_secs(1)).caused_by(error)
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use actix_web::web;
 use futures::future::BoxFuture;
 
-use crate::bus::{ListenError, Listener, Received};
+use crate::bus::{ListenError, Listener, Overtaken, Received};
 use crate::events::DomainEvent;
 use crate::http::{Policy, Role, Route, routes};
 use crate::store::{EventArchive, Indexes};
@@ -160,6 +160,21 @@ impl<S: Send + Sync + 'static> Builder<S> {
         self.domains.push(E::DOMAIN);
         self.listeners.push(Box::new(move |state| Listener::new(state.clone(), handle.clone())));
         self
+    }
+
+    /// With an ear for the domain `E` that passes over what is overtaken by another event of the same batch.
+    #[must_use]
+    pub fn listen_passing_over<E, F, Fut>(self, overtaken: Overtaken, handle: F) -> Self
+    where
+        E: DomainEvent,
+        F: Fn(Arc<S>, Received<E>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
+    {
+        let mut service = self.listen(handle);
+        if let Some(make) = service.listeners.pop() {
+            service.listeners.push(Box::new(move |state| make(state).passing_over(overtaken)));
+        }
+        service
     }
 
     /// With a collection that only the events of the domain `E` write: it can be rebuilt from them.

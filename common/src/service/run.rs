@@ -210,11 +210,10 @@ impl Frame {
     async fn open(&self, service: Service, desks: &mut Desks) -> Result<Mount, StartError> {
         let Service { name, routes, pages, indexes, open, .. } = service;
         let database = self.client.database(&self.bus.namespace().database(name));
-        for declared in &indexes {
+        for declared in indexes.iter().chain([&IdempotencyStore::indexes()]) {
             declared.ensure(&database).await?;
         }
         let idempotency = IdempotencyStore::new(&database, self.clock.clone());
-        idempotency.ensure_indexes().await.map_err(StoreError::from)?;
         let (relay, work) = Relay::new(database.clone(), self.bus.clone(), self.clock.clone(), self.stop.clone());
         self.tasks.spawn(work);
         let letters = DeadLetters::new(&database, self.clock.clone());

@@ -4,13 +4,15 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::marker::PhantomData;
 
-use bson::{Bson, Document, doc};
+use bson::raw::{RawArrayBuf, RawDocument, RawDocumentBuf};
+use bson::{Document, cstr, doc, rawdoc};
 use futures::TryStreamExt;
+use futures::future::join_all;
 use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Outbox, Relay, StoreError, from_document, to_document};
+use super::{Outbox, Relay, StoreError, Table, to_document};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
 use crate::events::{DomainEvent, Raised};
@@ -18,7 +20,7 @@ use crate::events::{DomainEvent, Raised};
 /// How often [`Aggregates::change`] reads again after somebody else was faster.
 const ATTEMPTS: usize = 32;
 
-/// Something with an identity that changes one version at a time.
+/// Something with an identity that changes one version at a time, and is never deleted.
 ///
 /// Its document has the fields of the type, and beside them `_id`, `version` and `outbox`.
 pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
@@ -84,8 +86,8 @@ pub enum ChangeError<E> {
 
 /// The aggregates of one kind.
 pub struct Aggregates<A> {
-    database: Database,
     collection: Collection<Document>,
+    table: Table,
     relay: Relay,
     clock: SharedClock,
     kind: PhantomData<fn() -> A>,
@@ -94,8 +96,8 @@ pub struct Aggregates<A> {
 impl<A> Clone for Aggregates<A> {
     fn clone(&self) -> Self {
         Self {
-            database: self.database.clone(),
             collection: self.collection.clone(),
+            table: self.table.clone(),
             relay: self.relay.clone(),
             clock: self.clock.clone(),
             kind: PhantomData,
@@ -106,19 +108,19 @@ impl<A> Clone for Aggregates<A> {
 impl<A: Aggregate> Aggregates<A> {
     /// The aggregates in a service's database, whose outboxes `relay` empties.
     pub fn new(database: &Database, relay: Relay, clock: SharedClock) -> Self {
-        relay.watch(A::COLLECTION);
-        let collection = database.collection(A::COLLECTION);
-        Self { database: database.clone(), collection, relay, clock, kind: PhantomData }
+        let table = Table::new(database, A::COLLECTION);
+        relay.watch(A::COLLECTION, table.clone());
+        Self { collection: database.collection(A::COLLECTION), table, relay, clock, kind: PhantomData }
     }
 
-    /// The collection, for queries and for fields beside the state.
+    /// The collection, for queries.
     pub fn collection(&self) -> &Collection<Document> {
         &self.collection
     }
 
-    /// The database, for commands that the driver has no method for.
-    pub fn database(&self) -> &Database {
-        &self.database
+    /// The documents by their ids, for fields beside the state.
+    pub fn table(&self) -> &Table {
+        &self.table
     }
 
     /// Reads one.
@@ -126,7 +128,7 @@ impl<A: Aggregate> Aggregates<A> {
     /// # Errors
     /// If the database does not answer or the document does not fit the type.
     pub async fn get(&self, id: impl Display) -> Result<Option<Versioned<A>>, StoreError> {
-        self.collection.find_one(doc! { "_id": id.to_string() }).await?.map(decode).transpose()
+        self.table.find(id.to_string()).await?.map(|document| decode(&document)).transpose()
     }
 
     /// Reads those that match, in the order of `sort`, `limit` at most.
@@ -134,9 +136,10 @@ impl<A: Aggregate> Aggregates<A> {
     /// # Errors
     /// As [`Aggregates::get`].
     pub async fn find(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<Versioned<A>>, StoreError> {
-        let documents: Vec<Document> =
-            self.collection.find(filter).sort(sort).limit(limit).await?.try_collect().await?;
-        documents.into_iter().map(decode).collect()
+        let collection = self.collection.clone_with_type::<RawDocumentBuf>();
+        let documents: Vec<RawDocumentBuf> =
+            collection.find(filter).sort(sort).limit(limit).await?.try_collect().await?;
+        documents.iter().map(|document| decode(document)).collect()
     }
 
     /// Stores a new one as version 1.
@@ -145,33 +148,35 @@ impl<A: Aggregate> Aggregates<A> {
     /// [`StoreError::Exists`] if there is one with this id or another unique value.
     pub async fn insert(&self, value: A, event: Raised<A::Event>) -> Result<Versioned<A>, StoreError> {
         let (document, outbox) = self.first(&value, &event)?;
-        self.collection.insert_one(document).await?;
+        self.table.insert_raw(document).await?;
         self.relay.hand_over(vec![outbox]);
         Ok(Versioned { version: 1, value })
     }
 
-    /// Stores new ones in one command, passing over those that exist.
+    /// Stores new ones together, passing over those that exist.
     ///
     /// # Errors
     /// If the database fails otherwise; some may have been stored then.
     pub async fn insert_many(&self, values: Vec<(A, Raised<A::Event>)>) -> Result<(), StoreError> {
         let firsts: Vec<_> = values.iter().map(|(value, event)| self.first(value, event)).collect::<Result<_, _>>()?;
         let (documents, outboxes): (Vec<_>, Vec<_>) = firsts.into_iter().unzip();
-        match self.collection.insert_many(documents).ordered(false).await.map_err(StoreError::from) {
-            Ok(_) | Err(StoreError::Exists) => {}
-            Err(error) => return Err(error),
+        for stored in join_all(documents.into_iter().map(|document| self.table.insert_raw(document))).await {
+            match stored {
+                Ok(()) | Err(StoreError::Exists) => {}
+                Err(error) => return Err(error),
+            }
         }
         self.relay.hand_over(outboxes);
         Ok(())
     }
 
-    fn first(&self, value: &A, event: &Raised<A::Event>) -> Result<(Document, Outbox), StoreError> {
+    fn first(&self, value: &A, event: &Raised<A::Event>) -> Result<(RawDocumentBuf, Outbox), StoreError> {
         let id = value.id();
         let record = EventRecord::new(A::KIND, &id, 1, event, self.clock.now())?;
-        let mut document = to_document(value)?;
-        document.insert("_id", &id);
-        document.insert("version", 1_i64);
-        document.insert("outbox", vec![to_document(&record)?]);
+        let mut document = state(value, &id, 1)?;
+        let mut outbox = RawArrayBuf::new();
+        outbox.push(bson::serialize_to_raw_document_buf(&record)?);
+        document.append(cstr!("outbox"), outbox);
         Ok((document, Outbox { collection: A::COLLECTION, document: id, record }))
     }
 
@@ -182,15 +187,11 @@ impl<A: Aggregate> Aggregates<A> {
     pub async fn save(&self, current: &Versioned<A>, change: Change<A>) -> Result<Versioned<A>, StoreError> {
         let (id, version) = (current.value.id(), current.version + 1);
         let record = EventRecord::new(A::KIND, &id, version, &change.event, self.clock.now())?;
-        let mut set = to_document(&change.next)?;
-        set.insert("version", version);
-        let mut push = change.push?;
-        push.insert("outbox", to_document(&record)?);
-        let compared = doc! { "_id": &id, "version": current.version };
-        let result = self.collection.update_one(compared, doc! { "$set": set, "$push": push }).await?;
-        if result.matched_count == 0 {
-            return Err(StoreError::Conflict);
-        }
+        let set = state(&change.next, &id, version)?;
+        let mut push = RawDocumentBuf::try_from(&change.push?)?;
+        push.append(cstr!("outbox"), bson::serialize_to_raw_document_buf(&record)?);
+        let compared = rawdoc! { "_id": id.as_str(), "version": current.version };
+        self.table.compare_and_set(compared, rawdoc! { "$set": set, "$push": push }).await?;
         self.relay.hand_over(vec![Outbox { collection: A::COLLECTION, document: id, record }]);
         Ok(Versioned { version, value: change.next })
     }
@@ -218,6 +219,25 @@ impl<A: Aggregate> Aggregates<A> {
         Err(StoreError::Conflict.into())
     }
 
+    /// [`Aggregates::change`] of what was read a moment ago. It is read again if somebody else was faster, and before
+    /// nothing is done or the rule's refusal is believed.
+    ///
+    /// # Errors
+    /// As [`Aggregates::change`].
+    pub async fn change_known<E>(
+        &self,
+        known: &Versioned<A>,
+        mut rule: impl FnMut(&Versioned<A>) -> Result<Option<Change<A>>, E>,
+    ) -> Result<Versioned<A>, ChangeError<E>> {
+        if let Ok(Some(change)) = rule(known) {
+            match self.save(known, change).await {
+                Err(StoreError::Conflict) => {}
+                saved => return Ok(saved?),
+            }
+        }
+        self.change(known.value.id(), rule).await
+    }
+
     /// [`Aggregates::change`] with a rule that never refuses.
     ///
     /// # Errors
@@ -235,13 +255,19 @@ impl<A: Aggregate> Aggregates<A> {
     }
 }
 
+/// The state as it is stored, with the id and the version beside it.
+pub(super) fn state(value: &impl Serialize, id: &str, version: i64) -> Result<RawDocumentBuf, StoreError> {
+    let mut document = bson::serialize_to_raw_document_buf(value)?;
+    // Of some types the id is a field.
+    if document.get("_id").ok().flatten().is_none() {
+        document.append(cstr!("_id"), id);
+    }
+    document.append(cstr!("version"), version);
+    Ok(document)
+}
+
 /// Reads the state and version out of a stored document; what stands beside the state is passed over.
-pub(crate) fn decode<A: DeserializeOwned>(mut document: Document) -> Result<Versioned<A>, StoreError> {
-    let version = match document.remove("version") {
-        Some(Bson::Int64(version)) => version,
-        Some(Bson::Int32(version)) => version.into(),
-        other => return Err(StoreError::Codec(format!("version is {other:?}").into())),
-    };
-    document.remove("outbox");
-    Ok(Versioned { version, value: from_document(&document)? })
+pub(super) fn decode<A: DeserializeOwned>(document: &RawDocument) -> Result<Versioned<A>, StoreError> {
+    let version = document.get_i64("version").map_err(|error| StoreError::Codec(error.into()))?;
+    Ok(Versioned { version, value: bson::deserialize_from_slice(document.as_bytes())? })
 }

@@ -3,18 +3,21 @@
 mod aggregates;
 mod codec;
 mod events;
+mod gather;
 mod projections;
 mod relay;
+mod table;
 
 pub use aggregates::{Aggregate, Aggregates, Change, ChangeError, Versioned};
 pub use codec::{from_document, to_document};
 pub use events::{EventArchive, Published};
 pub use projections::{Applied, Projection};
 pub use relay::{Outbox, Relay};
+pub use table::Table;
 
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 use mongodb::error::{ErrorKind, WriteFailure};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
@@ -139,27 +142,5 @@ impl Indexes {
     pub async fn ensure(&self, database: &Database) -> Result<(), StoreError> {
         database.collection::<Document>(self.collection).create_indexes(self.models.clone()).await?;
         Ok(())
-    }
-}
-
-/// Several updates of one collection in one command: MongoDB 6 takes them so.
-///
-/// # Errors
-/// If the command fails as a whole; a statement that matches nothing is no error.
-pub async fn update_many_statements(
-    database: &Database,
-    collection: &str,
-    updates: Vec<(Document, Document)>,
-) -> Result<(), StoreError> {
-    if updates.is_empty() {
-        return Ok(());
-    }
-    let statements: Vec<Bson> = updates.into_iter().map(|(q, u)| Bson::Document(doc! { "q": q, "u": u })).collect();
-    let answer = database.run_command(doc! { "update": collection, "updates": statements, "ordered": false }).await?;
-    match answer.get_array("writeErrors") {
-        Ok(errors) if !errors.is_empty() => {
-            Err(StoreError::Codec(format!("update statements failed: {errors:?}").into()))
-        }
-        _ => Ok(()),
     }
 }

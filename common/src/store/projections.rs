@@ -4,14 +4,15 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::raw::RawDocumentBuf;
+use bson::{Document, doc, rawdoc};
 use futures::TryStreamExt;
 use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::aggregates::decode;
-use super::{StoreError, Versioned, to_document};
+use super::aggregates::{decode, state};
+use super::{StoreError, Table, Versioned};
 use crate::bus::{EventRecord, ListenError};
 use crate::clock::{SharedClock, Time};
 
@@ -48,19 +49,20 @@ fn passes(seen: i64, version: i64) -> Result<bool, ListenError> {
 /// A collection that follows a kind of aggregate of another service.
 pub struct Projection<T> {
     collection: Collection<Document>,
+    table: Table,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Projection<T> {
     fn clone(&self) -> Self {
-        Self { collection: self.collection.clone(), kind: PhantomData }
+        Self { collection: self.collection.clone(), table: self.table.clone(), kind: PhantomData }
     }
 }
 
 impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// The projection in the collection `name`.
     pub fn new(database: &Database, name: &str) -> Self {
-        Self { collection: database.collection(name), kind: PhantomData }
+        Self { collection: database.collection(name), table: Table::new(database, name), kind: PhantomData }
     }
 
     /// The collection, for queries.
@@ -73,7 +75,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// # Errors
     /// If the database does not answer or the document does not fit the type.
     pub async fn get(&self, id: impl Display) -> Result<Option<Versioned<T>>, StoreError> {
-        self.collection.find_one(doc! { "_id": id.to_string() }).await?.map(decode).transpose()
+        self.table.find(id.to_string()).await?.map(|document| decode(&document)).transpose()
     }
 
     /// Reads one that its owner may have made a moment ago: waits for its event as long as its id is fresh.
@@ -100,9 +102,10 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// # Errors
     /// As [`Projection::get`].
     pub async fn get_many(&self, ids: Vec<String>) -> Result<Vec<Versioned<T>>, StoreError> {
-        let documents: Vec<Document> =
-            self.collection.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?;
-        documents.into_iter().map(decode).collect()
+        let collection = self.collection.clone_with_type::<RawDocumentBuf>();
+        let documents: Vec<RawDocumentBuf> =
+            collection.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?;
+        documents.iter().map(|document| decode(document)).collect()
     }
 
     /// Whether an event is the next one of its aggregate; false if it was applied before.
@@ -123,7 +126,8 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         record: &EventRecord,
         fold: impl FnOnce(Option<T>) -> Option<T>,
     ) -> Result<Applied<T>, ListenError> {
-        let known = self.get(&record.aggregate).await?;
+        // Nothing can be known before the first event. If that is a repetition, the write finds out.
+        let known = if record.version == 1 { None } else { self.get(&record.aggregate).await? };
         let seen = known.as_ref().map_or(0, |known| known.version);
         if !passes(seen, record.version)? {
             return Ok(Applied::Before);
@@ -131,8 +135,11 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         let next = fold(known.map(|known| known.value)).ok_or_else(|| {
             ListenError::permanent(format!("{} cannot be the first event of an aggregate", record.name))
         })?;
-        self.write(record, seen, &next).await?;
-        Ok(Applied::Now(next))
+        match self.write(record, seen, &next).await {
+            Ok(()) => Ok(Applied::Now(next)),
+            Err(StoreError::Conflict) if seen == 0 => Ok(Applied::Before),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Applies an event that carries the whole state: the newest is the truth, and older ones are passed over.
@@ -140,28 +147,21 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// # Errors
     /// The store's errors.
     pub async fn replace(&self, record: &EventRecord, state: &T) -> Result<Applied<()>, StoreError> {
-        let mut set = to_document(state)?;
-        set.insert("version", record.version);
-        let older = doc! { "_id": &record.aggregate, "version": { "$lt": record.version } };
-        match self.collection.update_one(older, doc! { "$set": set }).upsert(true).await.map_err(StoreError::from) {
-            Ok(_) => Ok(Applied::Now(())),
-            // Not older, so the upsert tried to insert it once more.
-            Err(StoreError::Exists) => Ok(Applied::Before),
+        let older = rawdoc! { "_id": record.aggregate.as_str(), "version": { "$lt": record.version } };
+        match self.set(record, older, state).await {
+            Ok(()) => Ok(Applied::Now(())),
+            Err(StoreError::Conflict) => Ok(Applied::Before),
             Err(error) => Err(error),
         }
     }
 
-    async fn write(&self, record: &EventRecord, seen: i64, next: &T) -> Result<(), ListenError> {
-        let mut document = to_document(next).map_err(StoreError::from)?;
-        document.insert("version", record.version);
-        if seen == 0 {
-            document.insert("_id", &record.aggregate);
-            self.collection.insert_one(document).await.map_err(StoreError::from)?;
-            return Ok(());
-        }
-        let compared = doc! { "_id": &record.aggregate, "version": seen };
-        let result = self.collection.update_one(compared, doc! { "$set": document }).await.map_err(StoreError::from)?;
-        if result.matched_count == 0 { Err(StoreError::Conflict.into()) } else { Ok(()) }
+    async fn write(&self, record: &EventRecord, seen: i64, next: &T) -> Result<(), StoreError> {
+        self.set(record, rawdoc! { "_id": record.aggregate.as_str(), "version": seen }, next).await
+    }
+
+    async fn set(&self, record: &EventRecord, known: RawDocumentBuf, next: &T) -> Result<(), StoreError> {
+        let set = state(next, &record.aggregate, record.version)?;
+        self.table.compare_and_set(known, rawdoc! { "$set": set }).await
     }
 }
 

@@ -1,25 +1,28 @@
 //! The relay: takes events out of the documents' outboxes to the bus, right after commit, and by a sweep where a crash came between.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use mongodb::Database;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{EventArchive, StoreError, from_document, update_many_statements};
+use super::{EventArchive, StoreError, Table, from_document};
 use crate::bus::{Bus, EventRecord};
 use crate::clock::SharedClock;
 
 /// Events that wait in memory; more are left to the sweep.
 const QUEUE: usize = 8192;
 
-/// Events published in one go.
+/// Events published in one go, and how many such goes are taken out of the outboxes together: that happens while the next
+/// ones are being published.
 const BATCH: usize = 256;
+const SETTLED_TOGETHER: usize = 4;
 
 /// How often the sweep looks, and how old an entry must be before the sweep takes it for forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -41,7 +44,7 @@ pub struct Outbox {
 #[derive(Clone)]
 pub struct Relay {
     queue: mpsc::Sender<Outbox>,
-    collections: Arc<Mutex<BTreeSet<&'static str>>>,
+    collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
 }
 
 impl Relay {
@@ -59,9 +62,9 @@ impl Relay {
         (relay, worker.run(waiting, stop))
     }
 
-    /// Has the sweep look after a collection.
-    pub fn watch(&self, collection: &'static str) {
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner).insert(collection);
+    /// Has the sweep look after a collection, and the outboxes of its documents emptied together with other writes of `table`.
+    pub fn watch(&self, collection: &'static str, table: Table) {
+        self.collections.lock().unwrap_or_else(PoisonError::into_inner).insert(collection, table);
     }
 
     /// Hands over what was just committed. Never waits: what finds no room is found by the sweep.
@@ -79,11 +82,21 @@ struct Worker {
     bus: Bus,
     clock: SharedClock,
     archive: EventArchive,
-    collections: Arc<Mutex<BTreeSet<&'static str>>>,
+    collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
 }
 
 impl Worker {
-    async fn run(self, mut waiting: mpsc::Receiver<Outbox>, stop: CancellationToken) {
+    async fn run(self, waiting: mpsc::Receiver<Outbox>, stop: CancellationToken) {
+        let (published, settling) = mpsc::channel(SETTLED_TOGETHER);
+        tokio::join!(self.publish_all(waiting, published, stop), self.settle_all(settling));
+    }
+
+    async fn publish_all(
+        &self,
+        mut waiting: mpsc::Receiver<Outbox>,
+        published: mpsc::Sender<Vec<Outbox>>,
+        stop: CancellationToken,
+    ) {
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
@@ -93,22 +106,31 @@ impl Worker {
                 () = stop.cancelled() => break,
                 count = waiting.recv_many(&mut batch, BATCH) => match count {
                     0 => break,
-                    _ => {
-                        self.deliver(std::mem::take(&mut batch)).await;
-                    }
+                    _ => self.pass_on(&mut batch, &published).await,
                 },
                 _ = sweep.tick() => self.sweep(&stop).await,
             }
         }
         waiting.close();
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
-            self.deliver(std::mem::take(&mut batch)).await;
+            self.pass_on(&mut batch, &published).await;
         }
     }
 
-    /// Publishes, then takes out of the outboxes what the broker has. What fails stays, and the sweep finds it.
-    /// Answers how many events the broker took.
-    async fn deliver(&self, batch: Vec<Outbox>) -> usize {
+    async fn pass_on(&self, batch: &mut Vec<Outbox>, published: &mpsc::Sender<Vec<Outbox>>) {
+        // The receiver goes only after this sender; were it gone, the sweep would find the events.
+        let _ = published.send(self.publish(std::mem::take(batch)).await).await;
+    }
+
+    async fn settle_all(&self, mut settling: mpsc::Receiver<Vec<Outbox>>) {
+        let mut published = Vec::with_capacity(SETTLED_TOGETHER);
+        while settling.recv_many(&mut published, SETTLED_TOGETHER).await > 0 {
+            self.settle(published.drain(..).flatten().collect()).await;
+        }
+    }
+
+    /// Answers the events that the broker has. What fails stays, and the sweep finds it.
+    async fn publish(&self, batch: Vec<Outbox>) -> Vec<Outbox> {
         let records: Vec<EventRecord> = batch.iter().map(|outbox| outbox.record.clone()).collect();
         let results = self.bus.publish_all(&records).await;
         let mut published = Vec::with_capacity(batch.len());
@@ -119,30 +141,38 @@ impl Worker {
             }
         }
         metrics::counter!("events_published_total").increment(published.len() as u64);
-        if let Err(error) = self.settle(&published).await {
-            tracing::warn!(%error, "published events not taken out of the outbox; they will be published again");
-        }
-        published.len()
+        published
     }
 
-    async fn settle(&self, published: &[Outbox]) -> Result<(), StoreError> {
+    /// Archives what the broker has, and takes it out of the outboxes.
+    async fn settle(&self, published: Vec<Outbox>) {
+        if let Err(error) = self.take_out(&published).await {
+            tracing::warn!(%error, "published events not taken out of the outbox; they will be published again");
+        }
+    }
+
+    async fn take_out(&self, published: &[Outbox]) -> Result<(), StoreError> {
         let records: Vec<EventRecord> = published.iter().map(|outbox| outbox.record.clone()).collect();
         self.archive.keep(&records).await?;
-        let mut collections: HashMap<&str, HashMap<&str, Vec<Bson>>> = HashMap::new();
+        let mut documents: HashMap<(&str, &str), Vec<Bson>> = HashMap::new();
         for outbox in published {
-            let documents = collections.entry(outbox.collection).or_default();
-            documents.entry(&outbox.document).or_default().push(outbox.record.id.clone().into());
+            documents.entry((outbox.collection, &outbox.document)).or_default().push(outbox.record.id.clone().into());
         }
-        for (collection, documents) in collections {
-            let updates = documents.into_iter().map(|(id, records)| (doc! { "_id": id }, take_out(records))).collect();
-            update_many_statements(&self.database, collection, updates).await?;
-        }
+        let tables = self.watched();
+        let emptied = documents.into_iter().filter_map(|((collection, id), records)| {
+            let table = tables.get(collection)?;
+            Some(table.update(doc! { "_id": id }, doc! { "$pull": { "outbox": { "_id": { "$in": records } } } }))
+        });
+        try_join_all(emptied).await?;
         Ok(())
     }
 
+    fn watched(&self) -> BTreeMap<&'static str, Table> {
+        self.collections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn sweep(&self, stop: &CancellationToken) {
-        let collections = self.collections.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for collection in collections {
+        for collection in self.watched().into_keys() {
             while !stop.is_cancelled() {
                 match self.sweep_collection(collection).await {
                     Ok(Swept::More) => {}
@@ -171,18 +201,16 @@ impl Worker {
             .map(|document| outboxes(collection, document))
             .collect::<Result<Vec<_>, _>>()?
             .concat();
-        let delivered = !batch.is_empty() && self.deliver(batch).await > 0;
-        Ok(if full && delivered { Swept::More } else { Swept::Enough })
+        let published = self.publish(batch).await;
+        let some = !published.is_empty();
+        self.settle(published).await;
+        Ok(if full && some { Swept::More } else { Swept::Enough })
     }
 }
 
 enum Swept {
     More,
     Enough,
-}
-
-fn take_out(records: Vec<Bson>) -> Document {
-    doc! { "$pull": { "outbox": { "_id": { "$in": records } } } }
 }
 
 fn outboxes(collection: &'static str, document: Document) -> Result<Vec<Outbox>, StoreError> {

@@ -2,28 +2,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::http::{IdempotencyStore, Role};
-use mongodb::{Client, Database};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use super::harness::{TestApp, problem, send};
-
-/// A database of the test's own, gone with it.
-struct TestDatabase(Database);
-
-impl TestDatabase {
-    async fn new() -> Self {
-        let uri = std::env::var("DOCKET_TEST_MONGODB_URI")
-            .expect("run `cargo xtask test`, or set DOCKET_TEST_MONGODB_URI to a MongoDB");
-        let client = Client::with_uri_str(uri).await.unwrap();
-        let name = format!("common_http_{}", mongodb::bson::oid::ObjectId::new());
-        Self(client.database(&name))
-    }
-
-    async fn leave(self) {
-        self.0.drop().await.unwrap();
-    }
-}
+use crate::database::TestDatabase;
 
 fn count(app: &TestApp, token: &str, key: &str, body: &Value) -> RequestBuilder {
     app.post("/api/count").bearer_auth(token).header("idempotency-key", key).json(body)
@@ -153,8 +136,7 @@ async fn a_lease_ends_with_its_process() {
 #[actix_web::test]
 async fn answers_end_after_a_day() {
     let database = TestDatabase::new().await;
-    let store = IdempotencyStore::new(&database.0, std::sync::Arc::new(common::clock::SystemClock));
-    store.ensure_indexes().await.unwrap();
+    IdempotencyStore::indexes().ensure(&database.0).await.unwrap();
     let names = database
         .0
         .collection::<mongodb::bson::Document>(IdempotencyStore::COLLECTION)

@@ -37,7 +37,7 @@ pub fn service() -> Service {
         })
         .listen(listeners::on_ticket)
         .projection::<TicketEvent>(store::TICKETS)
-        .listen(listeners::on_payment)
+        .listen_passing_over(listeners::overtaken_payment, listeners::on_payment)
         .listen(listeners::on_expiration)
         .job("end overdue holds", Duration::from_secs(5), jobs::end_overdue_holds)
         .job("settle forgotten movements", Duration::from_secs(5), jobs::settle_forgotten)

@@ -69,6 +69,11 @@ async fn alter(orders: &Orders, record: &EventRecord, change: impl Fn(&mut Inven
     altered.await.map(drop)
 }
 
+/// That the payment began needs no telling when it has come to its end already.
+pub(crate) fn overtaken_payment(earlier: &str, later: &str) -> bool {
+    matches!((earlier, later), ("payment.created", "payment.succeeded" | "payment.cancelled"))
+}
+
 /// Tells the order what became of its money.
 ///
 /// # Errors
@@ -110,4 +115,19 @@ async fn inform(orders: &Orders, id: OrderId, input: Input) -> Result<OrderState
         orders.box_office.settle_soon(order.ticket_id, order.id);
     }
     Ok(order.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use common::events::DomainEvent;
+
+    use super::*;
+
+    #[test]
+    fn only_the_beginning_of_a_payment_is_overtaken() {
+        let names: Vec<&str> = PaymentEvent::catalogue().iter().map(|spec| spec.kind.name).collect();
+        let overtaken = |earlier: &str| names.iter().filter(|later| overtaken_payment(earlier, later)).count();
+        assert_eq!(names.iter().map(|name| overtaken(name)).sum::<usize>(), 2);
+        assert_eq!(overtaken("payment.created"), 2);
+    }
 }

@@ -1,6 +1,8 @@
 //! Collections, indexes and queries.
 
-use bson::{Document, doc};
+use std::collections::HashSet;
+
+use bson::doc;
 use common::clock::{SharedClock, Time};
 use common::events::tickets::Listing;
 use common::events::{By, OrderEvent, Raised};
@@ -8,9 +10,10 @@ use common::id::{OrderId, TicketId, UserId};
 use common::service::StartError;
 use common::signing::SigningKey;
 use common::store::{
-    Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned, update_many_statements,
+    Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned,
 };
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use mongodb::Database;
 use serde::{Deserialize, Serialize};
 
@@ -191,11 +194,14 @@ impl OrderStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn movements(&self, orders: Vec<OrderId>) -> Result<Vec<Movement>, StoreError> {
-        if orders.is_empty() {
-            return Ok(Vec::new());
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(default)]
+            movements: Vec<Movement>,
         }
-        let waiting = doc! { "_id": { "$in": orders }, "movements.0": { "$exists": true } };
-        self.read_movements(waiting, 0).await
+        let wanted: HashSet<OrderId> = orders.into_iter().collect();
+        let rows = wanted.into_iter().map(|order| self.orders.table().get::<Row>(order.to_string()));
+        Ok(try_join_all(rows).await?.into_iter().flatten().flat_map(|row| row.movements).collect())
     }
 
     /// Movements that have waited since before `since`.
@@ -221,28 +227,16 @@ impl OrderStore {
         Ok(rows.into_iter().map(|row| (row.ticket_id, row.id)).collect())
     }
 
-    async fn read_movements(&self, filter: Document, limit: i64) -> Result<Vec<Movement>, StoreError> {
-        #[derive(Deserialize)]
-        struct Row {
-            movements: Vec<Movement>,
-        }
-        let collection = self.orders.collection().clone_with_type::<Row>();
-        let found = collection.find(filter).projection(doc! { "movements": 1 }).limit(limit);
-        let rows: Vec<Row> = found.await?.try_collect().await?;
-        Ok(rows.into_iter().flat_map(|row| row.movements).collect())
-    }
-
     /// Takes movements that are made out of their orders.
     ///
     /// # Errors
     /// The store's.
     pub(crate) async fn clear_movements(&self, made: impl Iterator<Item = Movement>) -> Result<(), StoreError> {
-        let updates = made
-            .map(|movement| {
-                (doc! { "_id": movement.order_id }, doc! { "$pull": { "movements": { "key": movement.key } } })
-            })
-            .collect();
-        update_many_statements(self.orders.database(), Order::COLLECTION, updates).await
+        let cleared = made.map(|Movement { order_id, key, .. }| {
+            let taken_out = doc! { "$pull": { "movements": { "key": key } } };
+            self.orders.table().update(doc! { "_id": order_id }, taken_out)
+        });
+        try_join_all(cleared).await.map(drop)
     }
 
     /// Orders that still hold places although their deadline was before `now`.

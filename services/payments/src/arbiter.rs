@@ -48,7 +48,7 @@ impl Payments {
             None => self.payments.begin(Payment::never(order, self.clock.now()), None).await?,
         };
         match self.payments.inform(payment.value.order_id, Input::OrderEnded).await? {
-            Some(payment) if payment.value.state == PaymentState::Cancelling => self.cancel(&payment.value).await,
+            Some(payment) if payment.value.state == PaymentState::Cancelling => self.cancel(&payment).await,
             _ => Ok(()),
         }
     }
@@ -59,9 +59,9 @@ impl Payments {
     /// [`SettleError`].
     pub(crate) async fn look_after(&self, payment: &Versioned<Payment>) -> Result<(), SettleError> {
         match payment.value.state {
-            PaymentState::Cancelling => self.cancel(&payment.value).await,
+            PaymentState::Cancelling => self.cancel(payment).await,
             state if state.is_paid() => self.look_after_refunds(payment).await,
-            _ => self.refresh(&payment.value).await.map(drop),
+            _ => self.refresh(payment).await.map(drop),
         }
     }
 
@@ -69,14 +69,17 @@ impl Payments {
     ///
     /// # Errors
     /// [`SettleError`].
-    pub(crate) async fn refresh(&self, payment: &Payment) -> Result<Option<Versioned<Payment>>, SettleError> {
-        let Some(intent) = &payment.intent else { return Ok(None) };
+    pub(crate) async fn refresh(
+        &self,
+        payment: &Versioned<Payment>,
+    ) -> Result<Option<Versioned<Payment>>, SettleError> {
+        let Some(intent) = &payment.value.intent else { return Ok(None) };
         let intent = self.gateway.retrieve(intent).await?;
         let known = self.follow(payment, &intent, None).await?;
         match &known {
             Some(known) if known.value.state == PaymentState::Cancelling && is_open(&intent.standing) => {
-                self.cancel(&known.value).await?;
-                Ok(self.payments.get(payment.order_id).await?)
+                self.cancel(known).await?;
+                Ok(self.payments.get(payment.value.order_id).await?)
             }
             _ => Ok(known),
         }
@@ -85,16 +88,16 @@ impl Payments {
     /// Takes over what Stripe says of the payment's intent, and what it was paid with if that is known.
     pub(crate) async fn follow(
         &self,
-        payment: &Payment,
+        payment: &Versioned<Payment>,
         intent: &Intent,
         method: Option<String>,
     ) -> Result<Option<Versioned<Payment>>, StoreError> {
         let stands = Input::Stands { intent: intent.id.clone(), standing: intent.standing.clone(), method };
-        self.payments.inform(payment.order_id, stands).await
+        self.payments.follow(payment, stands).await
     }
 
-    async fn cancel(&self, payment: &Payment) -> Result<(), SettleError> {
-        let Some(intent) = &payment.intent else { return Ok(()) };
+    async fn cancel(&self, payment: &Versioned<Payment>) -> Result<(), SettleError> {
+        let Some(intent) = &payment.value.intent else { return Ok(()) };
         let intent = self.cancel_or_see(intent).await?;
         self.follow(payment, &intent, None).await?;
         Ok(())

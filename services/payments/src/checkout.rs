@@ -82,9 +82,10 @@ impl Payments {
     /// # Errors
     /// [`PayError`].
     pub(crate) async fn pay(&self, buyer: UserId, order: OrderId, method: Option<Method>) -> Result<Receipt, PayError> {
-        let replica = self.orders.get_soon(order.uuid(), &self.clock).await?.map(|replica| replica.value);
+        let (replica, known) = tokio::try_join!(self.orders.get_soon(order.uuid(), &self.clock), self.payments.get(order))?;
+        let replica = replica.map(|replica| replica.value);
         let replica = replica.filter(|replica| replica.facts.buyer_id == buyer).ok_or(PayError::NoSuchOrder)?;
-        let (payment, fresh) = match self.payments.get(order).await? {
+        let (payment, fresh) = match known {
             Some(payment) => (payment, None),
             None => self.begin(&replica).await?,
         };
@@ -94,7 +95,7 @@ impl Payments {
         }
         self.admit(&replica, &payment.value)?;
         match method {
-            Some(method) => self.attempt(&payment.value, &method, buyer).await,
+            Some(method) => self.attempt(&payment, &method, buyer).await,
             None => self.show(payment, fresh).await,
         }
     }
@@ -103,7 +104,7 @@ impl Payments {
     async fn up_to_date(&self, payment: Versioned<Payment>) -> Result<Versioned<Payment>, PayError> {
         match payment.value.state {
             PaymentState::RequiresAction | PaymentState::Processing => {
-                Ok(self.refresh(&payment.value).await?.unwrap_or(payment))
+                Ok(self.refresh(&payment).await?.unwrap_or(payment))
             }
             _ => Ok(payment),
         }
@@ -151,23 +152,35 @@ impl Payments {
             (None, Some(intent)) => self.gateway.retrieve(intent).await.map_err(PayError::Gateway)?,
             (None, None) => return Err(PayError::Ended),
         };
-        let payment = self.follow(&payment.value, &intent, None).await?.unwrap_or(payment);
+        let payment = self.follow(&payment, &intent, None).await?.unwrap_or(payment);
         Ok(Receipt { payment, client_secret: intent.client_secret, next_action: intent.next_action })
     }
 
-    async fn attempt(&self, payment: &Payment, method: &Method, buyer: UserId) -> Result<Receipt, PayError> {
-        let Some(intent) = &payment.intent else { return Err(PayError::Ended) };
-        match self.gateway.confirm(payment.order_id, intent, payment.attempt, method).await {
+    async fn attempt(
+        &self,
+        payment: &Versioned<Payment>,
+        method: &Method,
+        buyer: UserId,
+    ) -> Result<Receipt, PayError> {
+        let Payment { order_id, intent: Some(intent), attempt, .. } = &payment.value else {
+            return Err(PayError::Ended);
+        };
+        match self.gateway.confirm(*order_id, intent, *attempt, method).await {
             Ok(intent) => self.charged(payment, intent, Some(method)).await,
             Err(GatewayError::Unexpected(intent)) => self.charged(payment, *intent, None).await,
-            Err(GatewayError::Declined { code, message }) => self.declined(payment, code, message, buyer).await,
+            Err(GatewayError::Declined { code, message }) => self.declined(&payment.value, code, message, buyer).await,
             Err(GatewayError::Refused { message, .. }) => Err(PayError::BadMethod(message)),
             Err(error @ GatewayError::Unavailable { .. }) => self.unanswered(payment, method, error, buyer).await,
             Err(error) => Err(PayError::Gateway(error)),
         }
     }
 
-    async fn charged(&self, payment: &Payment, intent: Intent, method: Option<&Method>) -> Result<Receipt, PayError> {
+    async fn charged(
+        &self,
+        payment: &Versioned<Payment>,
+        intent: Intent,
+        method: Option<&Method>,
+    ) -> Result<Receipt, PayError> {
         let method = method.map(|method| method.name().to_owned());
         let payment = self.follow(payment, &intent, method).await?.ok_or(PayError::NoSuchOrder)?;
         match payment.value.state {
@@ -194,11 +207,12 @@ impl Payments {
     /// Nobody knows whether the charge was made: only the intent can tell.
     async fn unanswered(
         &self,
-        payment: &Payment,
+        known: &Versioned<Payment>,
         method: &Method,
         error: GatewayError,
         buyer: UserId,
     ) -> Result<Receipt, PayError> {
+        let payment = &known.value;
         let intent = payment.intent.as_deref().ok_or(PayError::Ended)?;
         let intent = self.gateway.retrieve(intent).await.map_err(PayError::Gateway)?;
         match &intent.standing {
@@ -213,7 +227,7 @@ impl Payments {
                 }
                 Err(PayError::Gateway(error))
             }
-            _ => self.charged(payment, intent, Some(method)).await,
+            _ => self.charged(known, intent, Some(method)).await,
         }
     }
 }

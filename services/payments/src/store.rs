@@ -125,12 +125,37 @@ impl PaymentStore {
         input: Input,
         actor: Option<UserId>,
     ) -> Result<Versioned<Payment>, ChangeError<PaymentError>> {
+        self.payments.change(order, self.rule(input, actor)).await
+    }
+
+    fn rule(
+        &self,
+        input: Input,
+        actor: Option<UserId>,
+    ) -> impl Fn(&Versioned<Payment>) -> Result<Option<Change<Payment>>, PaymentError> {
         let now = self.clock.now();
-        let written = |Step { next, event }| {
+        let written = move |Step { next, event }| {
             let raised = actor.map_or_else(|| event.clone().by_system(), |actor| event.clone().by(actor));
             Change::new(next, raised)
         };
-        self.payments.change(order, |current| Ok(current.value.handle(input.clone(), now)?.map(written))).await
+        move |current| Ok(current.value.handle(input.clone(), now)?.map(written))
+    }
+
+    /// Tells a payment that was read a moment ago what Stripe says of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn follow(
+        &self,
+        known: &Versioned<Payment>,
+        stands: Input,
+    ) -> Result<Option<Versioned<Payment>>, StoreError> {
+        match self.payments.change_known(known, self.rule(stands, None)).await {
+            Ok(payment) => Ok(Some(payment)),
+            Err(ChangeError::NotFound) => Ok(None),
+            Err(ChangeError::Refused(_)) => self.get(known.value.order_id).await,
+            Err(ChangeError::Store(error)) => Err(error),
+        }
     }
 
     /// Tells a payment what has happened. Answers the payment, if there is one.

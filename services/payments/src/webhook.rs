@@ -3,6 +3,7 @@
 
 use common::clock::Time;
 use common::id::OrderId;
+use common::store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -92,6 +93,8 @@ fn subject(kind: &str, object: &Value) -> Subject {
     // Inside of other objects an intent may be expanded.
     let intent = text(&object["payment_intent"]).or_else(|| text(&object["payment_intent"]["id"]));
     match (kind, intent) {
+        // Before its confirmation an intent has nothing to tell.
+        ("payment_intent.created", _) => Subject::Nothing,
         (kind, _) if kind.starts_with("payment_intent.") => {
             let order = object["metadata"][ORDER].as_str().and_then(|id| id.parse().ok());
             text(&object["id"]).map_or(Subject::Nothing, |intent| Subject::Intent { intent, order })
@@ -113,16 +116,32 @@ impl Payments {
     /// # Errors
     /// If it could not even be remembered; Stripe sends it again then.
     pub(crate) async fn receive(&self, notice: &Notice) -> Result<(), SettleError> {
-        if self.inbox.keep(notice).await? {
+        let moot = self.is_moot(&notice.subject).await?;
+        if self.inbox.keep(notice, moot).await? {
             count("received");
         } else {
             count("repeated");
+            return Ok(());
+        }
+        if moot {
             return Ok(());
         }
         if let Err(error) = shortly(Box::pin(self.act_upon(&notice.id, &notice.subject))).await {
             tracing::warn!(%error, event = notice.id, kind = notice.kind, "a webhook waits to be handled");
         }
         Ok(())
+    }
+
+    /// Whether all that it can tell is known. A paid intent stays paid; of refunds and disputes other webhooks tell.
+    async fn is_moot(&self, subject: &Subject) -> Result<bool, StoreError> {
+        match subject {
+            Subject::Nothing => Ok(true),
+            Subject::Intent { intent, order: Some(order) } => {
+                let known = self.payments.get(*order).await?;
+                Ok(known.is_some_and(|known| known.value.state.is_paid() && known.value.intent.as_ref() == Some(intent)))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Does what a webhook asks for and notes that it is done.
@@ -159,7 +178,7 @@ impl Payments {
         };
         match payment {
             Some(payment) if payment.value.intent.as_deref() == Some(intent) => {
-                self.refresh(&payment.value).await.map(drop)
+                self.refresh(&payment).await.map(drop)
             }
             Some(payment) => self.discard(&payment.value, intent).await,
             None => Ok(()),
@@ -168,7 +187,7 @@ impl Payments {
 
     async fn hear_of_dispute(&self, intent: &str, reason: &str) -> Result<(), SettleError> {
         let Some(payment) = self.payments.of_intent(intent).await? else { return Ok(()) };
-        self.refresh(&payment.value).await?;
+        self.refresh(&payment).await?;
         tracing::warn!(order = %payment.value.order_id, reason, "a payment is disputed");
         self.payments.inform(payment.value.order_id, Input::Disputed { reason: reason.to_owned() }).await?;
         Ok(())

@@ -34,7 +34,7 @@ pub fn service() -> Service {
             edit => Policy::Owner;
             withdraw => Policy::Owner;
         })
-        .listen(listeners::on_inventory)
+        .listen_passing_over(listeners::older_counts, listeners::on_inventory)
         .projection_within::<InventoryEvent>(Ticket::COLLECTION, "places.version")
         .job("shelve started shows", Duration::from_secs(10), jobs::shelve_started)
         .indexes(store::indexes())

@@ -7,6 +7,11 @@ use common::events::InventoryEvent;
 
 use crate::Tickets;
 
+/// Each event carries all counts, so only the newest matters.
+pub(crate) fn older_counts(_: &str, _: &str) -> bool {
+    true
+}
+
 /// Shows the counts that orders tells.
 ///
 /// # Errors

@@ -112,8 +112,7 @@ impl TicketStore {
     pub(crate) async fn recount(&self, record: &EventRecord, counts: &InventoryChanged) -> Result<(), StoreError> {
         let places = common::store::to_document(&Places::told(counts, record.version))?;
         let older = doc! { "_id": counts.ticket_id, "places.version": { "$lt": record.version } };
-        self.tickets.collection().update_one(older, doc! { "$set": { "places": places } }).await?;
-        Ok(())
+        self.tickets.table().update(older, doc! { "$set": { "places": places } }).await
     }
 
     /// Moves what has started by `now` to its part of the catalogue. Answers how many listings there were.

@@ -1,25 +1,23 @@
 use std::time::Duration;
 
 use bson::doc;
-use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::IndexOptions;
-use mongodb::{Collection, Database, IndexModel};
+use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{SharedClock, Time};
 use crate::id::uuid_at;
+use crate::store::{Indexes, StoreError, Table};
 
 /// So long the first answer is repeated.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// So long a request may take before it counts as lost with its process.
 const LEASE: Duration = Duration::from_secs(60);
 
-const DUPLICATE_KEY: i32 = 11000;
-
 /// The answers of a service's idempotent routes, in its own database.
 #[derive(Clone)]
 pub struct IdempotencyStore {
-    records: Collection<Record>,
+    records: Table,
+    collection: Collection<Record>,
     clock: SharedClock,
 }
 
@@ -63,34 +61,30 @@ impl IdempotencyStore {
 
     /// The answers kept in `database`.
     pub fn new(database: &Database, clock: SharedClock) -> Self {
-        Self { records: database.collection(Self::COLLECTION), clock }
+        let collection = database.collection(Self::COLLECTION);
+        Self { records: Table::new(database, Self::COLLECTION), collection, clock }
     }
 
-    /// Makes the index that ends answers after a day.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn ensure_indexes(&self) -> Result<(), Error> {
-        let options = IndexOptions::builder().expire_after(KEPT).build();
-        let index = IndexModel::builder().keys(doc! { "at": 1 }).options(options).build();
-        self.records.create_index(index).await.map(drop)
+    /// The index that ends answers after a day.
+    pub fn indexes() -> Indexes {
+        Indexes::of(Self::COLLECTION).ttl("at", KEPT)
     }
 
-    pub(super) async fn begin(&self, id: &str, fingerprint: &str) -> Result<Begun, Error> {
+    pub(super) async fn begin(&self, id: &str, fingerprint: &str) -> Result<Begun, StoreError> {
         let now = self.clock.now();
         let owner = uuid_at(now).to_string();
         let lease = Lease { id: id.to_owned(), owner: owner.clone() };
         let (id, fingerprint) = (id.to_owned(), fingerprint.to_owned());
         let record = Record { id, fingerprint, owner, lease_until: now + LEASE, at: now, answer: None };
-        match self.records.insert_one(&record).await {
-            Ok(_) => Ok(Begun::Mine(lease)),
-            Err(error) if is_duplicate(&error) => self.meet(&record, lease).await,
+        match self.records.insert(&record).await {
+            Ok(()) => Ok(Begun::Mine(lease)),
+            Err(StoreError::Exists) => self.meet(&record, lease).await,
             Err(error) => Err(error),
         }
     }
 
-    async fn meet(&self, mine: &Record, lease: Lease) -> Result<Begun, Error> {
-        let Some(first) = self.records.find_one(doc! { "_id": &mine.id }).await? else {
+    async fn meet(&self, mine: &Record, lease: Lease) -> Result<Begun, StoreError> {
+        let Some(first) = self.records.get::<Record>(&mine.id).await? else {
             // The first attempt has just failed and withdrawn its record; the client may come again at once.
             return Ok(Begun::Running);
         };
@@ -103,19 +97,20 @@ impl IdempotencyStore {
         })
     }
 
-    async fn take_over(&self, former: &str, mine: &Record) -> Result<bool, Error> {
+    async fn take_over(&self, former: &str, mine: &Record) -> Result<bool, StoreError> {
         let lost = doc! { "_id": &mine.id, "owner": former, "answer": null };
         let change = doc! { "$set": { "owner": &mine.owner, "leaseUntil": mine.lease_until } };
-        Ok(self.records.update_one(lost, change).await?.modified_count == 1)
+        Ok(self.collection.update_one(lost, change).await?.modified_count == 1)
     }
 
-    pub(super) async fn keep(&self, lease: &Lease, answer: &Answer) -> Result<(), Error> {
+    pub(super) async fn keep(&self, lease: &Lease, answer: &Answer) -> Result<(), StoreError> {
         let answer = crate::store::to_document(answer)?;
-        self.records.update_one(lease.filter(), doc! { "$set": { "answer": answer } }).await.map(drop)
+        self.records.update(lease.filter(), doc! { "$set": { "answer": answer } }).await
     }
 
-    pub(super) async fn drop(&self, lease: &Lease) -> Result<(), Error> {
-        self.records.delete_one(lease.filter()).await.map(drop)
+    pub(super) async fn drop(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.collection.delete_one(lease.filter()).await?;
+        Ok(())
     }
 }
 
@@ -127,12 +122,8 @@ impl Lease {
 
 impl std::fmt::Debug for IdempotencyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("IdempotencyStore").field(&self.records.namespace()).finish()
+        f.debug_tuple("IdempotencyStore").field(&self.collection.namespace()).finish()
     }
-}
-
-fn is_duplicate(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
 }
 
 mod bytes_as_binary {

@@ -198,17 +198,21 @@ impl Desk {
         for hold in &decision.left_behind {
             tracing::warn!(order = %hold.order_id, "order of a hold stored after a crash");
         }
-        let settled = self.finish(decision.movements).await.map_err(Arc::new);
-        for (_, answer) in batch.settles {
-            if let Some(answer) = answer {
-                // Who has gone needs no answer.
-                let _ = answer.send(settled.clone());
+        let settling = async {
+            let settled = self.finish(decision.movements).await.map_err(Arc::new);
+            for (_, answer) in batch.settles {
+                if let Some(answer) = answer {
+                    // Who has gone needs no answer.
+                    let _ = answer.send(settled.clone());
+                }
             }
-        }
-        self.store_orders(batch.wishes, decision.holds).await;
+        };
+        let (stored, ()) = tokio::join!(self.store_orders(batch.wishes, decision.holds), settling);
+        self.stored.extend(stored);
     }
 
-    async fn store_orders(&mut self, wishes: Vec<Wish>, holds: Vec<Result<(), SoldOut>>) {
+    /// Stores the orders of the granted holds and answers their buyers. Says which orders are stored.
+    async fn store_orders(&self, wishes: Vec<Wish>, holds: Vec<Result<(), SoldOut>>) -> Vec<OrderId> {
         let (mut orders, mut answers) = (Vec::new(), Vec::new());
         for (wish, hold) in wishes.into_iter().zip(holds) {
             match hold {
@@ -220,17 +224,18 @@ impl Desk {
             }
         }
         if orders.is_empty() {
-            return;
+            return Vec::new();
         }
         let ids: Vec<OrderId> = orders.iter().map(|(order, _)| order.id).collect();
         match self.stores.orders.insert_many(orders).await {
             Ok(()) => {
-                self.stored.extend(ids);
                 answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
+                ids
             }
             Err(error) => {
                 let error = Arc::new(error);
                 answers.into_iter().for_each(|answer| drop(answer.send(Err(HoldError::Store(error.clone())))));
+                Vec::new()
             }
         }
     }

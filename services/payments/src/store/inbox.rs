@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use common::clock::{SharedClock, Time};
-use common::store::StoreError;
+use common::store::{StoreError, Table};
 use futures::TryStreamExt;
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,8 @@ pub(crate) struct Letter {
 /// The inbox.
 #[derive(Clone)]
 pub(crate) struct Inbox {
-    letters: Collection<Letter>,
+    letters: Table,
+    collection: Collection<Letter>,
     clock: SharedClock,
 }
 
@@ -44,18 +45,19 @@ impl Inbox {
 
     /// The inbox in the service's database.
     pub(crate) fn new(database: &Database, clock: SharedClock) -> Self {
-        Self { letters: database.collection(Self::COLLECTION), clock }
+        let collection = database.collection(Self::COLLECTION);
+        Self { letters: Table::new(database, Self::COLLECTION), collection, clock }
     }
 
-    /// Keeps a webhook. Answers whether it is new.
+    /// Keeps a webhook, as handled if nothing is to be done for it. Answers whether it is new.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn keep(&self, notice: &Notice) -> Result<bool, StoreError> {
+    pub(crate) async fn keep(&self, notice: &Notice, handled: bool) -> Result<bool, StoreError> {
         let Notice { id, kind, subject } = notice.clone();
-        let letter = Letter { id, kind, handled: subject == Subject::Nothing, subject, received_at: self.clock.now() };
-        match self.letters.insert_one(letter).await.map_err(StoreError::from) {
-            Ok(_) => Ok(true),
+        let letter = Letter { id, kind, subject, handled, received_at: self.clock.now() };
+        match self.letters.insert(&letter).await {
+            Ok(()) => Ok(true),
             Err(StoreError::Exists) => Ok(false),
             Err(error) => Err(error),
         }
@@ -66,8 +68,7 @@ impl Inbox {
     /// # Errors
     /// The store's.
     pub(crate) async fn done(&self, event: &str) -> Result<(), StoreError> {
-        self.letters.update_one(doc! { "_id": event }, doc! { "$set": { "handled": true } }).await?;
-        Ok(())
+        self.letters.update(doc! { "_id": event }, doc! { "$set": { "handled": true } }).await
     }
 
     /// Webhooks that were kept, but not handled.
@@ -77,6 +78,6 @@ impl Inbox {
     pub(crate) async fn forgotten(&self, limit: i64) -> Result<Vec<Letter>, StoreError> {
         let forgotten: Document =
             doc! { "handled": false, "receivedAt": { "$lt": self.clock.now() - FORGOTTEN_AFTER } };
-        Ok(self.letters.find(forgotten).sort(doc! { "receivedAt": 1 }).limit(limit).await?.try_collect().await?)
+        Ok(self.collection.find(forgotten).sort(doc! { "receivedAt": 1 }).limit(limit).await?.try_collect().await?)
     }
 }

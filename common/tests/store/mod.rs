@@ -1,0 +1,101 @@
+//! Single reads and writes that go together, against a real MongoDB.
+
+use std::collections::BTreeMap;
+
+use common::bus::EventRecord;
+use common::clock::Time;
+use common::store::{Applied, Indexes, Projection, StoreError, Table};
+use futures::future::join_all;
+use mongodb::bson::doc;
+use serde::{Deserialize, Serialize};
+
+use crate::database::TestDatabase;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Page {
+    #[serde(rename = "_id")]
+    id: String,
+    text: String,
+}
+
+fn page(id: u32, text: impl ToString) -> Page {
+    Page { id: id.to_string(), text: text.to_string() }
+}
+
+/// An event of the aggregate `id` with nothing in it but its version.
+fn event(id: u32, version: i64) -> EventRecord {
+    EventRecord {
+        id: format!("page:{id}:{version}"),
+        domain: "pages".to_owned(),
+        aggregate: id.to_string(),
+        version,
+        name: "page.written".to_owned(),
+        schema: 1,
+        at: Time::from_millis(1),
+        actor: None,
+        traceparent: None,
+        payload: "{}".to_owned(),
+    }
+}
+
+#[actix_web::test]
+async fn each_insert_is_told_whether_it_was_the_first() {
+    let database = TestDatabase::new().await;
+    Indexes::of("pages").unique(doc! { "text": 1 }).ensure(&database.0).await.unwrap();
+    let table = Table::new(&database.0, "pages");
+    // Three want each id, and the text of the last ten is taken by the first ten.
+    let wanted: Vec<Page> = (0..300).map(|nth| page(nth % 100, nth % 90)).collect();
+    let stored = join_all(wanted.iter().map(|page| table.insert(page))).await;
+    let mut firsts: BTreeMap<&str, u32> = BTreeMap::new();
+    for (page, stored) in wanted.iter().zip(&stored) {
+        assert!(matches!(stored, Ok(()) | Err(StoreError::Exists)), "{stored:?}");
+        *firsts.entry(&page.id).or_default() += u32::from(stored.is_ok());
+    }
+    assert!(firsts.values().all(|count| *count <= 1), "{firsts:?}");
+    let found = join_all((0..100).map(|id: u32| table.get::<Page>(id.to_string()))).await;
+    let there = found.into_iter().map(|found| found.unwrap()).filter(Option::is_some).count();
+    assert_eq!(there, firsts.values().filter(|count| **count == 1).count());
+    assert!(there >= 90, "{there}");
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn of_many_who_compare_and_set_the_same_version_one_wins_and_each_knows() {
+    let database = TestDatabase::new().await;
+    let pages: Projection<Page> = Projection::new(&database.0, "pages");
+    for version in 1..=5_i64 {
+        let events: Vec<EventRecord> = (0..160).map(|nth| event(nth % 40, version)).collect();
+        let applied = join_all(events.iter().enumerate().map(|(nth, event)| {
+            let written = page(event.aggregate.parse().unwrap(), nth);
+            let pages = &pages;
+            async move { (written.clone(), pages.apply(event, |_| Some(written)).await) }
+        }));
+        let mut winners = BTreeMap::new();
+        for (written, applied) in applied.await {
+            match applied {
+                Ok(Applied::Now(_)) => assert_eq!(winners.insert(written.id.clone(), written), None, "two winners"),
+                // Who has read the version before the winner's write loses the comparison, who read it later knows.
+                Ok(Applied::Before) => {}
+                Err(error) => assert!(error.to_string().contains("changed meanwhile"), "{error}"),
+            }
+        }
+        assert_eq!(winners.len(), 40);
+        for (id, winner) in winners {
+            let found = pages.get(&id).await.unwrap().unwrap();
+            assert_eq!((found.version, found.value), (version, winner));
+        }
+    }
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn many_large_writes_are_more_than_one_command() {
+    let database = TestDatabase::new().await;
+    let pages: Projection<Page> = Projection::new(&database.0, "pages");
+    let long = &"x".repeat(400 * 1024);
+    let events: Vec<EventRecord> = (0..60).map(|id| event(id, 1)).collect();
+    let applied = join_all(events.iter().zip(0..).map(|(event, id)| pages.apply(event, move |_| Some(page(id, long)))));
+    assert!(applied.await.into_iter().all(|applied| matches!(applied, Ok(Applied::Now(_)))));
+    assert_eq!(pages.get_many((0..60).map(|id: u32| id.to_string()).collect()).await.unwrap().len(), 60);
+    database.leave().await;
+}
