@@ -21,6 +21,11 @@ use futures::future::join_all;
 
 use crate::events::DecodeError;
 
+/// How many publishes wait for their acknowledgements at a time. The client lets no more than its limit wait, of all relays of
+/// a process together, and one that sent more than that without listening would wait for itself.
+const PIPELINED: usize = 256;
+const ACKS_WAITED_FOR: usize = 8192;
+
 /// How long a publish waits for its acknowledgement; a later sweep publishes again what got none.
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,7 +132,7 @@ impl Bus {
     /// If the first connection fails.
     pub async fn connect(url: &str, namespace: Namespace) -> Result<Self, BusError> {
         let client = async_nats::ConnectOptions::new().name("docket").connect(url).await?;
-        let jetstream = jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(4096).build(client);
+        let jetstream = jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
         Ok(Self { jetstream, namespace })
     }
 
@@ -153,6 +158,14 @@ impl Bus {
 
     /// Publishes in order, without waiting for one acknowledgement before the next, and answers for each.
     pub async fn publish_all(&self, records: &[EventRecord]) -> Vec<Result<(), BusError>> {
+        let mut results = Vec::with_capacity(records.len());
+        for some in records.chunks(PIPELINED) {
+            results.extend(self.pipeline(some).await);
+        }
+        results
+    }
+
+    async fn pipeline(&self, records: &[EventRecord]) -> Vec<Result<(), BusError>> {
         let mut acks = Vec::with_capacity(records.len());
         for record in records {
             let subject = self.namespace.subject(&record.domain, &record.aggregate);

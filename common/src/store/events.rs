@@ -32,7 +32,7 @@ impl EventArchive {
 
     /// Its indexes, which also end the events' time.
     pub fn indexes() -> Indexes {
-        Indexes::of(Self::COLLECTION).ttl("at", KEPT).on(doc! { "at": 1, "_id": 1 })
+        Indexes::of(Self::COLLECTION).ttl("at", KEPT)
     }
 
     /// Keeps what was published; what is kept already is passed over.
@@ -54,7 +54,7 @@ impl EventArchive {
     /// # Errors
     /// If the database does not answer.
     pub async fn since(&self, since: Time) -> Result<Published, StoreError> {
-        let cursor = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1, "_id": 1 }).await?;
+        let cursor = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).await?;
         Ok(Published { cursor: cursor.boxed() })
     }
 }

@@ -18,7 +18,7 @@ use crate::clock::{SharedClock, Time};
 
 /// For how long an aggregate counts as just made, how long its event is waited for, and how often it is looked for.
 const FRESH: Duration = Duration::from_secs(10);
-const FRESH_WAIT: Duration = Duration::from_secs(2);
+const FRESH_WAIT: Duration = Duration::from_secs(5);
 const FRESH_POLL: Duration = Duration::from_millis(20);
 
 /// When a UUIDv7 was made; the epoch for other ids.

@@ -1,9 +1,10 @@
 //! The codes on passes: tokens signed with Ed25519, so that a scanner with the public key can tell a forgery without a connection.
 
+use std::fmt::Write as _;
+
 use common::id::{OrderId, PassId, TicketId};
 use common::signing::{PublicKey, SigningKey};
-use qrcode::QrCode;
-use qrcode::render::svg;
+use qrcodegen::{DataTooLong, Mask, QrCode, QrCodeEcc, QrSegment, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::order::{Order, Pass};
@@ -52,11 +53,56 @@ impl PassCodes {
     }
 }
 
-/// A code as a QR image.
+/// The light border around the modules, in modules (ISO/IEC 18004).
+const QUIET_ZONE: i32 = 4;
+
+/// A code as a QR image. Its mask is always the same: choosing the best of eight takes longer than all the rest, and a code
+/// is as good as random anyhow.
 ///
 /// # Errors
 /// If the code is too long for one.
-pub(crate) fn qr_svg(code: &str) -> Result<String, qrcode::types::QrError> {
-    let image = QrCode::new(code.as_bytes())?;
-    Ok(image.render::<svg::Color<'_>>().min_dimensions(240, 240).build())
+pub(crate) fn qr_svg(code: &str) -> Result<String, DataTooLong> {
+    let segments = QrSegment::make_segments(code);
+    let (least, most, mask) = (Version::MIN, Version::MAX, Mask::new(0));
+    let image = QrCode::encode_segments_advanced(&segments, QrCodeEcc::Medium, least, most, Some(mask), true)?;
+    let side = image.size() + 2 * QUIET_ZONE;
+    Ok(format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{}"/></svg>"##,
+        dark_modules(&image)
+    ))
+}
+
+/// The dark modules as a path: each run of them in a row is a rectangle.
+fn dark_modules(image: &QrCode) -> String {
+    let mut path = String::new();
+    for y in 0..image.size() {
+        let mut x = 0;
+        while x < image.size() {
+            let run = (x..image.size()).take_while(|x| image.get_module(*x, y)).count();
+            if run > 0 {
+                // A String takes whatever is written.
+                let _ = write!(path, "M{} {}h{run}v1h-{run}z", x + QUIET_ZONE, y + QUIET_ZONE);
+            }
+            x += i32::try_from(run).unwrap_or(0) + 1;
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_has_each_dark_module() {
+        let code = "eyJ0eXAiOiJwYXNzK2p3dCJ9.".repeat(12);
+        let image = QrCode::encode_text(&code, QrCodeEcc::Medium).unwrap();
+        let dark = (0..image.size()).flat_map(|y| (0..image.size()).map(move |x| (x, y)));
+        let dark = dark.filter(|(x, y)| image.get_module(*x, *y)).count();
+        let drawn = dark_modules(&image);
+        let runs = drawn.split('z').filter_map(|run| run.split_once("h-")?.1.parse::<usize>().ok());
+        assert_eq!(runs.sum::<usize>(), dark);
+        assert!(qr_svg(&code).unwrap().starts_with("<svg "));
+        assert!(qr_svg(&"x".repeat(5000)).is_err());
+    }
 }

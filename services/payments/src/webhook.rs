@@ -111,21 +111,21 @@ fn subject(kind: &str, object: &Value) -> Subject {
 }
 
 impl Payments {
-    /// Takes a webhook: remembered first, then acted upon. If Stripe or the store fails meanwhile, a job goes on with it.
+    /// Takes a webhook that tells something new: remembered first, then acted upon. If Stripe or the store fails meanwhile,
+    /// a job goes on with it.
     ///
     /// # Errors
     /// If it could not even be remembered; Stripe sends it again then.
     pub(crate) async fn receive(&self, notice: &Notice) -> Result<(), SettleError> {
-        let moot = self.is_moot(&notice.subject).await?;
-        if self.inbox.keep(notice, moot).await? {
-            count("received");
-        } else {
+        if self.is_moot(&notice.subject).await? {
+            count("moot");
+            return Ok(());
+        }
+        if !self.inbox.keep(notice).await? {
             count("repeated");
             return Ok(());
         }
-        if moot {
-            return Ok(());
-        }
+        count("received");
         if let Err(error) = shortly(Box::pin(self.act_upon(&notice.id, &notice.subject))).await {
             tracing::warn!(%error, event = notice.id, kind = notice.kind, "a webhook waits to be handled");
         }

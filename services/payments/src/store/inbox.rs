@@ -49,13 +49,13 @@ impl Inbox {
         Self { letters: Table::new(database, Self::COLLECTION), collection, clock }
     }
 
-    /// Keeps a webhook, as handled if nothing is to be done for it. Answers whether it is new.
+    /// Keeps a webhook. Answers whether it is new.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn keep(&self, notice: &Notice, handled: bool) -> Result<bool, StoreError> {
+    pub(crate) async fn keep(&self, notice: &Notice) -> Result<bool, StoreError> {
         let Notice { id, kind, subject } = notice.clone();
-        let letter = Letter { id, kind, subject, handled, received_at: self.clock.now() };
+        let letter = Letter { id, kind, subject, handled: false, received_at: self.clock.now() };
         match self.letters.insert(&letter).await {
             Ok(()) => Ok(true),
             Err(StoreError::Exists) => Ok(false),
