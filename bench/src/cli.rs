@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::docket::Docket;
 use crate::options::Sizes;
+use crate::processes::raise_open_files;
 use crate::report::Report;
 use crate::run::{Bench, run};
 use crate::scenario::Scenario;
@@ -117,6 +118,7 @@ pub fn perform(cli: Cli) -> ExitCode {
 /// True if no promise was broken.
 #[tokio::main]
 async fn measure(wanted: &Run) -> Result<bool> {
+    raise_open_files()?;
     let here = std::env::current_exe()?;
     let folder = here.parent().unwrap_or(Path::new("."));
     let binary = wanted.docket.clone().unwrap_or_else(|| folder.join("docket"));

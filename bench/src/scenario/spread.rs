@@ -5,5 +5,5 @@ use crate::report::Outcome;
 use crate::run::Bench;
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<Outcome> {
-    super::hot::holds(bench, "spread", bench.sizes.listings).await
+    Ok(super::hot::holds(bench, "spread", bench.sizes.listings).await?.0)
 }
