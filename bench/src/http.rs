@@ -93,6 +93,12 @@ impl Connection {
         Self { address, host, sender: None }
     }
 
+    /// Opens it now, so that the first request need not. If that fails, the first request tries again and tells.
+    pub(crate) async fn opened(mut self) -> Self {
+        self.sender = tokio::time::timeout(PATIENCE, connect(self.address)).await.ok().flatten();
+        self
+    }
+
     /// Sends a request once and waits for its whole answer.
     pub(crate) async fn send(&mut self, call: &Call) -> Result<Answer, Silence> {
         let outcome = tokio::time::timeout(PATIENCE, self.exchange(call)).await.unwrap_or(Err(Silence::Timeout));

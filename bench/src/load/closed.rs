@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use tokio::time::Instant;
 
-use super::{Timed, Visit};
+use super::{Timed, Visit, connections};
 use crate::Result;
 use crate::http::Connection;
 use crate::timing::now;
@@ -30,8 +30,9 @@ pub(crate) async fn closed<V: Visit>(
     until: Until,
     visit: V,
 ) -> Result<Vec<Timed<V::Outcome>>> {
+    let connections = connections(address, workers).await;
     let shared = Arc::new(Shared { visit, next: AtomicUsize::new(0), begun: now(), until });
-    let tasks: Vec<_> = (0..workers).map(|_| tokio::spawn(work(address, Arc::clone(&shared)))).collect();
+    let tasks: Vec<_> = connections.into_iter().map(|it| tokio::spawn(work(it, Arc::clone(&shared)))).collect();
     Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
 }
 
@@ -53,8 +54,7 @@ impl<V> Shared<V> {
     }
 }
 
-async fn work<V: Visit>(address: SocketAddr, shared: Arc<Shared<V>>) -> Vec<Timed<V::Outcome>> {
-    let mut connection = Connection::to(address);
+async fn work<V: Visit>(mut connection: Connection, shared: Arc<Shared<V>>) -> Vec<Timed<V::Outcome>> {
     let mut visits = Vec::new();
     while let Some(nth) = shared.next() {
         let begun = now();

@@ -6,8 +6,10 @@ mod open;
 pub(crate) use closed::{Until, closed};
 pub(crate) use open::{Arrivals, Flood, open};
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::http::Connection;
@@ -37,6 +39,11 @@ impl<T> Timed<T> {
     pub(crate) fn latency(&self) -> Duration {
         self.ended.duration_since(self.due)
     }
+}
+
+/// So many open connections: a virtual buyer who comes has the page open already.
+async fn connections(address: SocketAddr, count: usize) -> Vec<Connection> {
+    join_all((0..count).map(|_| Connection::to(address).opened())).await
 }
 
 /// From the first beginning to the last end.

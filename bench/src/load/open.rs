@@ -13,7 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Timed, Visit};
+use super::{Timed, Visit, connections};
 use crate::Result;
 use crate::http::Connection;
 use crate::timing::now;
@@ -49,19 +49,20 @@ pub(crate) struct Flood<T> {
     pub(crate) unsent: usize,
 }
 
-/// Sends every request when it is due, over at most `connections`. What is still to be sent `grace` after the last arrival
+/// Sends every request when it is due, over at most `most_connections`. What is still to be sent `grace` after the last arrival
 /// is given up and counted.
 pub(crate) async fn open<V: Visit>(
     address: SocketAddr,
-    connections: usize,
+    most_connections: usize,
     arrivals: Arrivals,
     grace: Duration,
     visit: V,
 ) -> Result<Flood<V::Outcome>> {
+    let connections = connections(address, most_connections).await;
     let start = now();
     let end = start + arrivals.0.last().copied().unwrap_or_default() + grace;
     let shared = Arc::new(Shared { visit, arrivals: arrivals.0, next: AtomicUsize::new(0), start, end });
-    let tasks: Vec<_> = (0..connections).map(|_| tokio::spawn(work(address, Arc::clone(&shared)))).collect();
+    let tasks: Vec<_> = connections.into_iter().map(|it| tokio::spawn(work(it, Arc::clone(&shared)))).collect();
     let visits: Vec<_> = try_join_all(tasks).await?.into_iter().flatten().collect();
     let unsent = shared.arrivals.len().saturating_sub(visits.len());
     Ok(Flood { visits, unsent })
@@ -75,8 +76,7 @@ struct Shared<V> {
     end: Instant,
 }
 
-async fn work<V: Visit>(address: SocketAddr, shared: Arc<Shared<V>>) -> Vec<Timed<V::Outcome>> {
-    let mut connection = Connection::to(address);
+async fn work<V: Visit>(mut connection: Connection, shared: Arc<Shared<V>>) -> Vec<Timed<V::Outcome>> {
     let mut visits = Vec::new();
     loop {
         let nth = shared.next.fetch_add(1, Ordering::Relaxed);
