@@ -6,14 +6,15 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use mongodb::Client;
+use mongodb::options::ClientOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::Result;
 use crate::http::{Call, Connection};
 use crate::processes::{children, listening_ports};
 use crate::timing::eventually;
+use crate::{Result, reference};
 
 const START: Duration = Duration::from_mins(2);
 const STOP: Duration = Duration::from_secs(60);
@@ -67,7 +68,7 @@ impl Docket {
         until_ready(&mut child, ops).await?;
         let pids = pids(child.id().ok_or("docket has ended")?)?;
         let stripe = stripe(pids.docket, &[http, ops]).await?;
-        let mongodb = Client::with_uri_str(mongodb_uri(data.path())?).await?;
+        let mongodb = client(data.path()).await?;
         Ok(Self { child, http, data, pids, mongodb, stripe })
     }
 
@@ -105,6 +106,13 @@ fn mongodb_uri(data: &Path) -> Result<String> {
     let file: PathBuf = data.join("mongo/port");
     let port = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(format!("mongodb://127.0.0.1:{}/?replicaSet=docket", port.trim()))
+}
+
+/// With enough connections that the reference never waits for one.
+async fn client(data: &Path) -> Result<Client> {
+    let mut options = ClientOptions::parse(mongodb_uri(data)?).await?;
+    options.max_pool_size = Some(u32::try_from(reference::CLIENTS)? + 1);
+    Ok(Client::with_options(options)?)
 }
 
 /// The stand-in takes any free port and tells it to Docket only; of the ports that Docket listens on it is the one that

@@ -77,7 +77,7 @@ async fn warm_up(bench: &Bench<'_>) -> Result {
 
 /// The checked scenarios again and again, a tenth of their size, for what is wrong only now and then.
 async fn rounds(bench: &Bench<'_>, rounds: usize) -> Result<Vec<String>> {
-    let small = Bench { sizes: bench.sizes.tenth(), ..bench.clone() };
+    let small = Bench { sizes: Sizes { seconds: 1, ..bench.sizes.tenth() }, ..bench.clone() };
     let mut found = Vec::new();
     for round in 1..=rounds {
         for scenario in Scenario::CHECKED {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::reference::{DISTINCT, HOT};
 use crate::report::{Outcome, Row};
 
 /// A target, and what was found.
@@ -34,7 +35,7 @@ pub(crate) fn targets(outcomes: &[Outcome]) -> Vec<Target> {
     let ratio = |a: Option<&Row>, b: Option<&Row>| Some(a?.rate / b.filter(|row| row.rate > 0.0)?.rate);
     let figure = |name: &str, figure: &str| of(name)?.figures.get(figure).copied();
     let (hold, journey) = (row("hot", "hold"), row("journey", "journey"));
-    let (hot, distinct) = (row("reference", "transaction, hot"), row("reference", "transaction, distinct"));
+    let (hot, distinct) = (row("reference", HOT), row("reference", DISTINCT));
     let overload = figure("overload", "3x").zip(figure("overload", "peak")).map(|(accepted, peak)| accepted / peak);
     let sold = figure("sellout", "sold").zip(figure("sellout", "places"));
     [
@@ -68,7 +69,7 @@ mod tests {
     #[test]
     fn only_what_was_measured_is_judged() {
         assert!(targets(&[]).is_empty());
-        let judged = targets(&[outcome("hot", "hold", 1000), outcome("reference", "transaction, hot", 50)]);
+        let judged = targets(&[outcome("hot", "hold", 1000), outcome("reference", HOT, 50)]);
         let judged: Vec<_> = judged.iter().map(|target| (target.wanted.as_str(), target.met)).collect();
         assert_eq!(judged, [(">= 20", true), ("< 250", false)]);
     }

@@ -28,7 +28,17 @@ fn harness(rest: &[String]) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use clap::Args as _;
+
     use super::*;
+
+    #[test]
+    fn what_follows_a_scenario_is_the_harness_s_own() {
+        let command = Arguments::augment_args(clap::Command::new("bench"));
+        let matches = command.try_get_matches_from(["bench", "hot", "journey", "--runs", "20", "--help"]).unwrap();
+        let rest: Vec<&String> = matches.get_many("rest").unwrap().collect();
+        assert_eq!(rest, ["hot", "journey", "--runs", "20", "--help"]);
+    }
 
     #[test]
     fn scenarios_and_flags_are_passed_on() {
