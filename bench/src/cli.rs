@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -49,7 +50,7 @@ pub(crate) struct Run {
     /// Where mongod and nats-server are installed; `servers` in the folder above this binary's if not said
     #[arg(long, env = "DOCKET_SERVERS_DIR")]
     servers_dir: Option<PathBuf>,
-    /// Where the figures go as JSON
+    /// Where the figures go as JSON; Docket's log goes beside it
     #[arg(long, default_value = "target/bench/flash-sale.json")]
     json: PathBuf,
     /// Afterwards, how often to repeat the checked scenarios at a tenth of their size
@@ -119,14 +120,20 @@ pub fn perform(cli: Cli) -> ExitCode {
 #[tokio::main]
 async fn measure(wanted: &Run) -> Result<bool> {
     raise_open_files()?;
+    // From now on Ctrl-C ends the run in good order, also one that is still starting.
+    let interrupted = interrupted()?;
     let here = std::env::current_exe()?;
     let folder = here.parent().unwrap_or(Path::new("."));
     let binary = wanted.docket.clone().unwrap_or_else(|| folder.join("docket"));
     let servers = wanted.servers_dir.clone().unwrap_or_else(|| folder.join("../servers"));
-    let docket = Docket::start(&binary, &std::path::absolute(servers)?, wanted.hold_seconds).await?;
+    if let Some(folder) = wanted.json.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let log = File::create(wanted.json.with_extension("log"))?;
+    let docket = Docket::start(&binary, &std::path::absolute(servers)?, log, wanted.hold_seconds).await?;
     let outcome = tokio::select! {
         outcome = against(&docket, wanted) => outcome,
-        () = interrupted() => Err("interrupted".into()),
+        () = interrupted => Err("interrupted".into()),
     };
     // Whatever came of it, no server is left behind.
     let stopped = docket.stop().await;
@@ -142,9 +149,6 @@ async fn against(docket: &Docket, wanted: &Run) -> Result<Report> {
 
 #[expect(clippy::print_stdout, reason = "the tables are what this program is for")]
 fn publish(report: &Report, json: &Path) -> Result<bool> {
-    if let Some(folder) = json.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
     std::fs::write(json, serde_json::to_string_pretty(report)? + "\n")?;
     println!("{}", report.tables());
     let violations: Vec<String> = report.violations().collect();
@@ -153,15 +157,15 @@ fn publish(report: &Report, json: &Path) -> Result<bool> {
     Ok(violations.is_empty())
 }
 
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+/// Ends with Ctrl-C or a request to end. The signals are caught from the call on.
+fn interrupted() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A Docket of its own: a child process on servers that it embeds, with an empty data folder.
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -46,8 +47,8 @@ pub(crate) struct Docket {
 }
 
 impl Docket {
-    /// Starts the binary and waits until it is ready.
-    pub(crate) async fn start(binary: &Path, servers_dir: &Path, hold_seconds: u32) -> Result<Self> {
+    /// Starts the binary, which logs into `log`, and waits until it is ready.
+    pub(crate) async fn start(binary: &Path, servers_dir: &Path, log: File, hold_seconds: u32) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("docket-bench-").tempdir()?;
         let (http, ops) = (free_address()?, free_address()?);
         let mut command = Command::new(binary);
@@ -63,22 +64,44 @@ impl Docket {
             .env("HOLD_SECONDS", hold_seconds.to_string())
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
         // In a process group of its own: Ctrl-C reaches the harness alone, which then stops it in good order.
-        let child = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn();
+        let child = command.process_group(0).stdin(Stdio::null()).stdout(log).kill_on_drop(true).spawn();
         let mut child = child.map_err(|error| format!("{}: {error}", binary.display()))?;
-        until_ready(&mut child, ops).await?;
-        let pids = pids(child.id().ok_or("docket has ended")?)?;
-        let stripe = stripe(pids.docket, &[http, ops]).await?;
-        let mongodb = client(data.path()).await?;
-        Ok(Self { child, http, data, pids, mongodb, stripe })
+        match ready(&mut child, data.path(), [http, ops]).await {
+            Ok((pids, mongodb, stripe)) => Ok(Self { child, http, data, pids, mongodb, stripe }),
+            Err(error) => {
+                // Why it did not start says more than how it ended.
+                let _ended = end(child).await;
+                Err(error)
+            }
+        }
     }
 
     /// Asks it to stop, and waits for its end; an error if it does not end well.
-    pub(crate) async fn stop(mut self) -> Result {
-        terminate(self.pids.docket)?;
-        let status = tokio::time::timeout(STOP, self.child.wait()).await.map_err(|_| "docket does not stop")??;
-        self.data.close()?;
-        if status.success() { Ok(()) } else { Err(format!("docket ended with {status}").into()) }
+    pub(crate) async fn stop(self) -> Result {
+        end(self.child).await?;
+        Ok(self.data.close()?)
     }
+}
+
+async fn ready(child: &mut Child, data: &Path, [http, ops]: [SocketAddr; 2]) -> Result<(Pids, Client, SocketAddr)> {
+    until_ready(child, ops).await?;
+    let pids = pids(child.id().ok_or("docket has ended")?)?;
+    Ok((pids, client(data).await?, stripe(pids.docket, &[http, ops]).await?))
+}
+
+/// Ends it and what it started. A process that does not go when it is asked to is killed.
+async fn end(mut child: Child) -> Result {
+    let Some(docket) = child.id() else { return Err("docket ended by itself".into()) };
+    let servers = children(docket);
+    signal(docket, Signal::TERM)?;
+    let Ok(status) = tokio::time::timeout(STOP, child.wait()).await else {
+        for pid in servers.into_values().chain([docket]) {
+            signal(pid, Signal::KILL)?;
+        }
+        return Err(format!("docket did not stop within {STOP:?}").into());
+    };
+    let status = status?;
+    if status.success() { Ok(()) } else { Err(format!("docket ended with {status}").into()) }
 }
 
 async fn until_ready(child: &mut Child, ops: SocketAddr) -> Result {
@@ -128,9 +151,9 @@ async fn stripe(docket: u32, others: &[SocketAddr]) -> Result<SocketAddr> {
     Err("docket has no Stripe stand-in".into())
 }
 
-fn terminate(pid: u32) -> Result {
+fn signal(pid: u32, signal: Signal) -> Result {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("not a process id")?;
-    Ok(kill_process(pid, Signal::TERM)?)
+    Ok(kill_process(pid, signal)?)
 }
 
 fn free_address() -> std::io::Result<SocketAddr> {

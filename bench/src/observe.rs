@@ -26,6 +26,9 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// There is an entry in the outbox.
 const OUTBOX: &str = "outbox.0";
 
+/// Events that are not published in this time never are.
+const STALLED: Duration = Duration::from_secs(30);
+
 const READERS: usize = 16;
 
 /// Waits until the ticket pages say what was promised. What never comes is for [`verify`] to report.
@@ -167,16 +170,22 @@ async fn charges(docket: &Docket) -> Result<BTreeMap<OrderId, u32>> {
     Ok(counted)
 }
 
-/// What is left in the outboxes once there was time to publish it, by collection.
+/// What is left in the outboxes once it does not get less any more, by collection.
 async fn published(client: &Client) -> Result<BTreeMap<String, u64>> {
     let outboxes = outboxes(client).await?;
-    let empty = eventually("all outboxes are empty", SETTLING, || async {
-        unpublished(&outboxes).await.ok()?.is_empty().then_some(())
-    });
-    match empty.await {
-        Ok(()) => Ok(BTreeMap::new()),
-        Err(_) => unpublished(&outboxes).await,
+    let mut left = unpublished(&outboxes).await?;
+    while !left.is_empty() {
+        let before: u64 = left.values().sum();
+        let fewer = eventually("events are published", STALLED, || async {
+            let left = unpublished(&outboxes).await.ok()?;
+            (left.values().sum::<u64>() < before).then_some(left)
+        });
+        match fewer.await {
+            Ok(fewer) => left = fewer,
+            Err(_) => break,
+        }
     }
+    Ok(left)
 }
 
 /// The collections that have an index of outboxes which are not empty.
