@@ -1,5 +1,6 @@
 //! The one task runner, for people and for CI: `cargo xtask --help`.
 
+mod bench;
 mod check;
 mod deny;
 mod documents;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Task {
     /// Run all tests against a real mongod and a real nats-server
     Test(test::Arguments),
+    /// Build Docket and the load harness in release, and measure: `bench flash-sale`, `bench hot journey`
+    Bench(bench::Arguments),
     /// Check format, lints, repository rules, licences and generated documents
     Check,
     /// Write the documents which are generated from code: schemas, OpenAPI, AsyncAPI
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result {
     match task {
         Task::Test(arguments) => test::test(&arguments),
+        Task::Bench(arguments) => bench::bench(&arguments),
         Task::Check => check::check(),
         Task::Documents => documents::documents("--write"),
     }

@@ -53,11 +53,11 @@ fn options() -> Options {
     Options { servers_dir: servers_dir(), ..Options::for_tests(target().join("test-servers")) }
 }
 
-fn servers_dir() -> PathBuf {
+pub(crate) fn servers_dir() -> PathBuf {
     std::env::var_os("DOCKET_SERVERS_DIR").map_or_else(|| target().join("servers"), PathBuf::from)
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     root().join(folder)
 }

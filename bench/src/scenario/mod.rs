@@ -1,0 +1,72 @@
+//! What can be measured.
+
+mod browse;
+mod hot;
+mod journey;
+mod meter;
+mod overload;
+mod read;
+mod sellout;
+mod spread;
+mod visits;
+
+pub(crate) use meter::Cost;
+pub(crate) use visits::Hold;
+
+use serde::Serialize;
+
+use crate::Result;
+use crate::report::Outcome;
+use crate::run::Bench;
+
+/// A scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Scenario {
+    /// One listing with places for all: holds at full speed
+    Hot,
+    /// One listing with far fewer places than buyers; who got one pays
+    Sellout,
+    /// Holds over many listings
+    Spread,
+    /// Nineteen looks for each hold
+    Browse,
+    /// Hold, pay and get the pass, on one listing
+    Journey,
+    /// The same over many listings
+    JourneySpread,
+    /// The ticket page against a bare handler with the same bytes
+    Read,
+    /// More buyers than can be served
+    Overload,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Hot,
+        Self::Sellout,
+        Self::Spread,
+        Self::Browse,
+        Self::Journey,
+        Self::JourneySpread,
+        Self::Read,
+        Self::Overload,
+    ];
+
+    /// Those that are repeated to look for violations.
+    pub(crate) const CHECKED: [Self; 3] = [Self::Hot, Self::Sellout, Self::Journey];
+
+    /// Runs it once, on listings of its own.
+    pub(crate) async fn run(self, bench: &Bench<'_>) -> Result<Outcome> {
+        match self {
+            Self::Hot => hot::run(bench).await,
+            Self::Sellout => sellout::run(bench).await,
+            Self::Spread => spread::run(bench).await,
+            Self::Browse => browse::run(bench).await,
+            Self::Journey => journey::run(bench, 1).await,
+            Self::JourneySpread => journey::run(bench, bench.sizes.listings).await,
+            Self::Read => read::run(bench).await,
+            Self::Overload => overload::run(bench).await,
+        }
+    }
+}
