@@ -152,7 +152,7 @@ pub fn remote_parent(span: &tracing::Span, traceparent: &str) {
 
 /// A monotonic moment, for durations only: rules about time take the injected clock.
 #[expect(clippy::disallowed_methods, reason = "a measured duration is no business time")]
-pub(crate) fn stopwatch() -> tokio::time::Instant {
+pub fn stopwatch() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 

@@ -3,6 +3,7 @@
 
 pub mod auth;
 mod body;
+pub mod cached;
 mod client;
 mod csrf;
 mod etag;

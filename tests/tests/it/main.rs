@@ -8,6 +8,7 @@ mod payments;
 mod poison;
 mod policies;
 mod processes;
+mod reads;
 mod rebuild;
 mod rolling;
 mod sale;
