@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 pub use representation::Representation;
 
+use super::admission::{Gate, Overloaded};
 use crate::telemetry::stopwatch;
 
 /// How long copies live.
@@ -62,11 +63,12 @@ pub trait Weighed {
 pub struct ReadCache<K, V> {
     kept: Cache<K, Arc<Kept<V>>>,
     pace: Pace,
+    gate: Gate,
 }
 
 impl<K, V> Clone for ReadCache<K, V> {
     fn clone(&self) -> Self {
-        Self { kept: self.kept.clone(), pace: self.pace }
+        Self { kept: self.kept.clone(), pace: self.pace, gate: self.gate.clone() }
     }
 }
 
@@ -75,17 +77,17 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Weighed + Send + Sync + 'static,
 {
-    /// A cache of at most `bytes`.
-    pub fn new(bytes: u64, pace: Pace) -> Self {
+    /// A cache of at most `bytes`, whose loadings take places at `gate`.
+    pub fn new(bytes: u64, pace: Pace, gate: Gate) -> Self {
         let weight = |_: &K, kept: &Arc<Kept<V>>| kept.value.weight();
         let kept = Cache::builder().weigher(weight).max_capacity(bytes).time_to_live(pace.most).build();
-        Self { kept, pace }
+        Self { kept, pace, gate }
     }
 
     /// The copy of `key`, by `load` if there is none or `judge` finds it wrong. Many who ask at once share one loading.
     ///
     /// # Errors
-    /// What `load` failed with; it is not kept.
+    /// What `load` failed with, or [`Overloaded`]; it is not kept.
     pub async fn get<E, F>(
         &self,
         key: K,
@@ -93,7 +95,7 @@ where
         load: impl Fn() -> F + Send + Sync + 'static,
     ) -> Result<Arc<Kept<V>>, Arc<E>>
     where
-        E: std::fmt::Display + Send + Sync + 'static,
+        E: From<Overloaded> + std::fmt::Display + Send + Sync + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Some(kept) = self.kept.get(&key).await {
@@ -116,11 +118,10 @@ where
 
     async fn load<E, F>(&self, key: &K, load: &impl Fn() -> F) -> Result<Arc<Kept<V>>, Arc<E>>
     where
-        E: Send + Sync + 'static,
+        E: From<Overloaded> + Send + Sync + 'static,
         F: Future<Output = Result<V, E>>,
     {
-        let loading = async { fresh(load).await };
-        self.kept.try_get_with_by_ref(key, loading).await
+        self.kept.try_get_with_by_ref(key, fresh(&self.gate, load)).await
     }
 
     fn renew_if_due<E, F>(
@@ -130,7 +131,7 @@ where
         fitness: Fitness,
         load: impl Fn() -> F + Send + Sync + 'static,
     ) where
-        E: std::fmt::Display + Send + 'static,
+        E: From<Overloaded> + std::fmt::Display + Send + 'static,
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         let age = kept.began.elapsed();
@@ -141,7 +142,7 @@ where
         }
         let cache = self.clone();
         tokio::spawn(async move {
-            match fresh(&load).await {
+            match fresh(&cache.gate, &load).await {
                 Ok(renewed) => cache.put(key, renewed).await,
                 Err(error) => tracing::debug!(%error, "a copy was not renewed"),
             }
@@ -158,7 +159,12 @@ where
     }
 }
 
-async fn fresh<V, E, F: Future<Output = Result<V, E>>>(load: &impl Fn() -> F) -> Result<Arc<Kept<V>>, E> {
+async fn fresh<V, E, F>(gate: &Gate, load: &impl Fn() -> F) -> Result<Arc<Kept<V>>, E>
+where
+    E: From<Overloaded>,
+    F: Future<Output = Result<V, E>>,
+{
+    let _place = gate.enter()?;
     let began = stopwatch();
     let value = load().await?;
     Ok(Arc::new(Kept { value, began, renewing: AtomicBool::new(false) }))

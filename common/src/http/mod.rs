@@ -1,6 +1,7 @@
 //! HTTP manners that all services share. Handlers take strict extractors, answer with versions or [`Problem`]s,
 //! and stand in a table ([`routes!`]) that names a [`Policy`] for each.
 
+mod admission;
 pub mod auth;
 mod body;
 pub mod cached;
@@ -20,6 +21,7 @@ mod routes;
 mod server;
 mod trace;
 
+pub use admission::{Admission, Gate, Overloaded, Place};
 pub use auth::{MaybePrincipal, Principal, Revocations, Role, Verifier};
 pub use body::{BODY_LIMIT, Body, PathOf, Query};
 pub use client::{client, install_tls_provider};

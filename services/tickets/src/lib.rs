@@ -32,8 +32,8 @@ pub fn service() -> Service {
     Service::new("tickets", Tickets::open)
         .routes(routes! { api:
             create => Policy::SignedIn, idempotent;
-            list => Policy::Public;
-            show => Policy::Public;
+            list => Policy::Public, cached;
+            show => Policy::Public, cached;
             edit => Policy::Owner;
             withdraw => Policy::Owner;
         })

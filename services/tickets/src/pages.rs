@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::events::{DomainEvent, InventoryEvent, TicketEvent};
 use common::http::cached::{Kept, Pace, ReadCache, Representation, Weighed};
-use common::http::{Page, Paging, Problem};
+use common::http::{Overloaded, Page, Paging, Problem};
 use common::id::TicketId;
 use common::service::{Context, StartError};
 use common::store::{StoreError, Versioned};
@@ -63,6 +63,8 @@ enum Unloaded {
     #[error("there is none")]
     Missing,
     #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -85,7 +87,9 @@ impl Pages {
         let news = Arc::new(News::new(stopwatch()));
         follow::<TicketEvent>(ctx, &news, News::listing).await?;
         follow::<InventoryEvent>(ctx, &news, News::places).await?;
-        let (listings, lists) = (ReadCache::new(LISTINGS_BYTES, LISTINGS), ReadCache::new(LISTS_BYTES, LISTS));
+        let gate = || ctx.admission().reads.clone();
+        let listings = ReadCache::new(LISTINGS_BYTES, LISTINGS, gate());
+        let lists = ReadCache::new(LISTS_BYTES, LISTS, gate());
         Ok(Self { store, news, listings, lists })
     }
 
@@ -166,6 +170,7 @@ async fn load_list(store: TicketStore, key: ListKey, paging: Paging) -> Result<L
 fn problem(error: Arc<Unloaded>) -> Problem {
     match &*error {
         Unloaded::Missing => Problem::not_found(),
+        Unloaded::Overloaded(overloaded) => (*overloaded).into(),
         Unloaded::Store(_) | Unloaded::Json(_) => Problem::internal(error),
     }
 }

@@ -4,6 +4,7 @@
 mod auth;
 mod journey;
 mod outage;
+mod overload;
 mod payments;
 mod poison;
 mod policies;

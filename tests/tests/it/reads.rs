@@ -54,7 +54,10 @@ async fn a_copy_comes_coded_as_the_client_takes_it_and_only_if_it_is_new_to_it()
         let body = plain.bytes().await.unwrap();
         for coding in CODINGS {
             let coded = get(&format!("{coding}, deflate"), &tag).await.unwrap();
-            assert_eq!((coded.status().as_u16(), &coded.headers()["content-encoding"]), (200, &coding.parse().unwrap()));
+            assert_eq!(
+                (coded.status().as_u16(), &coded.headers()["content-encoding"]),
+                (200, &coding.parse().unwrap())
+            );
             let (coded_tag, vary) = (coded.headers()["etag"].clone(), coded.headers()["vary"].clone());
             assert_eq!((coded_tag == tag.as_str(), vary.to_str().unwrap()), (false, "Accept-Encoding"));
             let coded = coded.bytes().await.unwrap();
@@ -152,7 +155,10 @@ async fn what_is_not_there_is_never_kept() {
     let seller = app.sign_up().await;
     let unknown = "/api/tickets/0190f7c2-0000-7000-8000-000000000000";
     for _ in 0..3 {
-        app.visitor().send(Method::GET, unknown, &[("if-none-match", "*")], Value::Null).await.problem(404, "not_found");
+        app.visitor()
+            .send(Method::GET, unknown, &[("if-none-match", "*")], Value::Null)
+            .await
+            .problem(404, "not_found");
     }
     let ticket = list(&seller, "Jazz night").await;
     assert_eq!(app.visitor().get(&path(&ticket)).await.expect(200), ticket);
