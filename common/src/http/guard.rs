@@ -15,6 +15,7 @@ use super::admission::{Admission, Gate, Overloaded};
 use super::auth::{Principal, Verifier, token_of};
 use super::csrf;
 use super::idempotency::{self, IdempotencyStore};
+use super::meter::{Meter, Metered};
 use super::policy::Policy;
 use super::problem::Problem;
 use super::routes::Route;
@@ -44,6 +45,7 @@ pub(super) struct Guarded {
     admission: Admission,
     gate: Option<Gate>,
     makes: bool,
+    meter: Rc<Meter>,
 }
 
 impl Guarded {
@@ -61,6 +63,7 @@ impl Guarded {
             gate: (!route.is_cached()).then(|| http.admission.gate(route.method()).clone()),
             admission: http.admission.clone(),
             makes: route.method() == Method::POST,
+            meter: Rc::new(Meter::new(route.method(), route.path())),
         })
     }
 
@@ -110,6 +113,11 @@ pub(super) async fn pass(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
+    if guarded.meter.is_for(request.method())
+        && let Some(metered) = request.extensions().get::<Metered>()
+    {
+        metered.by(&guarded.meter);
+    }
     match guarded.gate.as_ref().map(Gate::enter).transpose() {
         Err(overloaded) => return Ok(refused(request, overloaded)),
         // It goes with the request, which may live on in a task of its own when the client has hung up.

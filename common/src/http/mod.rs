@@ -13,6 +13,7 @@ mod finish;
 mod guard;
 mod health;
 mod idempotency;
+mod meter;
 mod openapi;
 mod page;
 mod policy;
