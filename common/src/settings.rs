@@ -39,6 +39,15 @@ pub struct Settings {
     #[arg(long, env = "DOCKET_HTTP_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub http_workers: Option<u16>,
 
+    /// How many requests of one kind (reading, writing) are worked on at once; more are answered 503
+    #[arg(long, env = "DOCKET_MAX_IN_FLIGHT", default_value = "512", value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_in_flight: u16,
+
+    /// How many POST requests a second one person may send, and twice as many at once after a rest; more are answered
+    /// 429. 0: any number
+    #[arg(long, env = "DOCKET_POSTS_PER_SECOND", default_value = "50")]
+    pub posts_per_second: u16,
+
     /// Where the embedded servers keep their data
     #[arg(long, env = "DOCKET_DATA_DIR", default_value = ".docket")]
     pub data_dir: PathBuf,
@@ -152,11 +161,13 @@ impl Settings {
         Self::read(command, arguments)
     }
 
-    /// The defaults with free ports, no demo data, and a log that is quiet unless `RUST_LOG` asks.
+    /// The defaults with free ports, no demo data, no limit to what one person sends (a test is many people in one), and
+    /// a log that is quiet unless `RUST_LOG` asks.
     pub fn default_for_tests() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let log = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
-        Self { http_addr: any, ops_addr: any, demo: false, http_workers: Some(1), log, ..Self::default() }
+        let quiet = Self { demo: false, posts_per_second: 0, log, ..Self::default() };
+        Self { http_addr: any, ops_addr: any, http_workers: Some(1), ..quiet }
     }
 
     fn read(command: Command, arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, SettingsError> {

@@ -24,6 +24,7 @@ static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
 
 struct Telemetry {
     tracer: SdkTracerProvider,
+    exports: bool,
     metrics: Option<PrometheusHandle>,
 }
 
@@ -65,20 +66,20 @@ pub fn init(settings: &Settings) -> Result<TelemetryGuard, TelemetryError> {
     if TELEMETRY.get().is_none() {
         let tracer = tracer_provider(settings.otel_endpoint.as_ref())?;
         let subscriber = subscriber(settings, &tracer)?;
-        TELEMETRY.get_or_init(|| install(subscriber, tracer));
+        TELEMETRY.get_or_init(|| install(subscriber, tracer, settings.otel_endpoint.is_some()));
         settings.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     }
     Ok(TelemetryGuard(()))
 }
 
-fn install(subscriber: impl tracing::Subscriber + Send + Sync, tracer: SdkTracerProvider) -> Telemetry {
+fn install(subscriber: impl tracing::Subscriber + Send + Sync, tracer: SdkTracerProvider, exports: bool) -> Telemetry {
     use tracing_subscriber::util::SubscriberInitExt as _;
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     opentelemetry::global::set_tracer_provider(tracer.clone());
     if subscriber.try_init().is_err() {
         tracing::debug!("a subscriber was there already");
     }
-    Telemetry { tracer, metrics: recorder() }
+    Telemetry { tracer, exports, metrics: recorder() }
 }
 
 fn subscriber(
@@ -86,6 +87,9 @@ fn subscriber(
     tracer: &SdkTracerProvider,
 ) -> Result<impl tracing::Subscriber + Send + Sync, TelemetryError> {
     let spans = tracing_opentelemetry::layer().with_tracer(tracer.tracer("docket")).with_location(false);
+    // What only a collector would get to see is measured only for one. Contexts are taken from spans, never from the thread.
+    let exports = settings.otel_endpoint.is_some();
+    let spans = spans.with_tracked_inactivity(exports).with_threads(exports).with_context_activation(false);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.log_format {
         LogFormat::Pretty => tracing_subscriber::fmt::layer().with_filter(EnvFilter::try_new(&settings.log)?).boxed(),
         LogFormat::Json => {
@@ -125,6 +129,11 @@ fn recorder() -> Option<PrometheusHandle> {
     builder.install_recorder().ok()
 }
 
+/// Whether traces go to a collector; if not, only their ids matter, which go on with events and requests.
+pub(crate) fn exports_traces() -> bool {
+    TELEMETRY.get().is_some_and(|telemetry| telemetry.exports)
+}
+
 /// All metrics of the process in Prometheus's text format.
 pub fn render_metrics() -> String {
     let Some(metrics) = TELEMETRY.get().and_then(|telemetry| telemetry.metrics.as_ref()) else {
@@ -152,7 +161,7 @@ pub fn remote_parent(span: &tracing::Span, traceparent: &str) {
 
 /// A monotonic moment, for durations only: rules about time take the injected clock.
 #[expect(clippy::disallowed_methods, reason = "a measured duration is no business time")]
-pub(crate) fn stopwatch() -> tokio::time::Instant {
+pub fn stopwatch() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 

@@ -81,7 +81,7 @@ impl IfMatch {
         let wrong = || Problem::invalid("If-Match", "must be a version as it was in ETag, such as \"3\"");
         match text(headers, header::IF_MATCH) {
             None | Some("*") => Ok(Self(None)),
-            Some(tag) => parse(tag).map(|version| Self(Some(version))).ok_or_else(wrong),
+            Some(tag) => version_of(tag).map(|version| Self(Some(version))).ok_or_else(wrong),
         }
     }
 }
@@ -100,8 +100,18 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 }
 
 /// A proxy that compresses makes a tag weak; the version in it is none the worse.
+fn opaque(tag: &str) -> Option<&str> {
+    tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')
+}
+
 fn parse(tag: &str) -> Option<i64> {
-    tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+    opaque(tag)?.parse().ok()
+}
+
+/// The version that a tag names: all of it, or what stands before the dot in the tag of a
+/// [`Representation`](super::cached::Representation), which also tells apart what changes without the version.
+fn version_of(tag: &str) -> Option<i64> {
+    opaque(tag)?.split('.').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -118,6 +128,7 @@ mod tests {
     fn if_match_names_one_version_or_any() {
         assert_eq!(if_match("\"3\"").unwrap(), IfMatch(Some(3)));
         assert_eq!(if_match("W/\"3\"").unwrap(), IfMatch(Some(3)));
+        assert_eq!(if_match("\"3.0a1b-br\"").unwrap(), IfMatch(Some(3)), "of a cached representation");
         assert_eq!(if_match("*").unwrap(), IfMatch(None));
         for garbage in ["3", "\"x\"", "", "\"1\", \"2\""] {
             assert_eq!(if_match(garbage).unwrap_err().status(), StatusCode::BAD_REQUEST, "{garbage}");
@@ -139,5 +150,6 @@ mod tests {
         assert_eq!(answer("\"6\", W/\"7\""), StatusCode::NOT_MODIFIED);
         assert_eq!(answer("*"), StatusCode::NOT_MODIFIED);
         assert_eq!(answer("\"6\""), StatusCode::OK);
+        assert_eq!(answer("\"7.0a1b\""), StatusCode::OK, "names more than the version");
     }
 }

@@ -1,18 +1,19 @@
 //! The last word on every answer: faults are logged once, here, and clients learn no more than they should.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method, StatusCode};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
 use futures::FutureExt as _;
 use tracing_actix_web::RequestId;
+use uuid::Uuid;
 
 use super::health::Readiness;
+use super::meter::Metered;
 use super::problem::{self, Problem};
 use crate::telemetry::stopwatch;
 
@@ -29,16 +30,19 @@ pub(super) async fn finish(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     let started = stopwatch();
-    let method = request.method().clone();
-    let route = request.match_pattern();
-    let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+    let (method, metered) = (request.method().clone(), Metered::default());
+    request.extensions_mut().insert(metered.clone());
+    let uuid = request.extensions().get::<RequestId>().map_or_else(Uuid::nil, |id| (*id).into());
+    let mut text = Uuid::encode_buffer();
+    let id: &str = uuid.hyphenated().encode_lower(&mut text);
     let outcome = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => Ok(dressed(told_as_problem(response, &id), &id, readiness.is_draining())),
+        Ok(Ok(response)) => Ok(dressed(told_as_problem(response, id), id, readiness.is_draining())),
         Ok(Err(error)) => Err(logged(fault(&error)).with("requestId", id)),
         Err(panic) => Err(logged(Problem::internal(panic_text(&*panic))).with("requestId", id)),
     };
     let status = outcome.as_ref().map_or_else(Problem::status, ServiceResponse::status);
-    count(&method, route, status, started.elapsed());
+    let pattern = || outcome.as_ref().ok().and_then(|response| response.request().match_pattern());
+    metered.count(&method, pattern, status, started.elapsed());
     Ok(outcome?)
 }
 
@@ -108,19 +112,4 @@ fn log(problem: &Problem) {
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("of an unknown kind"))
-}
-
-fn count(method: &Method, route: Option<String>, status: StatusCode, took: Duration) {
-    // A method or path that clients make up must not become a label.
-    let method = if is_common(method) { method.to_string() } else { "OTHER".to_owned() };
-    let route = route.unwrap_or_else(|| "unmatched".to_owned());
-    let status = status.as_u16().to_string();
-    metrics::counter!("http_requests_total", "method" => method.clone(), "route" => route.clone(), "status" => status)
-        .increment(1);
-    metrics::histogram!("http_request_duration_seconds", "method" => method, "route" => route).record(took);
-}
-
-fn is_common(method: &Method) -> bool {
-    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS]
-        .contains(method)
 }

@@ -8,11 +8,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest};
+use tracing_actix_web::RequestId;
 use url::Url;
 
+use super::admission::{Admission, Gate, Overloaded};
 use super::auth::{Principal, Verifier, token_of};
 use super::csrf;
 use super::idempotency::{self, IdempotencyStore};
+use super::meter::{Meter, Metered};
 use super::policy::Policy;
 use super::problem::Problem;
 use super::routes::Route;
@@ -26,6 +29,8 @@ pub struct ServiceHttp {
     pub idempotency: Option<IdempotencyStore>,
     /// The address people type.
     pub public_url: Url,
+    /// How much is let in; one for all services of a process.
+    pub admission: Admission,
 }
 
 /// A route's rules, made once per worker.
@@ -37,6 +42,10 @@ pub(super) struct Guarded {
     repeatable: Option<IdempotencyStore>,
     verifier: Arc<Verifier>,
     public_url: Url,
+    admission: Admission,
+    gate: Option<Gate>,
+    makes: bool,
+    meter: Rc<Meter>,
 }
 
 impl Guarded {
@@ -51,6 +60,10 @@ impl Guarded {
             repeatable: route.is_idempotent().then(store),
             verifier: http.verifier.clone(),
             public_url: http.public_url.clone(),
+            gate: (!route.is_cached()).then(|| http.admission.gate(route.method()).clone()),
+            admission: http.admission.clone(),
+            makes: route.method() == Method::POST,
+            meter: Rc::new(Meter::new(route.method(), route.path())),
         })
     }
 
@@ -64,6 +77,9 @@ impl Guarded {
         if self.policy.needs_principal() && !principal.allows(&self.area, self.access) {
             let detail = format!("This key lacks the scope {}:{}.", self.area, self.access);
             return Err(Problem::forbidden("insufficient_scope", detail));
+        }
+        if self.makes {
+            self.admission.make(principal.user)?;
         }
         tracing::Span::current().record("user.id", tracing::field::display(principal.user));
         request.extensions_mut().insert(principal);
@@ -97,6 +113,16 @@ pub(super) async fn pass(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
+    if guarded.meter.is_for(request.method())
+        && let Some(metered) = request.extensions().get::<Metered>()
+    {
+        metered.by(&guarded.meter);
+    }
+    match guarded.gate.as_ref().map(Gate::enter).transpose() {
+        Err(overloaded) => return Ok(refused(request, overloaded)),
+        // It goes with the request, which may live on in a task of its own when the client has hung up.
+        Ok(place) => drop(place.map(|place| request.extensions_mut().insert(place))),
+    }
     if let Err(problem) = guarded.admit(request.request()).await {
         return Ok(request.error_response(problem));
     }
@@ -104,6 +130,13 @@ pub(super) async fn pass(
         Some(store) => idempotency::once(store, &guarded.name, request, next).await,
         None => next.call(request).await,
     }
+}
+
+/// Not as an error, which would be logged: there may be a great many.
+fn refused(request: ServiceRequest, overloaded: Overloaded) -> ServiceResponse {
+    metrics::counter!("http_requests_refused_total", "reason" => "overload").increment(1);
+    let id = request.extensions().get::<RequestId>().map(ToString::to_string);
+    request.into_response(Problem::from(overloaded).response(id.as_deref()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! HTTP manners that all services share. Handlers take strict extractors, answer with versions or [`Problem`]s,
 //! and stand in a table ([`routes!`]) that names a [`Policy`] for each.
 
+mod admission;
 pub mod auth;
 mod body;
+pub mod cached;
 mod client;
 mod csrf;
 mod etag;
@@ -11,6 +13,7 @@ mod finish;
 mod guard;
 mod health;
 mod idempotency;
+mod meter;
 mod openapi;
 mod page;
 mod policy;
@@ -19,6 +22,7 @@ mod routes;
 mod server;
 mod trace;
 
+pub use admission::{Admission, Gate, Overloaded, Place};
 pub use auth::{MaybePrincipal, Principal, Revocations, Role, Verifier};
 pub use body::{BODY_LIMIT, Body, PathOf, Query};
 pub use client::{client, install_tls_provider};

@@ -14,7 +14,8 @@ use super::problem;
 /// Lists handlers with their policies: `Vec<Route>`.
 ///
 /// Each handler is an `async fn` with `#[utoipa::path(...)]`, which says its method and path. `idempotent` lets clients
-/// send `Idempotency-Key`.
+/// send `Idempotency-Key`; `cached` is for a handler that answers from memory, as with a
+/// [`ReadCache`](crate::http::cached::ReadCache), or that requests which are let in wait for.
 ///
 /// ```ignore
 /// routes! { api:
@@ -48,6 +49,7 @@ pub struct Route {
     method: Method,
     policy: Policy,
     idempotent: bool,
+    cached: bool,
     endpoint: fn() -> actix_web::Route,
     operation: fn() -> Operation,
     schemas: fn(&mut Schemas),
@@ -62,13 +64,29 @@ impl Route {
     {
         let method = P::methods().first().map_or(Method::GET, method_of);
         let (operation, schemas) = (P::operation, <P as utoipa::__dev::SchemaReferences>::schemas);
-        Self { name: name_of(place), path: P::path(), method, policy, idempotent: false, endpoint, operation, schemas }
+        Self {
+            name: name_of(place),
+            path: P::path(),
+            method,
+            policy,
+            idempotent: false,
+            cached: false,
+            endpoint,
+            operation,
+            schemas,
+        }
     }
 
     /// Lets clients repeat the request safely with an `Idempotency-Key`.
     #[must_use]
     pub fn idempotent(self) -> Self {
         Self { idempotent: true, ..self }
+    }
+
+    /// Lets in any number of requests: they are answered from memory, and where something is loaded, that takes a place.
+    #[must_use]
+    pub fn cached(self) -> Self {
+        Self { cached: true, ..self }
     }
 
     /// What it is called in the API document and in idempotency records, such as `orders.create`.
@@ -94,6 +112,11 @@ impl Route {
     /// Whether it takes an `Idempotency-Key`.
     pub fn is_idempotent(&self) -> bool {
         self.idempotent
+    }
+
+    /// Whether it is answered from a cache.
+    pub fn is_cached(&self) -> bool {
+        self.cached
     }
 
     /// What the API document says of it.

@@ -18,6 +18,8 @@ use crate::settings::Settings;
 
 /// Connections that wait to be accepted; a flash sale opens thousands at once.
 const BACKLOG: u32 = 4096;
+/// Open connections of one worker; more wait in the backlog.
+const CONNECTIONS: usize = 16_384;
 const SLOWEST_HEADERS: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -72,7 +74,8 @@ where
             .wrap(TracingLogger::<RootSpan>::new())
     });
     let server = server.workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
-    Ok(server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE).listen(listener)?.run())
+    let server = server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE);
+    Ok(server.max_connections(CONNECTIONS).listen(listener)?.run())
 }
 
 async fn nothing_here() -> Result<&'static str, Problem> {

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bus::{Bus, BusError};
 use crate::clock::{SharedClock, Time};
+use crate::http::Admission;
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Aggregate, Aggregates, Projection, Relay, StoreError};
 
@@ -56,6 +57,7 @@ pub struct Context {
     pub(super) database: Database,
     pub(super) bus: Bus,
     pub(super) relay: Relay,
+    pub(super) admission: Admission,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -94,6 +96,11 @@ impl Context {
     /// A projection in the collection `name`.
     pub fn projection<T: Serialize + DeserializeOwned + Clone>(&self, name: &str) -> Projection<T> {
         Projection::new(&self.database, name)
+    }
+
+    /// How much work the process takes on at once.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// Is cancelled when the process begins to stop.

@@ -20,7 +20,8 @@ use crate::bus::{Bus, DeadLetters, Listener, Namespace, Received, listen};
 use crate::clock::{SharedClock, SystemClock, Time};
 use crate::events::UserEvent;
 use crate::http::{
-    IdempotencyStore, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier, bind, serve, serve_ops,
+    Admission, IdempotencyStore, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier, bind, serve,
+    serve_ops,
 };
 use crate::settings::{Settings, SettingsError};
 use crate::store::{EventArchive, Relay, StoreError};
@@ -30,6 +31,13 @@ const TOKENS_LIVE: Duration = Duration::from_secs(15 * 60);
 
 /// How long the database may take to answer at the start.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one connection to it may take, how many there may be, and how many are made at a time. Requests beyond that
+/// wait for a connection; the admission bounds how many requests there are. More connections would only have MongoDB
+/// divide its cores among more commands. The address may say otherwise (`maxPoolSize` and so on).
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+const CONNECTIONS: u32 = 64;
+const CONNECTING: u32 = 8;
 
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
@@ -184,6 +192,7 @@ struct Frame {
     client: Client,
     bus: Bus,
     verifier: Arc<Verifier>,
+    admission: Admission,
     readiness: Readiness,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -200,11 +209,13 @@ impl Frame {
         let follow = bus.follow(since, stop.clone(), move |event| learn(learning.revocations(), &event));
         tasks.spawn(follow.await?);
         let readiness = Readiness::waiting_for(["mongodb", "nats"]);
-        Ok(Self { settings, clock, client, bus, verifier, readiness, stop, tasks })
+        let admission = Admission::new(&settings);
+        Ok(Self { settings, clock, client, bus, verifier, admission, readiness, stop, tasks })
     }
 
     fn http(&self, idempotency: Option<IdempotencyStore>) -> ServiceHttp {
-        ServiceHttp { verifier: self.verifier.clone(), idempotency, public_url: self.settings.public_url() }
+        let (verifier, admission) = (self.verifier.clone(), self.admission.clone());
+        ServiceHttp { verifier, idempotency, public_url: self.settings.public_url(), admission }
     }
 
     async fn open(&self, service: Service, desks: &mut Desks) -> Result<Mount, StartError> {
@@ -233,6 +244,7 @@ impl Frame {
             database,
             bus: self.bus.clone(),
             relay,
+            admission: self.admission.clone(),
             stop: self.stop.clone(),
             tasks: self.tasks.clone(),
         }
@@ -290,6 +302,9 @@ pub(super) async fn connect_database(settings: &Settings) -> Result<Client, Star
     let mut options = ClientOptions::parse(uri.expose_secret()).await.map_err(StoreError::from)?;
     options.server_selection_timeout = Some(DATABASE_WAIT);
     options.app_name = Some("docket".to_owned());
+    options.connect_timeout.get_or_insert(CONNECT_WAIT);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    options.max_connecting.get_or_insert(CONNECTING);
     let client = Client::with_options(options).map_err(StoreError::from)?;
     ping(&client).await?;
     Ok(client)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use common::clock::{Clock as _, ManualClock, SharedClock, Time};
 use common::http::auth::{AUDIENCE, Claims, ISSUER, TOKEN_TYPE};
-use common::http::{IdempotencyStore, Readiness, Role, ServerOptions, ServiceHttp, Verifier};
+use common::http::{Admission, IdempotencyStore, Readiness, Role, ServerOptions, ServiceHttp, Verifier};
 use common::id::{SessionId, UserId};
 use common::settings::Settings;
 use jsonwebtoken::jwk::Jwk;
@@ -142,6 +142,7 @@ impl TestApp {
         let http = ServiceHttp {
             verifier: verifier.clone(),
             idempotency,
+            admission: Admission::new(&settings),
             public_url: settings.bound_to(address).public_url(),
         };
         let (state, readiness) = (web::Data::new(State::default()), Readiness::default());

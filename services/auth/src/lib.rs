@@ -66,7 +66,7 @@ pub fn service() -> Service {
             disable => ADMIN;
         })
         .routes(routes! { audit: list => ADMIN; })
-        .routes(routes! { jwks: get => Policy::Public; })
+        .routes(routes! { jwks: get => Policy::Public, cached; })
         .listen(listeners::on_user)
         .indexes(store::indexes())
         .job("signing-keys", Duration::from_secs(60), rotate_keys)

@@ -1,11 +1,10 @@
 //! HTTP in.
 
-use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use common::clock::Time;
 use common::http::{Body, Created, Fields, IfMatch, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
 use common::id::{TicketId, UserId};
-use common::store::Versioned;
+use common::store::{ChangeError, Versioned};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -27,6 +26,7 @@ pub(crate) async fn create(
     let offer = input.offer(Unsaid::NEW)?;
     let now = tickets.clock.now();
     let made = tickets.tickets.insert(Ticket::list(TicketId::generate(now), principal.user, offer, now)).await?;
+    tickets.pages.written(&made);
     let location = format!("/api/tickets/{}", made.value.id);
     Ok(Created { location, version: made.version, body: made.into() })
 }
@@ -65,32 +65,32 @@ impl Filter {
 
 /// Lists what is on sale: what can be bought and comes soonest first, then what is sold out, then what has started.
 #[utoipa::path(get, path = "/api/tickets", params(Filter, Paging),
-    responses((status = 200, description = "A page of tickets", body = Page<TicketBody>)))]
+    responses((status = 200, description = "A page of tickets", body = Page<TicketBody>),
+        (status = 304, description = "As `If-None-Match` says")))]
 pub(crate) async fn list(
     tickets: web::Data<Tickets>,
+    request: HttpRequest,
     Query(filter): Query<Filter>,
     paging: Paging,
-) -> Result<web::Json<Page<TicketBody>>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let after: Option<Position> = paging.after()?;
-    let found = tickets.tickets.list(&filter.wanted()?, after, paging.fetch()).await?;
-    Ok(web::Json(Page::from_rows(found, &paging, Position::of).map(TicketBody::from)))
+    let page = tickets.pages.list(filter.wanted()?, after, paging).await?;
+    Ok(page.value.answer.answer(&request))
 }
 
 /// Shows one, also after it was withdrawn.
+///
+/// What stands before the dot in `ETag` is the version that `If-Match` names for a change; the rest tells the counts apart.
 #[utoipa::path(get, path = "/api/tickets/{id}", params(("id" = TicketId, Path, description = "The ticket")),
-    responses((status = 200, description = "The ticket", body = TicketBody), (status = 404, description = "None with this id")))]
-pub(crate) async fn show(tickets: web::Data<Tickets>, PathOf(id): PathOf<TicketId>) -> Result<HttpResponse, Problem> {
-    let found = tickets.tickets.get(id).await?.ok_or_else(Problem::not_found)?;
-    Ok(live(found))
-}
-
-/// The tag is the version to change; it is no proof that nothing else changed, so there is never a 304.
-fn live(ticket: Versioned<Ticket>) -> HttpResponse {
-    let etag = format!("\"{}\"", ticket.version);
-    HttpResponse::Ok()
-        .insert_header((header::ETAG, etag))
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
-        .json(TicketBody::from(ticket))
+    responses((status = 200, description = "The ticket", body = TicketBody),
+        (status = 304, description = "As `If-None-Match` says"), (status = 404, description = "None with this id")))]
+pub(crate) async fn show(
+    tickets: web::Data<Tickets>,
+    request: HttpRequest,
+    PathOf(id): PathOf<TicketId>,
+) -> Result<HttpResponse, Problem> {
+    let page = tickets.pages.listing(id).await?;
+    Ok(page.value.answer.answer(&request))
 }
 
 /// Replaces what the seller says about a ticket. Orders that exist keep their price.
@@ -112,7 +112,7 @@ pub(crate) async fn edit(
         let offer = input.offer(Unsaid::of(&current.value.offer))?;
         Ok::<_, Problem>(current.value.edit(offer, now)?)
     });
-    changed.await.map(tagged).map_err(of_change)
+    tickets.shown(changed.await)
 }
 
 /// Takes a ticket from sale. Orders that exist stay as they are.
@@ -132,9 +132,14 @@ pub(crate) async fn withdraw(
         if_match.check(current.version)?;
         Ok::<_, Problem>(Some(changed))
     });
-    changed.await.map(tagged).map_err(of_change)
+    tickets.shown(changed.await)
 }
 
-fn tagged(ticket: Versioned<Ticket>) -> Tagged<TicketBody> {
-    Tagged { version: ticket.version, body: ticket.into() }
+impl Tickets {
+    /// The answer to a change, which everybody gets to see.
+    fn shown(&self, changed: Result<Versioned<Ticket>, ChangeError<Problem>>) -> Result<Tagged<TicketBody>, Problem> {
+        let ticket = changed.map_err(of_change)?;
+        self.pages.written(&ticket);
+        Ok(Tagged { version: ticket.version, body: ticket.into() })
+    }
 }

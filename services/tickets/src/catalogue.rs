@@ -16,7 +16,7 @@ const LONGEST_SEARCH: usize = 200;
 const MOST_WORDS: usize = 10;
 
 /// Where a listing stands in the list.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Position(Shelf, bool, TicketId);
 
 impl Position {
@@ -27,7 +27,7 @@ impl Position {
 }
 
 /// Words to look for. A listing must have them all, in its title, venue or description.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Search(Vec<String>);
 
 impl Search {
@@ -51,7 +51,7 @@ impl Search {
 }
 
 /// What is wanted of the catalogue.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Wanted {
     /// With these words.
     pub(crate) search: Option<Search>,

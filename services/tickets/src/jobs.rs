@@ -13,6 +13,7 @@ use crate::Tickets;
 pub(crate) async fn shelve_started(tickets: Arc<Tickets>) -> Result<(), JobError> {
     let moved = tickets.tickets.shelve_started(tickets.clock.now()).await?;
     if moved > 0 {
+        tickets.pages.reordered();
         tracing::debug!(moved, "shows have started");
     }
     Ok(())

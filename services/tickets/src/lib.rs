@@ -6,6 +6,8 @@ pub mod fields;
 mod input;
 mod jobs;
 mod listeners;
+mod news;
+mod pages;
 pub mod places;
 mod problems;
 pub mod shelf;
@@ -21,6 +23,7 @@ use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
 use common::store::Aggregate;
 
+use pages::Pages;
 use store::TicketStore;
 use ticket::Ticket;
 
@@ -29,8 +32,8 @@ pub fn service() -> Service {
     Service::new("tickets", Tickets::open)
         .routes(routes! { api:
             create => Policy::SignedIn, idempotent;
-            list => Policy::Public;
-            show => Policy::Public;
+            list => Policy::Public, cached;
+            show => Policy::Public, cached;
             edit => Policy::Owner;
             withdraw => Policy::Owner;
         })
@@ -45,10 +48,13 @@ pub fn service() -> Service {
 pub struct Tickets {
     clock: SharedClock,
     tickets: TicketStore,
+    pages: Pages,
 }
 
 impl Tickets {
     async fn open(ctx: Context) -> Result<Self, StartError> {
-        Ok(Self { clock: ctx.clock(), tickets: TicketStore::new(ctx.aggregates()) })
+        let tickets = TicketStore::new(ctx.aggregates());
+        let pages = Pages::open(&ctx, tickets.clone()).await?;
+        Ok(Self { clock: ctx.clock(), tickets, pages })
     }
 }

@@ -18,5 +18,7 @@ pub(crate) fn older_counts(_: &str, _: &str) -> bool {
 /// If the store failed.
 pub(crate) async fn on_inventory(tickets: Arc<Tickets>, received: Received<InventoryEvent>) -> Result<(), ListenError> {
     let InventoryEvent::Changed(counts) = received.event;
-    Ok(tickets.tickets.recount(&received.record, &counts).await?)
+    tickets.tickets.recount(&received.record, &counts).await?;
+    tickets.pages.counted(counts.ticket_id, received.record.version);
+    Ok(())
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::fields::StartsAt;
 
 /// A position in the catalogue; the front is the smallest. Within a rank, what is sold out stands behind the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Shelf {
     /// Which part of the catalogue.
     pub rank: i32,

@@ -4,10 +4,12 @@
 mod auth;
 mod journey;
 mod outage;
+mod overload;
 mod payments;
 mod poison;
 mod policies;
 mod processes;
+mod reads;
 mod rebuild;
 mod rolling;
 mod sale;

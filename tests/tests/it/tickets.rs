@@ -168,15 +168,11 @@ async fn a_change_replaces_what_the_seller_said() {
     let same = put_if(&seller, &ticket, "\"2\"", json!({ "title": "Swing", "price": "25.00" })).await.expect(200);
     assert_eq!(same["version"], 2, "nothing changed");
 
-    let show = path(&ticket);
-    let answer = seller.send(Method::GET, &show, &[("if-none-match", "\"2\"")], Value::Null).await;
-    assert_eq!(
-        (answer.status, &answer.headers["etag"]),
-        (200, &"\"2\"".parse().unwrap()),
-        "the counts may have changed"
-    );
+    let answer = seller.send(Method::GET, &path(&ticket), &[("if-none-match", "\"2\"")], Value::Null).await;
+    let tag = answer.headers["etag"].to_str().unwrap().to_owned();
+    assert!(answer.status == 200 && tag.starts_with("\"2."), "the counts may have changed: {tag}");
     let race =
-        (0..10).map(|nth| put_if(&seller, &ticket, "\"2\"", json!({ "title": format!("Rock {nth}"), "price": 25 })));
+        (0..10).map(|nth| put_if(&seller, &ticket, &tag, json!({ "title": format!("Rock {nth}"), "price": 25 })));
     let statuses: Vec<u16> = futures::future::join_all(race).await.into_iter().map(|answer| answer.status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 412].contains(status)));

@@ -28,7 +28,13 @@ pub fn expired_cookie(name: &'static str) -> Cookie<'static> {
 
 /// The access token of a request: that of the header, else that of the cookie.
 pub(crate) fn token_of(request: &HttpRequest) -> Option<String> {
-    bearer(request).map(str::to_owned).or_else(|| request.cookie(ACCESS_COOKIE).map(|cookie| cookie.value().to_owned()))
+    bearer(request).map(str::to_owned).or_else(|| cookie(request))
+}
+
+fn cookie(request: &HttpRequest) -> Option<String> {
+    // Without the header there is nothing to parse.
+    request.headers().get(header::COOKIE)?;
+    request.cookie(ACCESS_COOKIE).map(|cookie| cookie.value().to_owned())
 }
 
 fn bearer(request: &HttpRequest) -> Option<&str> {

@@ -1,0 +1,151 @@
+//! What is let in: a bounded number of requests at once, and a bounded rate of what one person makes.
+//!
+//! A request beyond that is refused before its token or body is looked at, which costs next to nothing; so the work that
+//! was let in is done as fast as without the crowd, and nothing waits until its client has given up.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::Problem;
+use crate::id::UserId;
+use crate::settings::Settings;
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// After so many requests the people who have not sent any for a while are forgotten.
+const FORGET_EVERY: u32 = 4096;
+
+/// A process is as busy as it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("as many requests as this process may take are being worked on")]
+pub struct Overloaded;
+
+impl From<Overloaded> for Problem {
+    fn from(_: Overloaded) -> Self {
+        let detail = "Too much is going on right now. Try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(RETRY_AFTER)
+    }
+}
+
+/// Work that was let in, until it is dropped.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "it counts as long as it lives")] OwnedSemaphorePermit);
+
+/// The work of one kind that a process takes on at once.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// A gate that lets in `most` at once.
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Lets in, or refuses at once: nobody waits before a gate.
+    ///
+    /// # Errors
+    /// [`Overloaded`].
+    pub fn enter(&self) -> Result<Place, Overloaded> {
+        self.0.clone().try_acquire_owned().map(Place).map_err(|_| Overloaded)
+    }
+}
+
+/// Who is let in. One for all services of a process.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Work that only reads, which those who write do not keep out.
+    pub reads: Gate,
+    /// Work that writes.
+    pub writes: Gate,
+    makers: Option<Arc<Makers>>,
+}
+
+impl Admission {
+    /// As the settings say.
+    pub fn new(settings: &Settings) -> Self {
+        let most = usize::from(settings.max_in_flight);
+        let makers = NonZeroU32::new(settings.posts_per_second.into()).map(|rate| Arc::new(Makers::new(rate)));
+        Self { reads: Gate::new(most), writes: Gate::new(most), makers }
+    }
+
+    /// The gate for requests of a method.
+    pub(super) fn gate(&self, method: &Method) -> &Gate {
+        if [Method::GET, Method::HEAD].contains(method) { &self.reads } else { &self.writes }
+    }
+
+    /// Counts one more thing that `user` makes.
+    ///
+    /// # Errors
+    /// 429 if it was one too many.
+    pub(super) fn make(&self, user: UserId) -> Result<(), Problem> {
+        self.makers.as_ref().map_or(Ok(()), |makers| makers.count(user))
+    }
+}
+
+/// How fast each person may make things: a steady rate, and twice as many at once after a rest.
+#[derive(Debug)]
+struct Makers {
+    limiter: DefaultKeyedRateLimiter<UserId>,
+    clock: DefaultClock,
+    counted: AtomicU32,
+}
+
+impl Makers {
+    fn new(rate: NonZeroU32) -> Self {
+        let quota = Quota::per_second(rate).allow_burst(rate.saturating_add(rate.get()));
+        Self {
+            limiter: DefaultKeyedRateLimiter::keyed(quota),
+            clock: DefaultClock::default(),
+            counted: AtomicU32::new(0),
+        }
+    }
+
+    fn count(&self, user: UserId) -> Result<(), Problem> {
+        if self.counted.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.limiter.retain_recent();
+        }
+        self.limiter.check_key(&user).map_err(|until| {
+            metrics::counter!("http_requests_refused_total", "reason" => "rate").increment(1);
+            Problem::too_many_requests(until.wait_time_from(self.clock.now()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+
+    #[test]
+    fn a_gate_lets_in_as_many_as_it_has_places() {
+        let gate = Gate::new(2);
+        let (first, _second) = (gate.enter().unwrap(), gate.enter().unwrap());
+        assert_eq!(gate.enter().unwrap_err(), Overloaded);
+        drop(first);
+        assert!(gate.enter().is_ok());
+    }
+
+    #[test]
+    fn one_who_makes_too_much_does_not_stand_in_the_way_of_others() {
+        let settings = Settings { posts_per_second: 1, ..Settings::default_for_tests() };
+        let admission = Admission::new(&settings);
+        let (one, other) = (UserId::generate(Time::from_millis(1)), UserId::generate(Time::from_millis(2)));
+        let refused = (0..7).find_map(|_| admission.make(one).err()).unwrap();
+        assert_eq!((refused.status().as_u16(), refused.code()), (429, "too_many_requests"));
+        assert!(admission.make(other).is_ok());
+    }
+
+    #[test]
+    fn those_who_write_do_not_keep_out_those_who_read() {
+        let admission = Admission::new(&Settings { max_in_flight: 1, ..Settings::default_for_tests() });
+        let _writing = admission.gate(&Method::POST).enter().unwrap();
+        assert!(admission.gate(&Method::DELETE).enter().is_err());
+        assert!(admission.gate(&Method::HEAD).enter().is_ok());
+    }
+}

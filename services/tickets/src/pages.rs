@@ -1,0 +1,176 @@
+//! The catalogue as people see it, kept ready: pages of single listings and pages of the list.
+//!
+//! What this process changes, it shows at once. What a seller changes at another replica is shown as soon as its event
+//! arrives, and counts within [`LISTINGS`]`.least` (a page of the list: [`LISTS`]`.least`) after they are in the catalogue.
+//! If events do not arrive, nothing is shown for longer than `most`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::events::{DomainEvent, InventoryEvent, TicketEvent};
+use common::http::cached::{Kept, Pace, ReadCache, Representation, Weighed};
+use common::http::{Overloaded, Page, Paging, Problem};
+use common::id::TicketId;
+use common::service::{Context, StartError};
+use common::store::{StoreError, Versioned};
+use common::telemetry::stopwatch;
+use tokio::time::Instant;
+
+use crate::catalogue::{Position, Wanted};
+use crate::news::News;
+use crate::store::TicketStore;
+use crate::ticket::Ticket;
+use crate::view::TicketBody;
+
+const LISTINGS: Pace =
+    Pace { least: Duration::from_millis(100), renew: Duration::from_secs(2), most: Duration::from_secs(3) };
+const LISTS: Pace =
+    Pace { least: Duration::from_millis(500), renew: Duration::from_secs(2), most: Duration::from_secs(3) };
+
+/// How much memory the copies may take, in bytes.
+const LISTINGS_BYTES: u64 = 32 * 1024 * 1024;
+const LISTS_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A listing's page, and the versions it shows.
+pub(crate) struct Shown {
+    version: i64,
+    places: i64,
+    pub(crate) answer: Representation,
+}
+
+/// A page of the list.
+pub(crate) struct Listed {
+    pub(crate) answer: Representation,
+}
+
+impl Weighed for Shown {
+    fn weight(&self) -> u32 {
+        self.answer.weight()
+    }
+}
+
+impl Weighed for Listed {
+    fn weight(&self) -> u32 {
+        self.answer.weight()
+    }
+}
+
+/// What tells pages of the list apart.
+type ListKey = (Wanted, Option<Position>, u32);
+
+#[derive(Debug, thiserror::Error)]
+enum Unloaded {
+    #[error("there is none")]
+    Missing,
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// The pages of the catalogue.
+pub(crate) struct Pages {
+    store: TicketStore,
+    news: Arc<News>,
+    listings: ReadCache<TicketId, Shown>,
+    lists: ReadCache<ListKey, Listed>,
+}
+
+impl Pages {
+    /// None kept yet; from now on this process hears of every change.
+    ///
+    /// # Errors
+    /// If a stream cannot be followed.
+    pub(crate) async fn open(ctx: &Context, store: TicketStore) -> Result<Self, StartError> {
+        let news = Arc::new(News::new(stopwatch()));
+        follow::<TicketEvent>(ctx, &news, News::listing).await?;
+        follow::<InventoryEvent>(ctx, &news, News::places).await?;
+        let gate = || ctx.admission().reads.clone();
+        let listings = ReadCache::new(LISTINGS_BYTES, LISTINGS, gate());
+        let lists = ReadCache::new(LISTS_BYTES, LISTS, gate());
+        Ok(Self { store, news, listings, lists })
+    }
+
+    /// The page of a listing.
+    ///
+    /// # Errors
+    /// 404 if there is none; the store's.
+    pub(crate) async fn listing(&self, id: TicketId) -> Result<Arc<Kept<Shown>>, Problem> {
+        let judge = |kept: &Kept<Shown>| self.news.of_listing(id, kept.value.version, kept.value.places, kept.began);
+        let store = self.store.clone();
+        let load = move || load_listing(store.clone(), id);
+        self.listings.get(id, judge, load).await.map_err(problem)
+    }
+
+    /// A page of the list.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn list(
+        &self,
+        wanted: Wanted,
+        after: Option<Position>,
+        paging: Paging,
+    ) -> Result<Arc<Kept<Listed>>, Problem> {
+        let key: ListKey = (wanted, after, paging.limit);
+        let (store, wanted) = (self.store.clone(), key.clone());
+        let load = move || load_list(store.clone(), wanted.clone(), paging.clone());
+        self.lists.get(key, |kept| self.news.of_list(kept.began), load).await.map_err(problem)
+    }
+
+    /// This process has written a listing: whoever asks it from now on sees that.
+    pub(crate) fn written(&self, ticket: &Versioned<Ticket>) {
+        let now = stopwatch();
+        self.news.listing(ticket.value.id, ticket.version, now);
+        self.news.changed_here(now);
+    }
+
+    /// This process has written the counts of a listing.
+    pub(crate) fn counted(&self, id: TicketId, version: i64) {
+        self.news.places(id, version, stopwatch());
+    }
+
+    /// This process has changed the order of the list.
+    pub(crate) fn reordered(&self) {
+        self.news.changed_here(stopwatch());
+    }
+}
+
+/// Tells `news` of every event of a domain whose aggregates have the listings' ids, from now on.
+async fn follow<E: DomainEvent>(
+    ctx: &Context,
+    news: &Arc<News>,
+    tell: fn(&News, TicketId, i64, Instant),
+) -> Result<(), StartError> {
+    let news = news.clone();
+    let following = ctx.bus().follow::<E>(ctx.now(), ctx.stopping(), move |received| {
+        if let Ok(id) = received.record.aggregate.parse() {
+            tell(&news, id, received.record.version, stopwatch());
+        }
+    });
+    ctx.spawn(following.await?);
+    Ok(())
+}
+
+async fn load_listing(store: TicketStore, id: TicketId) -> Result<Shown, Unloaded> {
+    let ticket = store.get(id).await?.ok_or(Unloaded::Missing)?;
+    let (version, places) = (ticket.version, ticket.value.places.version);
+    Ok(Shown { version, places, answer: Representation::json(Some(version), &TicketBody::from(ticket))? })
+}
+
+async fn load_list(store: TicketStore, key: ListKey, paging: Paging) -> Result<Listed, Unloaded> {
+    let (wanted, after, _) = key;
+    let found = store.list(&wanted, after, paging.fetch()).await?;
+    let page = Page::from_rows(found, &paging, Position::of).map(TicketBody::from);
+    Ok(Listed { answer: Representation::json(None, &page)? })
+}
+
+fn problem(error: Arc<Unloaded>) -> Problem {
+    match &*error {
+        Unloaded::Missing => Problem::not_found(),
+        Unloaded::Overloaded(overloaded) => (*overloaded).into(),
+        Unloaded::Store(_) | Unloaded::Json(_) => Problem::internal(error),
+    }
+}

@@ -1,0 +1,112 @@
+//! More comes than a process may take on: what is too much is refused at once, and nothing is left hanging.
+
+use std::time::Duration;
+
+use docket_local::{LocalServers, Options};
+use docket_tests::{Answer, App, Person, eventually};
+use futures::future::join_all;
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use reqwest::Method;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+const FLOOD: usize = 200;
+const PLACES: u16 = 4;
+
+/// How long a refusal may take while the machine has many other things to do.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+async fn order(person: &Person, ticket: &Value) -> Answer {
+    person.hold(ticket, 1).await
+}
+
+fn refuses(answer: &Answer) {
+    assert_eq!((answer.status, &answer.body["code"]), (503, &"overloaded".into()), "{answer:?}");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.body["requestId"], answer.headers["x-request-id"].to_str().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_on_a_stalled_database_is_refused_at_once_and_nothing_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = LocalServers::start(Options { nats: false, ..Options::for_tests(folder.path()) }).await.unwrap();
+    let mongod = servers.mongod().unwrap();
+    let app = App::with(|settings| {
+        settings.mongodb_uri = Some(SecretString::from(mongod.url().to_owned()));
+        settings.max_in_flight = PLACES;
+    })
+    .await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let show = json!({ "title": "Jazz night", "price": "5", "quantity": 1_000 });
+    let ticket = seller.post("/api/tickets", show).await.expect(201);
+    order(&buyer, &ticket).await.expect(201);
+    let page = format!("/api/tickets/{}", ticket["id"].as_str().unwrap());
+
+    app.visitor().get(&page).await.expect(200);
+    mongod.pause().await.unwrap();
+    app.visitor().get(&page).await.expect(200);
+    let mut waiting: FuturesUnordered<_> = (0..FLOOD).map(|_| order(&buyer, &ticket)).collect();
+    let refused = async {
+        for _ in 0..FLOOD - usize::from(PLACES) {
+            refuses(&waiting.next().await.unwrap());
+        }
+    };
+    tokio::time::timeout(AT_ONCE, refused).await.expect("refusals do not wait for the database");
+    assert!(waiting.next().now_or_never().is_none(), "those who were let in wait for their turn");
+    assert_eq!(Person::visitor(&app.ops()).get("/livez").await.status, 200);
+
+    mongod.resume().await.unwrap();
+    let rest = tokio::time::timeout(Duration::from_secs(30), waiting.collect::<Vec<_>>()).await;
+    let rest = rest.expect("nothing hangs once the database goes on");
+    assert!(rest.iter().all(|answer| answer.status == 201), "{rest:?}");
+    // All places are free again.
+    let again = join_all((0..PLACES).map(|_| order(&buyer, &ticket))).await;
+    assert!(again.iter().all(|answer| answer.status == 201), "{again:?}");
+    let held = 1 + 2 * u32::from(PLACES);
+    assert_eq!(seller.until_counts(&ticket, held, 0).await["available"], 1_000 - held);
+    app.stop().await;
+    servers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_does_not_keep_its_place() {
+    let app = App::with(|settings| settings.max_in_flight = 1).await;
+    let seller = app.sign_up().await;
+    let show = json!({ "title": "Jazz night", "price": "5" });
+    let mut slow = TcpStream::connect(app.base().trim_start_matches("http://")).await.unwrap();
+    let begun =
+        "POST /api/users/signin HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    slow.write_all(begun.as_bytes()).await.unwrap();
+    let create = || seller.post("/api/tickets", show.clone());
+    eventually("the only place is taken", 10, || async { (create().await.status == 503).then_some(()) }).await;
+    refuses(&create().await);
+    seller.get("/api/orders").await.expect(200);
+    drop(slow);
+    eventually("it is free again", 10, || async { (create().await.status == 201).then_some(()) }).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_makes_no_more_than_so_much() {
+    let app = App::with(|settings| settings.posts_per_second = 1).await;
+    let (eager, other) = (app.sign_up().await, app.sign_up().await);
+    let show = json!({ "title": "Jazz night", "price": "5" });
+    let made = join_all((0..40).map(|_| eager.post("/api/tickets", show.clone()))).await;
+    let refused: Vec<&Answer> = made.iter().filter(|answer| answer.status == 429).collect();
+    assert!(!refused.is_empty() && refused.len() <= 38, "{} of 40 were refused", refused.len());
+    for answer in refused {
+        assert_eq!(
+            (&answer.body["code"], &answer.headers["retry-after"]),
+            (&"too_many_requests".into(), &"1".parse().unwrap())
+        );
+    }
+    other.post("/api/tickets", show.clone()).await.expect(201);
+    eager.send(Method::GET, "/api/tickets", &[], Value::Null).await.expect(200);
+    eventually("their time comes again", 10, || async {
+        (eager.post("/api/tickets", show.clone()).await.status == 201).then_some(())
+    })
+    .await;
+    app.stop().await;
+}
