@@ -1,5 +1,6 @@
 //! The one task runner, for people and for CI: `cargo xtask --help`.
 
+mod chaos;
 mod check;
 mod deny;
 mod documents;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Task {
     /// Run all tests against a real mongod and a real nats-server
     Test(test::Arguments),
+    /// Have people buy while servers and processes fail, and check that every promise is kept
+    Chaos(chaos::Arguments),
     /// Check format, lints, repository rules, licences and generated documents
     Check,
     /// Write the documents which are generated from code: schemas, OpenAPI, AsyncAPI
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result {
     match task {
         Task::Test(arguments) => test::test(&arguments),
+        Task::Chaos(arguments) => chaos::chaos(&arguments),
         Task::Check => check::check(),
         Task::Documents => documents::documents("--write"),
     }

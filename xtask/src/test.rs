@@ -53,11 +53,11 @@ fn options() -> Options {
     Options { servers_dir: servers_dir(), ..Options::for_tests(target().join("test-servers")) }
 }
 
-fn servers_dir() -> PathBuf {
+pub(crate) fn servers_dir() -> PathBuf {
     std::env::var_os("DOCKET_SERVERS_DIR").map_or_else(|| target().join("servers"), PathBuf::from)
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let folder = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     root().join(folder)
 }
@@ -83,7 +83,7 @@ fn selection(arguments: &Arguments) -> Vec<String> {
 }
 
 /// Runs it to its end, or until this task is interrupted; then all that it has started is interrupted too.
-async fn succeed(mut command: Command) -> Result {
+pub(crate) async fn succeed(mut command: Command) -> Result {
     let shown = announce(command.as_std());
     let mut child = command.process_group(0).spawn().map_err(|error| format!("{shown}: {error}"))?;
     let status = tokio::select! {

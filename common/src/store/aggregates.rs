@@ -10,6 +10,7 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::guard::compared;
 use super::{Outbox, Relay, StoreError, from_document, to_document};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
@@ -186,7 +187,7 @@ impl<A: Aggregate> Aggregates<A> {
         set.insert("version", version);
         let mut push = change.push?;
         push.insert("outbox", to_document(&record)?);
-        let compared = doc! { "_id": &id, "version": current.version };
+        let compared = compared(&id, current.version);
         let result = self.collection.update_one(compared, doc! { "$set": set, "$push": push }).await?;
         if result.matched_count == 0 {
             return Err(StoreError::Conflict);

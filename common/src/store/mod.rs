@@ -3,6 +3,7 @@
 mod aggregates;
 mod codec;
 mod events;
+mod guard;
 mod projections;
 mod relay;
 

@@ -50,7 +50,8 @@ fn main() -> ExitCode {
 
 async fn all(arguments: &Arguments) -> ExitCode {
     let (tally, began) = (Tally::default(), SystemClock.now());
-    let lanes = (0..arguments.lanes).map(|lane| serve(arguments, &tally, arguments.folder.join(format!("lane-{lane}"))));
+    let lanes =
+        (0..arguments.lanes).map(|lane| serve(arguments, &tally, arguments.folder.join(format!("lane-{lane}"))));
     join_all(lanes).await;
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     let (done, broken, not_begun) = (count(&tally.done), count(&tally.broken), count(&tally.not_begun));

@@ -14,9 +14,10 @@ use super::world::World;
 use crate::person::Person;
 use crate::wait::pause;
 
-/// How often a hold or payment without an answer, or a hold where all is sold, is tried in all.
+/// How often a hold or a payment is tried in all.
 const TRIES: usize = 3;
 const BETWEEN_TRIES: Duration = Duration::from_millis(300);
+const UNTIL_PLACES_MAY_BE_FREE: Duration = Duration::from_millis(700);
 
 /// How long after a hold was granted a late payer pays: about when it expires.
 const LATE: Duration = Duration::from_millis(2_600);
@@ -85,22 +86,24 @@ impl Buyer<'_> {
         }
     }
 
+    /// Asks for places until it gets some, or has asked often enough: who was refused asks anew, who got no answer repeats
+    /// the question under the same key.
     async fn hold(&self, nth: usize, deal: &Deal) -> Option<String> {
         let ticket = &self.tickets[deal.ticket];
-        let key = format!("{}-hold-{}-{nth}", self.run, self.who);
-        for attempt in 0..TRIES {
+        let mut refusals = 0;
+        for _ in 0..TRIES {
+            let key = format!("{}-hold-{}-{nth}-{refusals}", self.run, self.who);
             let wish = Wish::Hold { ticket: ticket.clone(), quantity: deal.quantity };
             let body = json!({ "ticketId": ticket, "quantity": deal.quantity });
-            // Who was refused asks anew; who got no answer repeats the question.
             let asked = Asked { method: Method::POST, path: "/api/orders", key: Some(&key), body };
             match self.ask(self.person(), wish, asked).await.0 {
                 Outcome::Acknowledged(said) => return Some(said.id),
                 Outcome::Refused { .. } => {
+                    refusals += 1;
                     self.look_at_ticket(ticket).await;
-                    return None;
+                    pause(UNTIL_PLACES_MAY_BE_FREE).await;
                 }
-                Outcome::Unknown(_) if attempt + 1 < TRIES => pause(BETWEEN_TRIES).await,
-                Outcome::Unknown(_) => {}
+                Outcome::Unknown(_) => pause(BETWEEN_TRIES).await,
             }
         }
         None

@@ -182,7 +182,10 @@ fn places(facts: &Facts<'_>, found: &mut Findings) {
 fn page_adds_up(history: &History, ticket: &str, shown: Places, found: &mut Findings) {
     let Places { quantity, held, sold, available } = shown;
     if history.capacities.get(ticket) != Some(&quantity) {
-        found.add(Rule::PlacesAddUp, format!("ticket {ticket} shows another number of places than it was given: {shown:?}"));
+        found.add(
+            Rule::PlacesAddUp,
+            format!("ticket {ticket} shows another number of places than it was given: {shown:?}"),
+        );
     }
     if held + sold > quantity {
         found.add(Rule::NeverOversold, format!("ticket {ticket} shows {shown:?}"));
@@ -196,7 +199,8 @@ fn money(facts: &Facts<'_>, id: &str, order: &OrderSeen, found: &mut Findings) {
     let charges = facts.charges_of(id);
     let captured: i64 = charges.iter().map(|charge| charge.captured).sum();
     let returned: i64 = charges.iter().map(|charge| charge.returned).sum();
-    let seen = || format!("order {id}, {order:?}, {captured} came in by {} charges, {returned} went back", charges.len());
+    let seen =
+        || format!("order {id}, {order:?}, {captured} came in by {} charges, {returned} went back", charges.len());
     if charges.len() > 1 || (captured != 0 && captured != order.total) {
         found.add(Rule::ChargedOnce, seen());
     }
@@ -238,7 +242,10 @@ fn promises(facts: &Facts<'_>, found: &mut Findings) {
             _ => Ok(()),
         };
         if let Err(rule) = kept {
-            let seen = format!("{:?} was answered {}, but the order is {end:?} and {returned} went back", call.wish, said.status);
+            let seen = format!(
+                "{:?} was answered {}, but the order is {end:?} and {returned} went back",
+                call.wish, said.status
+            );
             found.add(rule, seen);
         }
     }

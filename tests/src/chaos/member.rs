@@ -93,7 +93,8 @@ impl Member {
     }
 
     fn spawn(&self, clock_offset_ms: i64) -> Child {
-        let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("the folder of logs can be written");
+        let log =
+            OpenOptions::new().create(true).append(true).open(&self.log).expect("the folder of logs can be written");
         let output = log.try_clone().expect("a file can be opened twice");
         let binary = self.name.split('-').next().unwrap_or(self.name);
         let mut command = Command::new(path_of(binary));

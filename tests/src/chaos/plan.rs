@@ -319,8 +319,21 @@ mod tests {
         let faults: Vec<String> =
             plans.iter().flat_map(|plan| &plan.faults).map(|planned| planned.fault.to_string()).collect();
         for wanted in [
-            "cut(", "stall(", "slow", "(all>mongod)", "(all>nats)", "kill(orders-1)", "kill(payments)", "kill(mongod)",
-            "kill(nats)", "freeze(orders-", "freeze(mongod)", "freeze(nats)", "skew(", "redeliver", "bank-silent",
+            "cut(",
+            "stall(",
+            "slow",
+            "(all>mongod)",
+            "(all>nats)",
+            "kill(orders-1)",
+            "kill(payments)",
+            "kill(mongod)",
+            "kill(nats)",
+            "freeze(orders-",
+            "freeze(mongod)",
+            "freeze(nats)",
+            "skew(",
+            "redeliver",
+            "bank-silent",
         ] {
             assert!(faults.iter().any(|fault| fault.contains(wanted)), "no {wanted}");
         }

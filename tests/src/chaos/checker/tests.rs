@@ -35,7 +35,13 @@ impl Story {
     }
 
     fn answer(&mut self, wish: Wish, at_: i64, said: Said) -> &mut Self {
-        self.0.calls.push(Call { who: 0, began: at(at_), ended: at(at_ + 5), wish, outcome: Outcome::Acknowledged(said) });
+        self.0.calls.push(Call {
+            who: 0,
+            began: at(at_),
+            ended: at(at_ + 5),
+            wish,
+            outcome: Outcome::Acknowledged(said),
+        });
         self
     }
 
