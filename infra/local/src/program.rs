@@ -44,6 +44,18 @@ pub(crate) struct Program {
     pub(crate) port: u16,
     pub(crate) durable: bool,
     pub(crate) leashed: bool,
+    /// Which node of a cluster it is, if it is one.
+    pub(crate) node: Option<Node>,
+}
+
+/// A node of a cluster of `nats-server`.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// Where it listens for other nodes.
+    pub(crate) port: u16,
+    /// Where all of them do.
+    pub(crate) all: Vec<u16>,
 }
 
 impl Program {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use clap::Parser;
 use common::clock::{Clock, SystemClock};
-use docket_tests::chaos::{Length, Report, World, run};
+use docket_tests::chaos::{Broker, Length, Report, World, run};
 use futures::future::join_all;
 
 /// After so many runs a world is made anew: what is redelivered grows with every run.
@@ -27,6 +27,9 @@ struct Arguments {
     /// How many worlds at the same time
     #[arg(long, default_value_t = 3)]
     lanes: usize,
+    /// How many NATS servers a world has: 1, or a cluster of 3; every third world is a cluster if not set
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3))]
+    nodes: Option<u8>,
     /// Demands that promises are broken, and ends with the first one
     #[arg(long)]
     control: bool,
@@ -38,6 +41,7 @@ struct Arguments {
 #[derive(Default)]
 struct Tally {
     next: AtomicU64,
+    worlds: AtomicUsize,
     done: AtomicUsize,
     broken: AtomicUsize,
     not_begun: AtomicUsize,
@@ -68,7 +72,10 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
         enough || tally.next.load(Ordering::Relaxed) >= arguments.runs
     };
     while !is_over() {
-        let world = match World::start(&folder).await {
+        let nth = tally.worlds.fetch_add(1, Ordering::Relaxed);
+        let is_cluster = arguments.nodes.map_or(nth % 3 == 2, |nodes| nodes > 1);
+        let broker = if is_cluster { Broker::Cluster } else { Broker::Single };
+        let world = match World::start(&folder, broker).await {
             Ok(world) => world,
             Err(why) => {
                 println!("no world: {why}");
@@ -77,7 +84,7 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
             }
         };
         for _ in 0..RUNS_IN_A_WORLD {
-            if is_over() || !one(arguments, tally, &world).await {
+            if is_over() || !one(arguments, tally, &world, broker).await {
                 break;
             }
         }
@@ -86,7 +93,7 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
 }
 
 /// One run; false if the world is no good any more.
-async fn one(arguments: &Arguments, tally: &Tally, world: &World) -> bool {
+async fn one(arguments: &Arguments, tally: &Tally, world: &World, broker: Broker) -> bool {
     let nth = tally.next.fetch_add(1, Ordering::Relaxed);
     if nth >= arguments.runs {
         return false;
@@ -96,7 +103,7 @@ async fn one(arguments: &Arguments, tally: &Tally, world: &World) -> bool {
     match run(world, seed, length).await {
         Ok(report) => {
             tally.done.fetch_add(1, Ordering::Relaxed);
-            tell(&report);
+            tell(&report, broker);
             if report.violations.is_empty() {
                 return true;
             }
@@ -111,11 +118,14 @@ async fn one(arguments: &Arguments, tally: &Tally, world: &World) -> bool {
     false
 }
 
-fn tell(report: &Report) {
+fn tell(report: &Report, broker: Broker) {
     let Report { seed, faults, violations, harmed, to_rest, .. } = report;
     let (harmed, to_rest) = (harmed.as_millis(), to_rest.as_millis());
     let verdict = if violations.is_empty() { "kept".to_owned() } else { format!("{} VIOLATIONS", violations.len()) };
-    println!("seed {seed}: {verdict}; {}; harmed {harmed} ms, to rest {to_rest} ms; {faults}", report.counts());
+    println!(
+        "seed {seed}: {verdict}; {}; harmed {harmed} ms, to rest {to_rest} ms; {broker:?}; {faults}",
+        report.counts()
+    );
     for violation in violations.iter().take(10) {
         println!("    {violation}");
     }

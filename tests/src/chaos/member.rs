@@ -42,6 +42,8 @@ pub(crate) struct Member {
 #[derive(Default)]
 struct State {
     child: Option<Child>,
+    /// Kills the child should this process end without having done so.
+    leash: Option<Child>,
     /// Whether it was ready since it was started: from then on it has no reason to end by itself.
     was_ready: bool,
     skewed: bool,
@@ -86,7 +88,9 @@ impl Member {
         let mut state = self.state.lock().await;
         self.note_death(&mut state);
         if state.child.is_none() {
-            state.child = Some(self.spawn(clock_offset_ms));
+            let child = self.spawn(clock_offset_ms);
+            state.leash = child.id().map(leash);
+            state.child = Some(child);
             state.was_ready = false;
             state.skewed = clock_offset_ms != 0;
         }
@@ -119,6 +123,7 @@ impl Member {
     pub(crate) async fn kill(&self) {
         let mut state = self.state.lock().await;
         self.note_death(&mut state);
+        state.leash = None;
         if let Some(mut child) = state.child.take() {
             child.kill().await.expect("it is our child");
         }
@@ -191,6 +196,14 @@ impl Member {
         self.note_death(&mut state);
         std::mem::take(&mut state.deaths)
     }
+}
+
+/// Kills `pid` when this process has ended: the shell waits for the end of a pipe which only this process holds open.
+fn leash(pid: u32) -> Child {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "read -r _; kill -KILL \"$0\" 2>/dev/null"]).arg(pid.to_string());
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    shell.kill_on_drop(true).spawn().expect("a POSIX system has a shell")
 }
 
 /// A free port outside the range from which outgoing connections take theirs: it stays free while its process is down.

@@ -18,7 +18,7 @@ use common::clock::{Clock, SystemClock};
 use serde_json::json;
 
 pub use plan::Length;
-pub use world::World;
+pub use world::{Broker, World};
 
 use buyers::Notes;
 use checker::{Rule, Violation};

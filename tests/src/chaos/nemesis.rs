@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use docket_local::Server;
 use serde_json::json;
 
-use super::plan::{Fault, Plan, Planned, Server, Webhooks};
+use super::plan::{Fault, Plan, Planned, Webhooks};
 use super::world::World;
 use crate::fault_proxy::Way;
 use crate::wait::pause;
@@ -49,8 +50,8 @@ async fn one(world: &World, Planned { at, length, fault }: &Planned) {
             pause(*length).await;
             world.member(name).thaw().await;
         }
-        Fault::KillServer(server) => kill_server(world, *server, *length).await,
-        Fault::FreezeServer(server) => freeze_server(world, *server, *length).await,
+        Fault::KillServer(server, nth) => kill_server(world.server(*server, *nth), *length).await,
+        Fault::FreezeServer(server, nth) => freeze_server(world.server(*server, *nth), *length).await,
         Fault::Redeliver => {
             if let Err(error) = world.redeliver().await {
                 tracing::debug!(%error, "the broker is harmed too, so not everything comes again");
@@ -64,8 +65,7 @@ async fn one(world: &World, Planned { at, length, fault }: &Planned) {
 }
 
 /// Two faults may meet at one server; then the second finds it down, which is harm enough.
-async fn kill_server(world: &World, which: Server, length: Duration) {
-    let server = world.server(which);
+async fn kill_server(server: &Server, length: Duration) {
     if let Err(error) = server.kill().await {
         tracing::debug!(%error, "a server is harmed twice");
     }
@@ -75,8 +75,7 @@ async fn kill_server(world: &World, which: Server, length: Duration) {
     }
 }
 
-async fn freeze_server(world: &World, which: Server, length: Duration) {
-    let server = world.server(which);
+async fn freeze_server(server: &Server, length: Duration) {
     if let Err(error) = server.pause().await {
         tracing::debug!(%error, "a server is harmed twice");
     }

@@ -15,6 +15,9 @@ pub(crate) const BUYERS: usize = 16;
 /// How many replicas of orders there are.
 pub(crate) const REPLICAS: usize = 3;
 
+/// How many nodes a cluster of brokers has.
+pub(crate) const NODES: usize = 3;
+
 /// The processes of a Docket, by the names that faults use.
 pub(crate) const CAST: [&str; 4 + REPLICAS] =
     ["auth", "tickets", "expiration", "payments", "orders-1", "orders-2", "orders-3"];
@@ -129,10 +132,10 @@ pub(crate) enum Fault {
     Skew(&'static str, i64),
     /// A process is frozen (SIGSTOP).
     Freeze(&'static str),
-    /// A server is killed, and started again when the fault is over; of a cluster, one node.
-    KillServer(Server),
-    /// A server is frozen; of a cluster, one node.
-    FreezeServer(Server),
+    /// A server is killed, and started again when the fault is over; of a cluster, the node with this number.
+    KillServer(Server, usize),
+    /// A server is frozen; of a cluster, the node with this number.
+    FreezeServer(Server, usize),
     /// Every event comes again to everybody.
     Redeliver,
     /// The bank does what it is asked for, but its answers are lost.
@@ -221,8 +224,8 @@ fn fault(rng: &mut StdRng) -> Fault {
         30..48 => Fault::Kill(victim(rng)),
         48..58 => Fault::Freeze(victim(rng)),
         58..66 => Fault::Skew(orders(rng), rng.random_range(-2_500..=2_500)),
-        66..74 => Fault::KillServer(server(rng)),
-        74..82 => Fault::FreezeServer(server(rng)),
+        66..74 => Fault::KillServer(server(rng), rng.random_range(0..NODES)),
+        74..82 => Fault::FreezeServer(server(rng), rng.random_range(0..NODES)),
         82..92 => Fault::Redeliver,
         _ => Fault::BankSilent { calls: rng.random_range(1..=6) },
     }
@@ -283,8 +286,8 @@ impl fmt::Display for Fault {
             Self::Kill(who) => write!(f, "kill({who})"),
             Self::Skew(who, offset) => write!(f, "skew({who},{offset})"),
             Self::Freeze(who) => write!(f, "freeze({who})"),
-            Self::KillServer(server) => write!(f, "kill({server})"),
-            Self::FreezeServer(server) => write!(f, "freeze({server})"),
+            Self::KillServer(server, nth) => write!(f, "kill({server}-{nth})"),
+            Self::FreezeServer(server, nth) => write!(f, "freeze({server}-{nth})"),
             Self::Redeliver => write!(f, "redeliver"),
             Self::BankSilent { calls } => write!(f, "bank-silent({calls})"),
         }
@@ -326,11 +329,11 @@ mod tests {
             "(all>nats)",
             "kill(orders-1)",
             "kill(payments)",
-            "kill(mongod)",
-            "kill(nats)",
+            "kill(mongod-",
+            "kill(nats-",
             "freeze(orders-",
-            "freeze(mongod)",
-            "freeze(nats)",
+            "freeze(mongod-",
+            "freeze(nats-",
             "skew(",
             "redeliver",
             "bank-silent",

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::buyers::places;
-use super::checker::{Violation, check};
+use super::checker::{Rule, Violation, check};
 use super::doors::Asked;
 use super::history::{Charge, History, OrderSeen, Outcome, Snapshot, Wish};
 use super::world::World;
@@ -24,8 +24,8 @@ const SIDE_BY_SIDE: usize = 8;
 /// before its predecessor waits for it up to another half.
 const REST_WITHIN: Duration = Duration::from_secs(100);
 
-/// Looks until two looks in a row see the same, and nothing that is wrong; or for as long as it may take. The last look
-/// stands in the history then.
+/// Looks until two looks in a row see the same, and nothing that is wrong; or for as long as it may take, but no longer
+/// where no time can heal what was seen. The last look stands in the history then.
 pub(crate) async fn rest(world: &World, history: &mut History) -> Vec<Violation> {
     let until = SystemClock.now() + REST_WITHIN;
     let mut deaths = Vec::new();
@@ -36,13 +36,14 @@ pub(crate) async fn rest(world: &World, history: &mut History) -> Vec<Violation>
             deaths.extend(member.take_deaths().await);
         }
         let violations = match seen {
-            Err(why) => vec![Violation { rule: super::checker::Rule::ComesToRest, seen: why }],
+            Err(why) => vec![Violation { rule: Rule::ComesToRest, seen: why }],
             Ok(mut seen) => {
                 seen.deaths.clone_from(&deaths);
                 let same = seen == history.end;
                 history.end = seen;
                 let violations = check(history);
-                if violations.is_empty() && same {
+                let is_past_healing = violations.iter().any(|violation| violation.rule == Rule::NeverOversold);
+                if (violations.is_empty() && same) || is_past_healing {
                     return violations;
                 }
                 violations

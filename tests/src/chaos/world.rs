@@ -6,14 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use common::bus::{DOMAINS, Namespace};
-use docket_local::{LocalServers, Options};
+use docket_local::{LocalServers, NatsCluster, Options};
 use docket_stripe::{Options as BankOptions, StripeStandIn};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::doors::Doors;
 use super::member::{Member, Targets};
-use super::plan::{BUYERS, CAST, REPLICAS, Server};
+use super::plan::{BUYERS, CAST, NODES, REPLICAS, Server};
 use crate::app::ADMIN;
 use crate::person::Person;
 use crate::servers::namespace;
@@ -21,9 +21,19 @@ use crate::servers::namespace;
 /// How long places are held: short, so that orders expire while they are being paid.
 const HOLD_SECONDS: u32 = 3;
 
+/// What carries the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broker {
+    /// One server.
+    Single,
+    /// Three servers, each with a copy of every stream.
+    Cluster,
+}
+
 /// A running Docket that serves several runs, one after the other.
 pub struct World {
-    pub(crate) servers: LocalServers,
+    servers: LocalServers,
+    cluster: Option<NatsCluster>,
     pub(crate) members: Vec<Member>,
     pub(crate) bank: StripeStandIn,
     pub(crate) doors: Doors,
@@ -40,13 +50,24 @@ impl World {
     ///
     /// # Errors
     /// What did not start.
-    pub async fn start(folder: &Path) -> Result<Self, String> {
-        let options = Options { durable: true, ..Options::for_tests(folder) };
-        let servers = LocalServers::start(options).await.map_err(|error| error.to_string())?;
+    pub async fn start(folder: &Path, broker: Broker) -> Result<Self, String> {
+        let options = |folder: &Path| Options { durable: true, ..Options::for_tests(folder) };
+        let told = |error: docket_local::LocalError| error.to_string();
+        let single = Options { nats: broker == Broker::Single, ..options(folder) };
+        let servers = LocalServers::start(single).await.map_err(told)?;
+        let cluster = match broker {
+            Broker::Single => None,
+            Broker::Cluster => Some(NatsCluster::start(options(&folder.join("cluster")), NODES).await.map_err(told)?),
+        };
         let bank = StripeStandIn::start(BankOptions::default()).await.map_err(|error| error.to_string())?;
         let namespace = namespace();
-        let targets = Targets { mongod: port_of(servers.mongod()), nats: vec![port_of(servers.nats())] };
+        let nats = match &cluster {
+            None => vec![port_of(servers.nats())],
+            Some(cluster) => cluster.nodes().iter().map(docket_local::Server::port).collect(),
+        };
+        let targets = Targets { mongod: port_of(servers.mongod()), nats };
         let mut shared = shared(&namespace, &bank);
+        shared.push(("NATS_REPLICAS", targets.nats.len().to_string()));
         let mut members = Vec::new();
         for name in CAST {
             let member = Member::new(name, &targets, &shared, folder).await;
@@ -65,21 +86,32 @@ impl World {
         let seller = Person::sign_up(&doors.auth, "seller@example.com").await;
         let emails = (0..BUYERS).map(|nth| format!("buyer{nth}@example.com"));
         let buyers = join_all(emails.map(|email| async { Person::sign_up(&doors.auth, &{ email }).await })).await;
-        Ok(Self { servers, members, bank, doors, admin, seller, buyers, namespace, earlier: Mutex::default() })
+        Ok(Self { servers, cluster, members, bank, doors, admin, seller, buyers, namespace, earlier: Mutex::default() })
     }
 
-    /// One of the servers.
-    pub(crate) fn server(&self, which: Server) -> &docket_local::Server {
-        let server = match which {
-            Server::Mongod => self.servers.mongod(),
-            Server::Nats => self.servers.nats(),
+    /// One of the servers; of a cluster, the node that is the `nth` in a circle.
+    pub(crate) fn server(&self, which: Server, nth: usize) -> &docket_local::Server {
+        let server = match (which, &self.cluster) {
+            (Server::Mongod, _) => self.servers.mongod(),
+            (Server::Nats, None) => self.servers.nats(),
+            (Server::Nats, Some(cluster)) => cluster.nodes().get(nth % NODES),
         };
         server.expect("a world has both servers")
     }
 
     /// Every server.
     pub(crate) fn all_servers(&self) -> Vec<&docket_local::Server> {
-        vec![self.server(Server::Mongod), self.server(Server::Nats)]
+        let cluster = self.cluster.iter().flat_map(NatsCluster::nodes);
+        self.servers.mongod().into_iter().chain(self.servers.nats()).chain(cluster).collect()
+    }
+
+    fn nats_urls(&self) -> Vec<String> {
+        self.all_servers()
+            .iter()
+            .map(|server| server.url())
+            .filter(|url| url.starts_with("nats"))
+            .map(Into::into)
+            .collect()
     }
 
     /// Notes the orders of a run that is over.
@@ -102,8 +134,7 @@ impl World {
     /// # Errors
     /// If the broker does not answer; some may have forgotten then.
     pub(crate) async fn redeliver(&self) -> Result<(), async_nats::Error> {
-        let url = self.servers.nats_url().expect("a world has a broker");
-        let client = async_nats::connect(url).await?;
+        let client = async_nats::connect(self.nats_urls()).await?;
         let jetstream = async_nats::jetstream::new(client);
         let namespace = Namespace::new(&self.namespace);
         for stream in DOMAINS {
@@ -136,6 +167,9 @@ impl World {
             member.kill().await;
         }
         self.bank.stop().await;
+        if let Some(cluster) = self.cluster {
+            cluster.stop().await;
+        }
         self.servers.stop().await;
     }
 }

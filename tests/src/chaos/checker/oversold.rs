@@ -1,6 +1,6 @@
 //! Never oversold, at any time: at each moment the places that certainly were taken are no more than there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::clock::Time;
 
@@ -21,7 +21,7 @@ pub(super) fn oversold(history: &History, found: &mut Findings) {
         let moments = taken.iter().map(|taken| taken.from);
         let most = moments.map(|at| (count(&taken, at), at)).max_by_key(|(count, _)| *count);
         if let Some((count, at)) = most.filter(|(count, _)| count > capacity) {
-            let who: Vec<&str> = at_once(&taken, at).map(|taken| taken.order).collect();
+            let who: BTreeSet<&str> = at_once(&taken, at).map(|taken| taken.order).collect();
             let seen = format!("at {at} orders had {count} of the {capacity} places of ticket {ticket}: {who:?}");
             found.add(Rule::NeverOversold, seen);
         }
