@@ -337,6 +337,7 @@ fn time_zone(text: &str) -> Result<TimeZone, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock as _;
 
     fn refused(flags: &[&str]) -> String {
         Settings::parse_flags(flags.iter().copied()).unwrap_err().to_string()

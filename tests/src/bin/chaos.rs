@@ -13,6 +13,9 @@ use futures::future::join_all;
 /// After so many runs a world is made anew: what is redelivered grows with every run.
 const RUNS_IN_A_WORLD: usize = 6;
 
+/// After so many worlds that did not start, something else is wrong.
+const WORLDS_THAT_MAY_FAIL: usize = 5;
+
 #[derive(Parser)]
 struct Arguments {
     /// How many seeds to run
@@ -79,8 +82,10 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
             Ok(world) => world,
             Err(why) => {
                 println!("no world: {why}");
-                tally.not_begun.fetch_add(1, Ordering::Relaxed);
-                return;
+                if tally.not_begun.fetch_add(1, Ordering::Relaxed) + 1 >= WORLDS_THAT_MAY_FAIL {
+                    return;
+                }
+                continue;
             }
         };
         for _ in 0..RUNS_IN_A_WORLD {

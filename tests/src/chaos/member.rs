@@ -16,8 +16,8 @@ use crate::binaries::{ops_of, path_of};
 use crate::fault_proxy::{FaultProxy, Way};
 use crate::wait::pause;
 
-/// How long a process may take from its start until it is ready, when nothing is wrong any more.
-const READY_WITHIN: Duration = Duration::from_secs(40);
+/// How long a process may take from its start until it is ready, when nothing is wrong any more; the machine may be busy.
+const READY_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Where the servers are.
