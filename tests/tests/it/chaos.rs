@@ -1,9 +1,9 @@
-//! The short form of `cargo xtask chaos`: two seeds that between them cut, stall, kill, freeze, skew and redeliver.
+//! The short form of `cargo xtask chaos`: two seeds that between them stall, kill, freeze, skew, redeliver and silence the bank.
 
 use docket_tests::chaos::{Broker, Length, World, run};
 
 /// The faults of a seed are in its report; these were chosen because they are many and of all kinds.
-const SEEDS: [u64; 2] = [4, 16];
+const SEEDS: [u64; 2] = [10, 36];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_promise_is_kept_while_servers_and_processes_fail() {

@@ -1,7 +1,5 @@
 //! Each kind of broken promise is found in a history made by hand, and nothing in a history without one.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use super::*;
 use crate::chaos::history::Snapshot;
 
@@ -121,7 +119,8 @@ fn a_hold_that_became_somebody_elses_or_another() {
     story.breaks(&[Rule::HoldKept]);
     story.order("o3").buyer = 0;
     story.order("o3").quantity = 2;
-    story.breaks(&[Rule::HoldKept]);
+    // With one place more in it there are also too many.
+    story.breaks(&[Rule::HoldKept, Rule::NeverOversold]);
 }
 
 #[test]
