@@ -1,10 +1,11 @@
 //! Several `nats-server` on loopback that keep streams together, as in production.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,6 +21,8 @@ use crate::server::Server;
 use crate::servers::prepare;
 use crate::wait::until;
 
+/// How often the nodes are started, each time on other ports.
+const ATTEMPTS: usize = 3;
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
@@ -41,21 +44,18 @@ impl NatsCluster {
         let lock = Arc::new(Lock::own(&options.data_dir)?);
         let found = install(&Options { mongod: false, nats: true, ..options.clone() }).await?;
         let Some(binary) = found.nats else { return Err(LocalError::NotRunning(Kind::Nats.name())) };
-        let mut programs = Vec::with_capacity(nodes);
-        for node in nodes_of(nodes) {
-            let home = options.data_dir.join(&node.name);
-            prepare(Kind::Nats, &home, &options).await?;
-            let home = std::path::absolute(&home).about(&home)?;
-            let &Options { durable, leashed, .. } = &options;
-            let (kind, binary) = (Kind::Nats, binary.clone());
-            programs.push(Program { kind, binary, home, port: 0, durable, leashed, node: Some(node) });
-        }
-        let log = programs.first().map(Program::log);
-        let nodes = try_join_all(programs.into_iter().map(|program| Server::launch(program, &lock))).await?;
-        let cluster = NatsCluster { nodes };
+        let mut attempt = 1;
+        let cluster = loop {
+            match launch(&options, nodes, &binary, &lock).await {
+                // Another process may have been quicker to take one of the ports.
+                Err(_) if attempt < ATTEMPTS => attempt += 1,
+                launched => break launched?,
+            }
+        };
         if until(READY_LIMIT, || cluster.makes_streams()).await.is_none() {
-            let log = log.map(|path| log::tail(&path)).unwrap_or_default();
+            let log = log::tail(&Kind::Nats.log_in(&options.data_dir.join(name(1))));
             let reason = format!("did not become a cluster within {READY_LIMIT:?}");
+            cluster.stop().await;
             return Err(LocalError::NotReady { server: Kind::Nats.name(), reason, log });
         }
         Ok(cluster)
@@ -90,6 +90,31 @@ impl NatsCluster {
     }
 }
 
+/// Starts all nodes, or none.
+async fn launch(options: &Options, count: usize, binary: &Path, lock: &Arc<Lock>) -> Result<NatsCluster, LocalError> {
+    let mut programs = Vec::with_capacity(count);
+    for node in nodes_of(count) {
+        let home = options.data_dir.join(&node.name);
+        prepare(Kind::Nats, &home, options).await?;
+        let home = std::path::absolute(&home).about(&home)?;
+        let &Options { durable, leashed, .. } = options;
+        let (kind, binary) = (Kind::Nats, binary.to_owned());
+        programs.push(Program { kind, binary, home, port: 0, durable, leashed, node: Some(node) });
+    }
+    let launched = join_all(programs.into_iter().map(|program| Server::launch(program, lock))).await;
+    let (mut nodes, mut failed) = (Vec::with_capacity(count), None);
+    for node in launched {
+        match node {
+            Ok(node) => nodes.push(node),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let cluster = NatsCluster { nodes };
+    let Some(error) = failed else { return Ok(cluster) };
+    cluster.stop().await;
+    Err(error)
+}
+
 /// Who they are, and where they find each other.
 fn nodes_of(count: usize) -> Vec<Node> {
     let mut ports: Vec<u16> = Vec::with_capacity(count);
@@ -99,8 +124,12 @@ fn nodes_of(count: usize) -> Vec<Node> {
             ports.push(port);
         }
     }
-    let node = |(nth, port): (usize, &u16)| Node { name: format!("nats-{}", nth + 1), port: *port, all: ports.clone() };
+    let node = |(nth, port): (usize, &u16)| Node { name: name(nth + 1), port: *port, all: ports.clone() };
     ports.iter().enumerate().map(node).collect()
+}
+
+fn name(nth: usize) -> String {
+    format!("nats-{nth}")
 }
 
 /// Asks JetStream's API once, over a connection of its own: a client library would be much for two questions.

@@ -33,6 +33,11 @@ impl Kind {
             Kind::Nats => "nats",
         })
     }
+
+    /// The log of one whose home this is.
+    pub(crate) fn log_in(self, home: &Path) -> PathBuf {
+        home.join(self.name()).with_extension("log")
+    }
 }
 
 /// A server that can be started: all but its process.
@@ -69,7 +74,7 @@ impl Program {
 
     /// Where its output goes.
     pub(crate) fn log(&self) -> PathBuf {
-        self.home.join(self.kind.name()).with_extension("log")
+        self.kind.log_in(&self.home)
     }
 
     /// The command that starts it.

@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use clap::Parser;
 use common::clock::{Clock, SystemClock};
 use docket_tests::chaos::{Broker, Length, Report, World, run};
+use docket_tests::pause;
 use futures::future::join_all;
 
 /// After so many runs a world is made anew: what is redelivered grows with every run.
@@ -15,6 +17,7 @@ const RUNS_IN_A_WORLD: usize = 6;
 
 /// After so many worlds that did not start, something else is wrong.
 const WORLDS_THAT_MAY_FAIL: usize = 5;
+const BEFORE_ANOTHER_WORLD: Duration = Duration::from_secs(15);
 
 #[derive(Parser)]
 struct Arguments {
@@ -85,6 +88,8 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
                 if tally.not_begun.fetch_add(1, Ordering::Relaxed) + 1 >= WORLDS_THAT_MAY_FAIL {
                     return;
                 }
+                // What had started of it stops in the background.
+                pause(BEFORE_ANOTHER_WORLD).await;
                 continue;
             }
         };
