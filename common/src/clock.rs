@@ -159,6 +159,25 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's clock, but wrong by a fixed time: for tests of what processes do whose clocks differ.
+#[derive(Clone, Copy, Debug)]
+pub struct WrongClock {
+    offset_ms: i64,
+}
+
+impl WrongClock {
+    /// A clock that is so many milliseconds ahead, or behind if it is negative.
+    pub const fn by_millis(offset_ms: i64) -> Self {
+        Self { offset_ms }
+    }
+}
+
+impl Clock for WrongClock {
+    fn now(&self) -> Time {
+        Time(SystemClock.now().0.saturating_add(self.offset_ms))
+    }
+}
+
 /// A clock that stands still until it is told to move: for tests of rules about time.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);

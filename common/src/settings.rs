@@ -3,14 +3,17 @@
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use jiff::tz::TimeZone;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+use crate::clock::{SharedClock, SystemClock, WrongClock};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -127,6 +130,10 @@ pub struct Settings {
     /// How long requests and listeners may take to finish after a stop signal, in seconds
     #[arg(long, env = "DOCKET_SHUTDOWN_GRACE_SECONDS", default_value = "10", value_parser = clap::value_parser!(u16).range(0..=600))]
     pub shutdown_grace_seconds: u16,
+
+    /// For tests only: how many milliseconds this process's clock is ahead of the machine's, or behind it if negative
+    #[arg(long, env = "DOCKET_CLOCK_OFFSET_MS", default_value = "0", allow_negative_numbers = true, hide = true)]
+    pub clock_offset_ms: i64,
 }
 
 /// A setting is wrong; the text names its variable and says what would be right.
@@ -188,6 +195,10 @@ impl Settings {
             let text = format!("DOCKET_OPS_ADDR: {} is taken by DOCKET_HTTP_ADDR; give it another port", self.ops_addr);
             return Err(SettingsError(text));
         }
+        if self.clock_offset_ms != 0 && self.has_live_key() {
+            let text = "DOCKET_CLOCK_OFFSET_MS is for tests, and STRIPE_SECRET_KEY moves real money; unset one of them";
+            return Err(SettingsError(text.to_owned()));
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log)
             .map(drop)
             .map_err(|error| SettingsError(format!("RUST_LOG: {error}; right would be info or info,orders=debug")))
@@ -209,6 +220,10 @@ impl Settings {
             (
                 !self.http_addr.ip().is_loopback() && !https,
                 "DOCKET_HTTP_ADDR is reachable from outside, but DOCKET_PUBLIC_URL is not https: browsers send session cookies only over https",
+            ),
+            (
+                self.clock_offset_ms != 0,
+                "DOCKET_CLOCK_OFFSET_MS is set: this process has a WRONG CLOCK ON PURPOSE, as only tests may want",
             ),
             (
                 !self.http_addr.ip().is_loopback() && self.demo,
@@ -238,6 +253,18 @@ impl Settings {
     /// How long a place is held for an unpaid order.
     pub fn hold(&self) -> Duration {
         Duration::from_secs(self.hold_seconds.into())
+    }
+
+    /// The clock of this process.
+    pub fn clock(&self) -> SharedClock {
+        match self.clock_offset_ms {
+            0 => Arc::new(SystemClock),
+            offset => Arc::new(WrongClock::by_millis(offset)),
+        }
+    }
+
+    fn has_live_key(&self) -> bool {
+        self.stripe_secret_key.as_ref().is_some_and(|key| !key.expose_secret().contains("_test_"))
     }
 
     /// How long requests and listeners may take to finish after a stop signal.
@@ -321,6 +348,7 @@ fn time_zone(text: &str) -> Result<TimeZone, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock as _;
 
     fn refused(flags: &[&str]) -> String {
         Settings::parse_flags(flags.iter().copied()).unwrap_err().to_string()
@@ -361,5 +389,15 @@ mod tests {
         let settings =
             Settings::parse_flags(["--stripe-secret-key", "sk_test_1", "--http-addr", "0.0.0.0:80"]).unwrap();
         assert_eq!(settings.warnings().len(), 3);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_loudly_and_never_goes_with_real_money() {
+        let settings = Settings::parse_flags(["--clock-offset-ms", "-2500"]).unwrap();
+        assert!(settings.warnings()[0].contains("WRONG CLOCK"));
+        let (wrong, right) = (settings.clock().now(), SystemClock.now());
+        assert!(right.since(wrong) > Duration::from_millis(2_000), "{wrong} is not 2.5 s before {right}");
+        let live = ["--clock-offset-ms", "1", "--stripe-secret-key", "sk_live_1", "--stripe-webhook-secret", "whsec_1"];
+        assert!(refused(&live).contains("real money"));
     }
 }

@@ -37,10 +37,16 @@ pub async fn spawn(binary: &str, variables: &[(&str, String)]) -> Process {
     process
 }
 
-fn path_of(binary: &str) -> PathBuf {
-    let this = std::env::current_exe().expect("a test binary knows its path");
-    // target/debug/deps/it-… -> target/debug/<binary>
-    this.ancestors().nth(2).expect("test binaries lie in deps").join(binary)
+/// A binary of this build, or of the one in the folder that `DOCKET_BINARIES_DIR` names.
+pub(crate) fn path_of(binary: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("DOCKET_BINARIES_DIR") {
+        return PathBuf::from(folder).join(binary);
+    }
+    let this = std::env::current_exe().expect("a process knows its binary");
+    // target/debug/deps/it-… or target/debug/chaos -> target/debug/<binary>
+    let folder = this.parent().expect("a binary lies in a folder");
+    let folder = if folder.ends_with("deps") { folder.parent().expect("deps lies in a folder") } else { folder };
+    folder.join(binary)
 }
 
 fn free_port() -> u16 {

@@ -2,12 +2,15 @@
 
 mod app;
 mod binaries;
+pub mod chaos;
+mod fault_proxy;
 mod person;
 mod servers;
 mod wait;
 
 pub use app::{ADMIN, App};
 pub use binaries::{Process, ops_of, spawn};
+pub use fault_proxy::{FaultProxy, Way};
 pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};
 pub use wait::{eventually, pause};

@@ -174,7 +174,22 @@ impl Person {
     /// # Errors
     /// If the connection broke.
     pub async fn try_post(&self, path: &str, body: Value) -> Result<Answer, reqwest::Error> {
-        self.try_answer(self.request(Method::POST, path, &[]).json(&body)).await
+        self.try_send(Method::POST, path, &[], body).await
+    }
+
+    /// Sends a request, where no answer at all is an answer too; `body` may be null.
+    ///
+    /// # Errors
+    /// If no connection was made, or it broke.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Result<Answer, reqwest::Error> {
+        let request = self.request(method, path, headers);
+        self.try_answer(if body.is_null() { request } else { request.json(&body) }).await
     }
 
     /// `PUT`

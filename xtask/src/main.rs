@@ -1,6 +1,7 @@
 //! The one task runner, for people and for CI: `cargo xtask --help`.
 
 mod bench;
+mod chaos;
 mod check;
 mod deny;
 mod documents;
@@ -28,6 +29,8 @@ enum Task {
     Test(test::Arguments),
     /// Build Docket and the load harness in release, and measure: `bench flash-sale`, `bench hot journey`
     Bench(bench::Arguments),
+    /// Have people buy while servers and processes fail, and check that every promise is kept
+    Chaos(chaos::Arguments),
     /// Check format, lints, repository rules, licences and generated documents
     Check,
     /// Write the documents which are generated from code: schemas, OpenAPI, AsyncAPI
@@ -49,6 +52,7 @@ fn perform(task: Task) -> Result {
     match task {
         Task::Test(arguments) => test::test(&arguments),
         Task::Bench(arguments) => bench::bench(&arguments),
+        Task::Chaos(arguments) => chaos::chaos(&arguments),
         Task::Check => check::check(),
         Task::Documents => documents::documents("--write"),
     }

@@ -83,7 +83,7 @@ fn selection(arguments: &Arguments) -> Vec<String> {
 }
 
 /// Runs it to its end, or until this task is interrupted; then all that it has started is interrupted too.
-async fn succeed(mut command: Command) -> Result {
+pub(crate) async fn succeed(mut command: Command) -> Result {
     let shown = announce(command.as_std());
     let mut child = command.process_group(0).spawn().map_err(|error| format!("{shown}: {error}"))?;
     let status = tokio::select! {

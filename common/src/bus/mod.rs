@@ -126,12 +126,13 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// Connects; from then on the client reconnects by itself for ever.
+    /// Connects to one of the servers at `urls`, which commas separate; from then on the client reconnects by itself for ever.
     ///
     /// # Errors
-    /// If the first connection fails.
-    pub async fn connect(url: &str, namespace: Namespace) -> Result<Self, BusError> {
-        let client = async_nats::ConnectOptions::new().name("docket").connect(url).await?;
+    /// If no first connection can be made.
+    pub async fn connect(urls: &str, namespace: Namespace) -> Result<Self, BusError> {
+        let servers: Vec<&str> = urls.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
+        let client = async_nats::ConnectOptions::new().name("docket").connect(servers).await?;
         let jetstream = jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
         Ok(Self { jetstream, namespace })
     }

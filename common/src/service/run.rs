@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::dead_letters::Desks;
 use super::{Context, Job, Opened, Pages, Service, StartError};
 use crate::bus::{Bus, DeadLetters, Listener, Namespace, Received, listen};
-use crate::clock::{SharedClock, SystemClock, Time};
+use crate::clock::{SharedClock, Time};
 use crate::events::UserEvent;
 use crate::http::{
     Admission, IdempotencyStore, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier, bind, serve,
@@ -200,7 +200,7 @@ struct Frame {
 
 impl Frame {
     async fn connect(settings: Arc<Settings>) -> Result<Self, StartError> {
-        let clock: SharedClock = Arc::new(SystemClock);
+        let clock = settings.clock();
         let client = connect_database(&settings).await?;
         let bus = connect_bus(&settings).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

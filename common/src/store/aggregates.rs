@@ -12,6 +12,7 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::guard::compared;
 use super::{Outbox, Relay, StoreError, Table, to_document};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
@@ -190,7 +191,7 @@ impl<A: Aggregate> Aggregates<A> {
         let set = state(&change.next, &id, version)?;
         let mut push = RawDocumentBuf::try_from(&change.push?)?;
         push.append(cstr!("outbox"), bson::serialize_to_raw_document_buf(&record)?);
-        let compared = rawdoc! { "_id": id.as_str(), "version": current.version };
+        let compared = compared(&id, current.version);
         self.table.compare_and_set(compared, rawdoc! { "$set": set, "$push": push }).await?;
         self.relay.hand_over(vec![Outbox { collection: A::COLLECTION, document: id, record }]);
         Ok(Versioned { version, value: change.next })

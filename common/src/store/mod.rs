@@ -4,6 +4,7 @@ mod aggregates;
 mod codec;
 mod events;
 mod gather;
+mod guard;
 mod projections;
 mod relay;
 mod table;

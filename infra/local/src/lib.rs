@@ -4,6 +4,7 @@
 //! with their data in one folder. [`LocalServers::start`] brings them up, [`LocalServers::stop`] takes them down, and a
 //! server that dies in between is started again on the same port.
 
+mod cluster;
 mod data_dir;
 mod error;
 mod find;
@@ -21,6 +22,7 @@ mod servers;
 mod supervisor;
 mod wait;
 
+pub use cluster::NatsCluster;
 pub use error::LocalError;
 pub use find::{Binaries, install};
 pub use options::Options;

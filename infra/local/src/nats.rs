@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::error::{AboutFile, LocalError};
-use crate::program::Program;
+use crate::program::{Node, Program};
 use crate::wait::until;
 
 pub(crate) fn url(port: u16) -> String {
@@ -26,9 +26,20 @@ pub(crate) fn command(program: &Program) -> Result<Command, LocalError> {
 fn configuration(program: &Program) -> String {
     let store = program.home.join("data");
     let sync = if program.durable { "always" } else { "2m" };
+    let name = program.node.as_ref().map_or("docket", |node| &node.name);
+    let cluster = program.node.as_ref().map(cluster).unwrap_or_default();
     format!(
-        "server_name: docket\nlisten: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: {store:?}\n  sync_interval: {sync}\n}}\n",
+        "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: {store:?}\n  sync_interval: {sync}\n}}\n{cluster}",
         port = program.port,
+    )
+}
+
+fn cluster(node: &Node) -> String {
+    let routes: Vec<String> = node.all.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
+    format!(
+        "cluster {{\n  name: docket\n  listen: \"127.0.0.1:{port}\"\n  no_advertise: true\n  routes: [{routes}]\n}}\n",
+        port = node.port,
+        routes = routes.join(", "),
     )
 }
 

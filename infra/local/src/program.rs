@@ -33,6 +33,11 @@ impl Kind {
             Kind::Nats => "nats",
         })
     }
+
+    /// The log of one whose home this is.
+    pub(crate) fn log_in(self, home: &Path) -> PathBuf {
+        home.join(self.name()).with_extension("log")
+    }
 }
 
 /// A server that can be started: all but its process.
@@ -44,6 +49,18 @@ pub(crate) struct Program {
     pub(crate) port: u16,
     pub(crate) durable: bool,
     pub(crate) leashed: bool,
+    /// Which node of a cluster it is, if it is one.
+    pub(crate) node: Option<Node>,
+}
+
+/// A node of a cluster of `nats-server`.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// Where it listens for other nodes.
+    pub(crate) port: u16,
+    /// Where all of them do.
+    pub(crate) all: Vec<u16>,
 }
 
 impl Program {
@@ -57,7 +74,7 @@ impl Program {
 
     /// Where its output goes.
     pub(crate) fn log(&self) -> PathBuf {
-        self.home.join(self.kind.name()).with_extension("log")
+        self.kind.log_in(&self.home)
     }
 
     /// The command that starts it.

@@ -26,7 +26,7 @@ impl LocalServers {
     pub async fn start(options: Options) -> Result<LocalServers, LocalError> {
         let lock = Arc::new(Lock::own(&options.data_dir)?);
         for kind in [Kind::Nats, Kind::Mongod] {
-            prepare(kind, &options).await?;
+            prepare(kind, &kind.home(&options.data_dir), &options).await?;
         }
         let binaries = install(&options).await?;
         let (mongod, nats) = tokio::try_join!(
@@ -64,10 +64,10 @@ impl LocalServers {
     }
 }
 
-async fn prepare(kind: Kind, options: &Options) -> Result<(), LocalError> {
-    let home = kind.home(&options.data_dir);
-    stop_leftover(kind.name(), &home).await?;
-    if options.fresh { remove(&home).about(&home) } else { Ok(()) }
+/// Stops what an earlier run left running in `home`, and throws away its data if a fresh start is wanted.
+pub(crate) async fn prepare(kind: Kind, home: &Path, options: &Options) -> Result<(), LocalError> {
+    stop_leftover(kind.name(), home).await?;
+    if options.fresh { remove(home).about(home) } else { Ok(()) }
 }
 
 fn remove(folder: &Path) -> io::Result<()> {
@@ -86,6 +86,6 @@ async fn launch(
     let Some(binary) = binary else { return Ok(None) };
     let home = std::path::absolute(kind.home(&options.data_dir)).about(&options.data_dir)?;
     let &Options { durable, leashed, .. } = options;
-    let program = Program { kind, binary, home, port: 0, durable, leashed };
+    let program = Program { kind, binary, home, port: 0, durable, leashed, node: None };
     Server::launch(program, lock).await.map(Some)
 }

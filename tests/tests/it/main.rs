@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod auth;
+mod chaos;
+mod fault_proxy;
 mod journey;
 mod outage;
 mod overload;

@@ -1,0 +1,150 @@
+//! Many seeded runs of chaos, a line for each; `cargo xtask chaos` builds what it needs and starts it.
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use common::clock::{Clock, SystemClock};
+use docket_tests::chaos::{Broker, Length, Report, World, run};
+use docket_tests::pause;
+use futures::future::join_all;
+
+/// After so many runs a world is made anew: what is redelivered grows with every run.
+const RUNS_IN_A_WORLD: usize = 6;
+
+/// After so many worlds that did not start, something else is wrong.
+const WORLDS_THAT_MAY_FAIL: usize = 5;
+const BEFORE_ANOTHER_WORLD: Duration = Duration::from_secs(15);
+
+#[derive(Parser)]
+struct Arguments {
+    /// How many seeds to run
+    #[arg(long, default_value_t = 100)]
+    runs: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Longer runs, with more of everything
+    #[arg(long)]
+    long: bool,
+    /// How many worlds at the same time
+    #[arg(long, default_value_t = 3)]
+    lanes: usize,
+    /// How many NATS servers a world has: 1, or a cluster of 3; every third world is a cluster if not set
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3))]
+    nodes: Option<u8>,
+    /// Demands that promises are broken, and ends with the first one
+    #[arg(long)]
+    control: bool,
+    /// Where data, logs and the histories of failed runs are kept
+    #[arg(long, default_value = "target/chaos")]
+    folder: PathBuf,
+}
+
+#[derive(Default)]
+struct Tally {
+    next: AtomicU64,
+    worlds: AtomicUsize,
+    done: AtomicUsize,
+    broken: AtomicUsize,
+    not_begun: AtomicUsize,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    common::service::block_on(all(&arguments))
+}
+
+async fn all(arguments: &Arguments) -> ExitCode {
+    let (tally, began) = (Tally::default(), SystemClock.now());
+    let lanes =
+        (0..arguments.lanes).map(|lane| serve(arguments, &tally, arguments.folder.join(format!("lane-{lane}"))));
+    join_all(lanes).await;
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    let (done, broken, not_begun) = (count(&tally.done), count(&tally.broken), count(&tally.not_begun));
+    let seconds = SystemClock.now().since(began).as_secs();
+    println!("{done} runs in {seconds} s, {broken} with violations, {not_begun} that could not begin");
+    let good = if arguments.control { broken > 0 } else { broken == 0 && not_begun == 0 };
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs seeds until there are none left, in one world after the other.
+async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
+    let is_over = || {
+        let enough = arguments.control && tally.broken.load(Ordering::Relaxed) > 0;
+        enough || tally.next.load(Ordering::Relaxed) >= arguments.runs
+    };
+    while !is_over() {
+        let nth = tally.worlds.fetch_add(1, Ordering::Relaxed);
+        let is_cluster = arguments.nodes.map_or(nth % 3 == 2, |nodes| nodes > 1);
+        let broker = if is_cluster { Broker::Cluster } else { Broker::Single };
+        let world = match World::start(&folder, broker).await {
+            Ok(world) => world,
+            Err(why) => {
+                println!("no world: {why}");
+                if tally.not_begun.fetch_add(1, Ordering::Relaxed) + 1 >= WORLDS_THAT_MAY_FAIL {
+                    return;
+                }
+                // What had started of it stops in the background.
+                pause(BEFORE_ANOTHER_WORLD).await;
+                continue;
+            }
+        };
+        for _ in 0..RUNS_IN_A_WORLD {
+            if is_over() || !one(arguments, tally, &world, broker).await {
+                break;
+            }
+        }
+        world.stop().await;
+    }
+}
+
+/// One run; false if the world is no good any more.
+async fn one(arguments: &Arguments, tally: &Tally, world: &World, broker: Broker) -> bool {
+    let nth = tally.next.fetch_add(1, Ordering::Relaxed);
+    if nth >= arguments.runs {
+        return false;
+    }
+    let seed = arguments.seed + nth;
+    let length = if arguments.long { Length::Long } else { Length::Short };
+    match run(world, seed, length).await {
+        Ok(report) => {
+            tally.done.fetch_add(1, Ordering::Relaxed);
+            tell(&report, broker);
+            if report.violations.is_empty() {
+                return true;
+            }
+            tally.broken.fetch_add(1, Ordering::Relaxed);
+            keep(&arguments.folder, &report);
+        }
+        Err(why) => {
+            println!("seed {seed}: could not begin: {why}");
+            tally.not_begun.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    false
+}
+
+fn tell(report: &Report, broker: Broker) {
+    let Report { seed, faults, violations, harmed, to_rest, .. } = report;
+    let (harmed, to_rest) = (harmed.as_millis(), to_rest.as_millis());
+    let verdict = if violations.is_empty() { "kept".to_owned() } else { format!("{} VIOLATIONS", violations.len()) };
+    println!(
+        "seed {seed}: {verdict}; {}; harmed {harmed} ms, to rest {to_rest} ms; {broker:?}; {faults}",
+        report.counts()
+    );
+    for violation in violations.iter().take(10) {
+        println!("    {violation}");
+    }
+}
+
+fn keep(folder: &Path, report: &Report) {
+    let path = folder.join(format!("seed-{}.txt", report.seed));
+    match std::fs::write(&path, format!("{report:#?}")) {
+        Ok(()) => println!("    the whole history is in {}", path.display()),
+        Err(error) => println!("    the history could not be written to {}: {error}", path.display()),
+    }
+}

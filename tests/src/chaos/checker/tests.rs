@@ -1,0 +1,272 @@
+//! Each kind of broken promise is found in a history made by hand, and nothing in a history without one.
+
+use super::*;
+use crate::chaos::history::Snapshot;
+
+const HELD_FOR: i64 = 1_000;
+
+fn at(millis: i64) -> Time {
+    Time::from_millis(millis)
+}
+
+/// A sale of three places: o1 is bought and kept, o2 is given back, o3 is given up, and o4 expires. Nobody heard of o5.
+struct Story(History);
+
+impl Story {
+    fn told() -> Self {
+        let mut story = Self(History { capacities: [("t".to_owned(), 3)].into(), ..History::default() });
+        story.hold("o1", 10).hold("o2", 20).hold("o3", 30);
+        story.pay("o1", 40).pay("o2", 50).look("o1", "complete", 60).look("o2", "complete", 70);
+        story.answer(Wish::Cancel { order: "o3".into() }, 80, said("o3", "cancelled"));
+        story.hold("o4", 90);
+        story.answer(Wish::Refund { order: "o2".into() }, 2_000, said("o2", "refunded"));
+        story.no_answer(Wish::Hold { ticket: "t".into(), quantity: 1 }, 2_100);
+        for (id, status) in
+            [("o1", "complete"), ("o2", "refunded"), ("o3", "cancelled"), ("o4", "expired"), ("o5", "expired")]
+        {
+            story.0.end.orders.insert(id.to_owned(), order(status));
+            story.0.end.listed.entry(0).or_default().push(id.to_owned());
+        }
+        story.0.end.charges = vec![charge("o1", 0), charge("o2", 100)];
+        story.0.end.tickets.insert("t".to_owned(), Places { quantity: 3, held: 0, sold: 1, available: 2 });
+        story
+    }
+
+    fn answer(&mut self, wish: Wish, at_: i64, said: Said) -> &mut Self {
+        self.0.calls.push(Call {
+            who: 0,
+            began: at(at_),
+            ended: at(at_ + 5),
+            wish,
+            outcome: Outcome::Acknowledged(said),
+        });
+        self
+    }
+
+    fn no_answer(&mut self, wish: Wish, at_: i64) {
+        let outcome = Outcome::Unknown("it broke".to_owned());
+        self.0.calls.push(Call { who: 0, began: at(at_), ended: at(at_ + 5), wish, outcome });
+    }
+
+    fn hold(&mut self, order: &str, at_: i64) -> &mut Self {
+        let said = Said { expires_at: Some(at(at_ + HELD_FOR)), ..said(order, "created") };
+        self.answer(Wish::Hold { ticket: "t".to_owned(), quantity: 1 }, at_, said)
+    }
+
+    fn pay(&mut self, order: &str, at_: i64) -> &mut Self {
+        self.answer(Wish::Pay { order: order.to_owned() }, at_, said(order, "succeeded"))
+    }
+
+    fn look(&mut self, order: &str, status: &str, at_: i64) -> &mut Self {
+        self.answer(Wish::LookAtOrder { order: order.to_owned() }, at_, said(order, status))
+    }
+
+    fn order(&mut self, id: &str) -> &mut OrderSeen {
+        self.0.end.orders.get_mut(id).unwrap()
+    }
+
+    fn end(&mut self) -> &mut Snapshot {
+        &mut self.0.end
+    }
+
+    #[track_caller]
+    fn breaks(&self, rules: &[Rule]) {
+        let mut found: Vec<Rule> = check(&self.0).into_iter().map(|violation| violation.rule).collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, rules, "{:#?}", check(&self.0));
+    }
+}
+
+fn said(id: &str, status: &str) -> Said {
+    Said { id: id.to_owned(), status: status.to_owned(), ..Said::default() }
+}
+
+fn order(status: &str) -> OrderSeen {
+    let passes = u32::from(status == "complete");
+    OrderSeen { buyer: 0, ticket: "t".to_owned(), quantity: 1, total: 100, status: status.to_owned(), passes }
+}
+
+fn charge(order: &str, returned: i64) -> Charge {
+    Charge { order: order.to_owned(), captured: 100, returned, refunds: u32::from(returned > 0) }
+}
+
+#[test]
+fn a_history_without_a_broken_promise_passes() {
+    Story::told().breaks(&[]);
+}
+
+#[test]
+fn a_hold_that_is_lost() {
+    let mut story = Story::told();
+    story.end().orders.remove("o3");
+    story.breaks(&[Rule::HoldKept]);
+}
+
+#[test]
+fn a_hold_that_is_listed_twice_or_never() {
+    let mut story = Story::told();
+    story.end().listed.entry(0).or_default().push("o1".to_owned());
+    story.breaks(&[Rule::HoldKept]);
+    story.end().listed.clear();
+    story.breaks(&[Rule::HoldKept]);
+}
+
+#[test]
+fn a_hold_that_became_somebody_elses_or_another() {
+    let mut story = Story::told();
+    story.order("o3").buyer = 1;
+    story.breaks(&[Rule::HoldKept]);
+    story.order("o3").buyer = 0;
+    story.order("o3").quantity = 2;
+    // With one place more in it there are also too many.
+    story.breaks(&[Rule::HoldKept, Rule::NeverOversold]);
+}
+
+#[test]
+fn one_order_for_two_holds() {
+    let mut story = Story::told();
+    story.hold("o3", 31);
+    story.breaks(&[Rule::HoldKept]);
+}
+
+#[test]
+fn an_order_that_nobody_asked_for() {
+    let mut story = Story::told();
+    story.end().orders.insert("o6".to_owned(), order("expired"));
+    story.breaks(&[Rule::OrderWanted]);
+    story.end().orders.remove("o6");
+    story.order("o5").quantity = 2;
+    story.breaks(&[Rule::OrderWanted]);
+}
+
+#[test]
+fn a_hold_too_many_at_the_same_time() {
+    let mut story = Story::told();
+    story.hold("o6", 35);
+    story.end().orders.insert("o6".to_owned(), order("expired"));
+    story.end().listed.entry(0).or_default().push("o6".to_owned());
+    story.breaks(&[Rule::NeverOversold]);
+}
+
+#[test]
+fn a_deadline_by_a_clock_that_is_wrong_is_no_certainty() {
+    let mut story = Story::told();
+    // One place more than there are, after o3 was given up and shortly before o4 expires.
+    story.hold("o6", 1_050);
+    story.end().orders.insert("o6".to_owned(), order("expired"));
+    story.end().listed.entry(0).or_default().push("o6".to_owned());
+    story.breaks(&[Rule::NeverOversold]);
+    story.0.skew_ms = 100;
+    story.breaks(&[]);
+}
+
+#[test]
+fn more_sold_at_the_end_than_there_are() {
+    let mut story = Story::told();
+    for id in ["o3", "o4", "o5"] {
+        *story.order(id) = order("complete");
+        story.end().charges.push(charge(id, 0));
+    }
+    story.0.calls.retain(|call| !matches!(call.wish, Wish::Cancel { .. }));
+    story.end().tickets.insert("t".to_owned(), Places { quantity: 3, held: 0, sold: 4, available: 0 });
+    story.breaks(&[Rule::NeverOversold]);
+}
+
+#[test]
+fn a_page_that_shows_more_than_there_is_or_does_not_add_up() {
+    let looks = |places| {
+        let mut story = Story::told();
+        let said = Said { places: Some(places), ..said("t", "") };
+        story.answer(Wish::LookAtTicket { ticket: "t".to_owned() }, 85, said);
+        story
+    };
+    looks(Places { quantity: 3, held: 2, sold: 1, available: 0 }).breaks(&[]);
+    looks(Places { quantity: 3, held: 3, sold: 1, available: 0 }).breaks(&[Rule::NeverOversold]);
+    looks(Places { quantity: 3, held: 1, sold: 1, available: 0 }).breaks(&[Rule::PlacesAddUp]);
+    looks(Places { quantity: 4, held: 2, sold: 1, available: 1 }).breaks(&[Rule::PlacesAddUp]);
+}
+
+#[test]
+fn counts_that_are_not_those_of_the_orders() {
+    let mut story = Story::told();
+    story.end().tickets.insert("t".to_owned(), Places { quantity: 3, held: 1, sold: 1, available: 1 });
+    story.breaks(&[Rule::PlacesAddUp]);
+}
+
+#[test]
+fn two_charges_for_one_order() {
+    let mut story = Story::told();
+    story.end().charges.push(charge("o1", 0));
+    story.breaks(&[Rule::ChargedOnce]);
+    let mut story = Story::told();
+    story.end().charges[0].captured = 150;
+    story.breaks(&[Rule::ChargedOnce]);
+}
+
+#[test]
+fn an_acknowledged_payment_that_never_came_in() {
+    let mut story = Story::told();
+    story.end().charges.remove(0);
+    story.breaks(&[Rule::PaymentKept, Rule::PassesHaveMoney]);
+}
+
+#[test]
+fn money_kept_without_passes() {
+    let mut story = Story::told();
+    story.end().charges.push(charge("o4", 0));
+    story.breaks(&[Rule::MoneyHasPasses]);
+    let mut story = Story::told();
+    story.order("o1").passes = 0;
+    story.breaks(&[Rule::MoneyHasPasses]);
+    let mut story = Story::told();
+    story.end().charges.push(charge("nobody's", 0));
+    story.breaks(&[Rule::MoneyHasPasses]);
+}
+
+#[test]
+fn passes_without_money() {
+    let mut story = Story::told();
+    story.order("o4").passes = 1;
+    story.breaks(&[Rule::PassesHaveMoney]);
+    let mut story = Story::told();
+    story.end().charges[0].returned = 100;
+    story.breaks(&[Rule::PassesHaveMoney]);
+}
+
+#[test]
+fn a_refund_that_was_acknowledged_and_not_made_or_made_twice() {
+    let mut story = Story::told();
+    story.end().charges[1].returned = 0;
+    story.end().charges[1].refunds = 0;
+    story.breaks(&[Rule::MoneyHasPasses, Rule::RefundKept]);
+    let mut story = Story::told();
+    story.end().charges[1].returned = 50;
+    story.breaks(&[Rule::MoneyHasPasses, Rule::RefundKept]);
+    let mut story = Story::told();
+    story.end().charges[1].refunds = 2;
+    story.breaks(&[Rule::RefundKept]);
+}
+
+#[test]
+fn a_cancelled_order_that_comes_back() {
+    let mut story = Story::told();
+    story.order("o3").status = "expired".to_owned();
+    story.breaks(&[Rule::CancelKept]);
+}
+
+#[test]
+fn an_order_without_an_end() {
+    let mut story = Story::told();
+    story.order("o4").status = "expiring".to_owned();
+    story.end().tickets.insert("t".to_owned(), Places { quantity: 3, held: 1, sold: 1, available: 1 });
+    story.breaks(&[Rule::ComesToRest]);
+}
+
+#[test]
+fn an_event_given_up_and_a_process_that_died() {
+    let mut story = Story::told();
+    story.end().dead_letters.push("orders: payments:7".to_owned());
+    story.end().deaths.push("orders-1 ended by itself".to_owned());
+    story.breaks(&[Rule::NoDeadLetters, Rule::NoDeaths]);
+}

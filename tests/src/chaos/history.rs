@@ -1,0 +1,171 @@
+//! What happened in a run, as those outside saw it: every call with its answer, and what everybody sees at the end.
+
+use std::collections::BTreeMap;
+
+use common::clock::Time;
+
+/// Everything the checker decides from.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The places of each listing, by its id.
+    pub capacities: BTreeMap<String, u32>,
+    /// How far the clocks of the processes may have been from the true time, in milliseconds.
+    pub skew_ms: i64,
+    /// Every call, in the order of the answers.
+    pub calls: Vec<Call>,
+    /// What everybody sees when all has come to rest.
+    pub end: Snapshot,
+}
+
+/// One call and its answer.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who called.
+    pub who: usize,
+    /// When it was sent.
+    pub began: Time,
+    /// When its answer was there, or given up.
+    pub ended: Time,
+    /// What was called for.
+    pub wish: Wish,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What is called for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Places of a listing.
+    Hold {
+        /// The listing.
+        ticket: String,
+        /// How many.
+        quantity: u32,
+    },
+    /// To pay an order.
+    Pay {
+        /// The order.
+        order: String,
+    },
+    /// To give an order up, or its money back.
+    Cancel {
+        /// The order.
+        order: String,
+    },
+    /// The seller gives all the money back.
+    Refund {
+        /// The order.
+        order: String,
+    },
+    /// To see an order.
+    LookAtOrder {
+        /// The order.
+        order: String,
+    },
+    /// To see a listing.
+    LookAtTicket {
+        /// The listing.
+        ticket: String,
+    },
+}
+
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It was answered with 2xx: what the answer says is a promise.
+    Acknowledged(Said),
+    /// It was answered with 4xx: nothing was done.
+    Refused {
+        /// The status.
+        status: u16,
+        /// The problem's code.
+        code: String,
+    },
+    /// No answer, or 5xx: it may have been done.
+    Unknown(String),
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// The id of the order, payment or listing.
+    pub id: String,
+    /// Its `status`, if it has one.
+    pub status: String,
+    /// Until when an order is held.
+    pub expires_at: Option<Time>,
+    /// The places of a listing.
+    pub places: Option<Places>,
+}
+
+/// The places of a listing as its page shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// How many there are.
+    pub quantity: u32,
+    /// How many are held.
+    pub held: u32,
+    /// How many are sold.
+    pub sold: u32,
+    /// How many are free.
+    pub available: u32,
+}
+
+/// What everybody sees at one time. Orders are looked at first, then the listings, then the bank.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The orders that each buyer's list shows, as often as it shows them.
+    pub listed: BTreeMap<usize, Vec<String>>,
+    /// The orders, by id; those that were promised and are not found are missing.
+    pub orders: BTreeMap<String, OrderSeen>,
+    /// The listings' pages, by id.
+    pub tickets: BTreeMap<String, Places>,
+    /// All charges at the bank for these orders, and those that name no known order.
+    pub charges: Vec<Charge>,
+    /// Dead letters, each as one line: an event that was given up is never at rest.
+    pub dead_letters: Vec<String>,
+    /// Processes that ended though nobody had ended them.
+    pub deaths: Vec<String>,
+}
+
+/// An order as its buyer sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrderSeen {
+    /// Whose it is.
+    pub buyer: usize,
+    /// Of which listing.
+    pub ticket: String,
+    /// How many places.
+    pub quantity: u32,
+    /// What it costs, in minor units.
+    pub total: i64,
+    /// Where it stands.
+    pub status: String,
+    /// How many passes it has.
+    pub passes: u32,
+}
+
+/// One charge at the bank.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// The order it names.
+    pub order: String,
+    /// What came in, in minor units.
+    pub captured: i64,
+    /// What went back, in minor units.
+    pub returned: i64,
+    /// In how many refunds.
+    pub refunds: u32,
+}
+
+impl OrderSeen {
+    /// Whether it holds places that are not paid.
+    pub fn is_held(&self) -> bool {
+        matches!(self.status.as_str(), "created" | "awaiting_payment" | "expiring")
+    }
+
+    /// Whether nothing more will become of it by itself.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.status.as_str(), "complete" | "expired" | "cancelled" | "refunded")
+    }
+}

@@ -1,0 +1,109 @@
+//! Chaos: people buy while servers and processes fail, by a plan that one seed gives; then everything is healed, and a
+//! checker decides from the answers alone whether every promise was kept.
+
+mod buyers;
+pub mod checker;
+mod doors;
+pub mod history;
+mod member;
+mod nemesis;
+mod plan;
+mod rest;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::clock::{Clock, SystemClock};
+use serde_json::json;
+
+pub use plan::Length;
+pub use world::{Broker, World};
+
+use buyers::Notes;
+use checker::{Rule, Violation};
+use history::{History, Outcome, Wish};
+use plan::Plan;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// What went wrong.
+    pub faults: String,
+    /// Everything the checker knew.
+    pub history: History,
+    /// The broken promises.
+    pub violations: Vec<Violation>,
+    /// How long people bought while things went wrong.
+    pub harmed: Duration,
+    /// How long it took after that until all had come to rest.
+    pub to_rest: Duration,
+}
+
+/// Runs a seed in a world that is well.
+///
+/// # Errors
+/// What keeps the run from beginning; nothing is said about promises then.
+pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, String> {
+    let plan = Plan::of(seed, length);
+    let tickets = listings(world, &plan).await?;
+    let capacities = tickets.iter().cloned().zip(plan.capacities.iter().copied()).collect();
+    let mut history = History { capacities, skew_ms: plan.skew_ms(), ..History::default() };
+    let notes = Notes::default();
+    let began = SystemClock.now();
+    let label = format!("{seed}-{}", began.millis());
+    tokio::join!(buyers::buy(world, &notes, &tickets, &plan, &label), nemesis::harm(world, &plan));
+    let harmed = SystemClock.now();
+    history.calls = notes.take();
+    let violations = match nemesis::heal(world).await {
+        Ok(()) => rest::rest(world, &mut history).await,
+        Err(why) => vec![Violation { rule: Rule::ComesToRest, seen: why }],
+    };
+    world.remember(history.end.orders.keys());
+    let to_rest = SystemClock.now().since(harmed);
+    for member in &world.members {
+        member.set_clock_right().await;
+    }
+    let faults = plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let faults = format!("{faults} webhooks-{:?}", plan.webhooks);
+    Ok(Report { seed, faults, history, violations, harmed: harmed.since(began), to_rest })
+}
+
+/// New listings, which orders knows already.
+async fn listings(world: &World, plan: &Plan) -> Result<Vec<String>, String> {
+    nemesis::heal(world).await?;
+    let mut tickets = Vec::new();
+    for capacity in &plan.capacities {
+        let listing = json!({ "title": "Friday evening", "price": "19.99", "quantity": capacity });
+        let made = world.seller.at(&world.doors.tickets).post("/api/tickets", listing).await;
+        let id = made.body["id"].as_str().ok_or_else(|| format!("no listing was made: {}", made.body))?;
+        tickets.push(id.to_owned());
+    }
+    Ok(tickets)
+}
+
+impl Report {
+    /// How often each kind of wish was acknowledged, refused, and left without an answer.
+    pub fn counts(&self) -> String {
+        let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
+        for call in &self.history.calls {
+            let name = match call.wish {
+                Wish::Hold { .. } => "hold",
+                Wish::Pay { .. } => "pay",
+                Wish::Cancel { .. } => "cancel",
+                Wish::Refund { .. } => "refund",
+                Wish::LookAtOrder { .. } | Wish::LookAtTicket { .. } => continue,
+            };
+            let nth = match call.outcome {
+                Outcome::Acknowledged(_) => 0,
+                Outcome::Refused { .. } => 1,
+                Outcome::Unknown(_) => 2,
+            };
+            counts.entry(name).or_default()[nth] += 1;
+        }
+        let shown = counts.iter().map(|(name, [done, refused, unknown])| format!("{name} {done}/{refused}/{unknown}"));
+        shown.collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,205 @@
+//! A whole Docket to be harmed: real servers of its own, each service as a process, three replicas of orders, a bank, people.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use common::bus::{DOMAINS, Namespace};
+use docket_local::{LocalServers, NatsCluster, Options};
+use docket_stripe::{Options as BankOptions, StripeStandIn};
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::doors::Doors;
+use super::member::{Member, Targets};
+use super::plan::{BUYERS, CAST, NODES, REPLICAS, Server};
+use crate::app::ADMIN;
+use crate::person::Person;
+use crate::servers::namespace;
+
+/// How long places are held: short, so that orders expire while they are being paid.
+const HOLD_SECONDS: u32 = 3;
+
+/// What carries the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broker {
+    /// One server.
+    Single,
+    /// Three servers, each with a copy of every stream.
+    Cluster,
+}
+
+/// A running Docket that serves several runs, one after the other.
+pub struct World {
+    servers: LocalServers,
+    cluster: Option<NatsCluster>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) bank: StripeStandIn,
+    pub(crate) doors: Doors,
+    pub(crate) admin: Person,
+    pub(crate) seller: Person,
+    pub(crate) buyers: Vec<Person>,
+    namespace: String,
+    /// The orders of the runs so far.
+    earlier: Mutex<BTreeSet<String>>,
+}
+
+impl World {
+    /// Starts everything, with its data and logs in `folder`.
+    ///
+    /// # Errors
+    /// What did not start.
+    pub async fn start(folder: &Path, broker: Broker) -> Result<Self, String> {
+        let options = |folder: &Path| Options { durable: true, ..Options::for_tests(folder) };
+        let told = |error: docket_local::LocalError| error.to_string();
+        let single = Options { nats: broker == Broker::Single, ..options(folder) };
+        let servers = LocalServers::start(single).await.map_err(told)?;
+        let cluster = match broker {
+            Broker::Single => None,
+            Broker::Cluster => Some(NatsCluster::start(options(&folder.join("cluster")), NODES).await.map_err(told)?),
+        };
+        let bank = StripeStandIn::start(BankOptions::default()).await.map_err(|error| error.to_string())?;
+        let namespace = namespace();
+        let nats = match &cluster {
+            None => vec![port_of(servers.nats())],
+            Some(cluster) => cluster.nodes().iter().map(docket_local::Server::port).collect(),
+        };
+        let targets = Targets { mongod: port_of(servers.mongod()), nats };
+        let mut shared = shared(&namespace, &bank);
+        shared.push(("NATS_REPLICAS", targets.nats.len().to_string()));
+        let mut members = Vec::new();
+        for name in CAST {
+            let member = Member::new(name, &targets, &shared, folder).await;
+            if name == "auth" {
+                shared.push(("DOCKET_JWKS_URL", format!("{}/.well-known/jwks.json", member.base())));
+            }
+            members.push(member);
+        }
+        // One after the other: each makes streams and indexes that the next one finds.
+        for member in &members {
+            member.heal().await?;
+        }
+        let doors = doors(&members);
+        bank.set_webhook_url(Some(format!("{}/api/payments/webhook", doors.payments)));
+        let admin = Person::sign_up(&doors.auth, ADMIN).await;
+        let seller = Person::sign_up(&doors.auth, "seller@example.com").await;
+        let emails = (0..BUYERS).map(|nth| format!("buyer{nth}@example.com"));
+        let buyers = join_all(emails.map(|email| async { Person::sign_up(&doors.auth, &{ email }).await })).await;
+        Ok(Self { servers, cluster, members, bank, doors, admin, seller, buyers, namespace, earlier: Mutex::default() })
+    }
+
+    /// One of the servers; of a cluster, the node that is the `nth` in a circle.
+    pub(crate) fn server(&self, which: Server, nth: usize) -> &docket_local::Server {
+        let server = match (which, &self.cluster) {
+            (Server::Mongod, _) => self.servers.mongod(),
+            (Server::Nats, None) => self.servers.nats(),
+            (Server::Nats, Some(cluster)) => cluster.nodes().get(nth % NODES),
+        };
+        server.expect("a world has both servers")
+    }
+
+    /// Every server.
+    pub(crate) fn all_servers(&self) -> Vec<&docket_local::Server> {
+        let cluster = self.cluster.iter().flat_map(NatsCluster::nodes);
+        self.servers.mongod().into_iter().chain(self.servers.nats()).chain(cluster).collect()
+    }
+
+    fn nats_urls(&self) -> Vec<String> {
+        self.all_servers()
+            .iter()
+            .map(|server| server.url())
+            .filter(|url| url.starts_with("nats"))
+            .map(Into::into)
+            .collect()
+    }
+
+    /// Notes the orders of a run that is over.
+    pub(crate) fn remember<'o>(&self, orders: impl Iterator<Item = &'o String>) {
+        self.earlier.lock().expect("nobody panics while noting").extend(orders.cloned());
+    }
+
+    /// Whether an order belongs to a run that is over.
+    pub(crate) fn is_known(&self, order: &str) -> bool {
+        self.earlier.lock().expect("nobody panics while noting").contains(order)
+    }
+
+    /// The process with this name in [`CAST`].
+    pub(crate) fn member(&self, name: &str) -> &Member {
+        self.members.iter().find(|member| member.name == name).expect("faults name members of the cast")
+    }
+
+    /// Has every durable consumer forget how far it has read: all events come again to everybody.
+    ///
+    /// # Errors
+    /// If the broker does not answer; some may have forgotten then.
+    pub(crate) async fn redeliver(&self) -> Result<(), async_nats::Error> {
+        let client = async_nats::connect(self.nats_urls()).await?;
+        let jetstream = async_nats::jetstream::new(client);
+        let namespace = Namespace::new(&self.namespace);
+        for stream in DOMAINS {
+            let stream = jetstream.get_stream_no_info(namespace.stream(stream.domain)).await?;
+            for service in ["auth", "tickets", "orders", "expiration", "payments"] {
+                // Not every service listens to every domain.
+                let _ = stream.delete_consumer(service).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pulls a lever of the bank.
+    pub(crate) async fn bank_lever(&self, path: &str, body: Value) -> Value {
+        let bank = Person::visitor(&self.bank.base_url());
+        let method = if body.is_null() { reqwest::Method::GET } else { reqwest::Method::POST };
+        bank.send(method, path, &[], body).await.body
+    }
+
+    /// The bank does what it is asked again, and tells of it at once.
+    pub(crate) async fn bank_well(&self) {
+        let bank = Person::visitor(&self.bank.base_url());
+        bank.delete("/test/faults").await;
+        self.bank_lever("/test/webhooks/mode", json!({ "retry_ms": [200, 1_000, 3_000, 10_000] })).await;
+    }
+
+    /// Ends everything.
+    pub async fn stop(self) {
+        for member in &self.members {
+            member.kill().await;
+        }
+        self.bank.stop().await;
+        if let Some(cluster) = self.cluster {
+            cluster.stop().await;
+        }
+        self.servers.stop().await;
+    }
+}
+
+fn port_of(server: Option<&docket_local::Server>) -> u16 {
+    server.map(docket_local::Server::port).expect("a world has both servers")
+}
+
+fn shared(namespace: &str, bank: &StripeStandIn) -> Vec<(&'static str, String)> {
+    let account = BankOptions::default();
+    vec![
+        ("DOCKET_NAMESPACE", namespace.to_owned()),
+        ("DOCKET_DEMO", "0".to_owned()),
+        ("DOCKET_HTTP_WORKERS", "1".to_owned()),
+        ("HOLD_SECONDS", HOLD_SECONDS.to_string()),
+        ("BOOTSTRAP_ADMIN_EMAIL", ADMIN.to_owned()),
+        ("STRIPE_SECRET_KEY", account.secret_key),
+        ("STRIPE_WEBHOOK_SECRET", account.webhook_secret),
+        ("STRIPE_API_BASE", bank.base_url()),
+        ("RUST_LOG", "info".to_owned()),
+    ]
+}
+
+fn doors(members: &[Member]) -> Doors {
+    let base = |name: &str| members.iter().find(|member| member.name == name).expect("it is in the cast").base();
+    Doors {
+        auth: base("auth"),
+        tickets: base("tickets"),
+        payments: base("payments"),
+        orders: (1..=REPLICAS).map(|nth| base(&format!("orders-{nth}"))).collect(),
+        turn: AtomicUsize::new(0),
+    }
+}

@@ -1,0 +1,117 @@
+//! A TCP proxy in front of a server: it can cut, stall and slow what goes through it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::wait::pause;
+
+const CHUNK: usize = 16 * 1024;
+
+/// How the way to the server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// As if there were no proxy.
+    #[default]
+    Open,
+    /// Every connection breaks, and new ones break at once.
+    Cut,
+    /// Connections stay, new ones are taken, and nothing goes through; what was sent arrives when the way is open again.
+    Stalled,
+    /// Each piece of at most 16 KiB waits so long before it goes on.
+    Slow(Duration),
+}
+
+/// A proxy that listens until it is dropped; its connections end with it.
+#[derive(Debug)]
+pub struct FaultProxy {
+    port: u16,
+    way: watch::Sender<Way>,
+    serving: JoinHandle<()>,
+}
+
+impl FaultProxy {
+    /// A proxy on a free port of 127.0.0.1 before the server at `target`, which need not run yet.
+    ///
+    /// # Panics
+    /// If loopback has no free port.
+    pub async fn before(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
+        let port = listener.local_addr().expect("a bound port has an address").port();
+        let way = watch::Sender::new(Way::Open);
+        let serving = tokio::spawn(serve(listener, target, way.clone()));
+        Self { port, way, serving }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Changes the way for all connections, old and new.
+    pub fn set(&self, way: Way) {
+        self.way.send_replace(way);
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, target: SocketAddr, way: watch::Sender<Way>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((client, _)) = accepted {
+                    connections.spawn(carry(client, target, way.subscribe()));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn carry(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>) {
+    let mut cut = way.clone();
+    let through = async {
+        may_pass(&mut way).await;
+        let Ok(server) = TcpStream::connect(target).await else { return };
+        // Small messages must not wait for each other's acknowledgement here.
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        tokio::join!(pump(from_client, to_server, way.clone()), pump(from_server, to_client, way.clone()));
+    };
+    tokio::select! {
+        () = through => {}
+        _ = cut.wait_for(|way| *way == Way::Cut) => {}
+    }
+}
+
+/// Carries one direction to its end, which the other side is told.
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
+    let mut chunk = vec![0; CHUNK];
+    while let Ok(length @ 1..) = from.read(&mut chunk).await {
+        may_pass(&mut way).await;
+        if to.write_all(&chunk[..length]).await.is_err() {
+            return;
+        }
+    }
+    // The other side may be gone already.
+    let _ = to.shutdown().await;
+}
+
+/// Waits as long as the way demands.
+async fn may_pass(way: &mut watch::Receiver<Way>) {
+    let open = way.wait_for(|way| *way != Way::Stalled).await.map(|way| *way);
+    if let Ok(Way::Slow(delay)) = open {
+        pause(delay).await;
+    }
+}

@@ -1,0 +1,18 @@
+//! The short form of `cargo xtask chaos`: two seeds that between them stall, kill, freeze, skew, redeliver and silence the bank.
+
+use docket_tests::chaos::{Broker, Length, World, run};
+
+/// The faults of a seed are in its report; these were chosen because they are many and of all kinds.
+const SEEDS: [u64; 2] = [10, 36];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_promise_is_kept_while_servers_and_processes_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(folder.path(), Broker::Single).await.unwrap();
+    for seed in SEEDS {
+        let report = run(&world, seed, Length::Short).await.unwrap();
+        assert!(report.violations.is_empty(), "seed {seed}, {}: {:#?}", report.faults, report.violations);
+        assert!(report.history.end.orders.len() > 3, "seed {seed}: hardly anybody bought: {}", report.counts());
+    }
+    world.stop().await;
+}
