@@ -3,6 +3,7 @@
 
 mod auth;
 mod journey;
+mod model;
 mod outage;
 mod payments;
 mod poison;
