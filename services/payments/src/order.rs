@@ -59,11 +59,12 @@ impl Duty {
             OrderEvent::Expired(expired) => Some(Self::Close(expired.order.clone())),
             OrderEvent::Cancelled(cancelled) => Some(Self::Close(cancelled.order.clone())),
             OrderEvent::RefundRequested(requested) => Some(Self::GiveAllBack(requested.order.order_id)),
+            // A refund may have bounced before this was known here; then nobody else would make it again.
+            OrderEvent::Refunded(refunded) => Some(Self::GiveAllBack(refunded.order.order_id)),
             OrderEvent::Created(_)
             | OrderEvent::AwaitingPayment(_)
             | OrderEvent::Completed(_)
             | OrderEvent::PlacesRequested(_)
-            | OrderEvent::Refunded(_)
             | OrderEvent::PassCheckedIn(_) => None,
         }
     }
@@ -117,5 +118,32 @@ impl OrderReplica {
     /// Whether no money may be kept for it.
     pub fn wants_all_back(&self) -> bool {
         matches!(self.state, OrderState::Refunding | OrderState::Refunded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::events::orders::{OrderCompleted, OrderRefundRequested, OrderRefunded, RefundReason};
+    use common::id::{TicketId, UserId};
+    use common::money::{Currency, Money};
+
+    use super::*;
+
+    #[test]
+    fn an_order_that_is_refunded_may_keep_nothing_even_if_a_refund_bounced_meanwhile() {
+        let now = Time::from_millis(1_795_000_000_000);
+        let order = OrderFacts {
+            order_id: OrderId::generate(now),
+            ticket_id: TicketId::generate(now),
+            buyer_id: UserId::generate(now),
+            seller_id: UserId::generate(now),
+            quantity: 1,
+            total: Money::from_minor(500, Currency::USD).unwrap(),
+        };
+        let all_back = Some(Duty::GiveAllBack(order.order_id));
+        let requested = OrderRefundRequested { order: order.clone(), reason: RefundReason::BuyerRequest };
+        assert_eq!(Duty::of(&requested.into()), all_back);
+        assert_eq!(Duty::of(&OrderRefunded { order: order.clone() }.into()), all_back);
+        assert_eq!(Duty::of(&OrderCompleted { order, passes: vec![] }.into()), None);
     }
 }

@@ -17,7 +17,7 @@ pub(super) const NO_OVERSELL: &str = "never more places promised than there are"
 pub(super) const COUNTS: &str = "the inventory counts what the orders have";
 pub(super) const BACK_ONCE: &str = "no more money goes back than came in";
 pub(super) const NO_DEAD_LETTER: &str = "no event is refused for good";
-pub(super) const IN_TIME: &str = "who pays before the hold is given up does not lose the places";
+pub(super) const NOT_GONE: &str = "nobody pays for places that are gone, unless the bank errs";
 pub(super) const NOT_FOR_NOTHING: &str = "at rest no money is kept without passes";
 pub(super) const NOT_FOR_FREE: &str = "at rest nobody has passes without having paid";
 pub(super) const AT_ITS_END: &str = "at rest every order is at its end";
@@ -45,7 +45,7 @@ pub(super) fn of(world: &World) -> Vec<Property<World>> {
         Property::always(COUNTS, counts_match),
         Property::always(BACK_ONCE, |world, state| each(world, state, |total, sale| sale.stripe.kept(total) >= 0)),
         Property::always(NO_DEAD_LETTER, |_, state| !any(state, |sale| sale.dead_letter)),
-        Property::always(IN_TIME, |world, state| {
+        Property::always(NOT_GONE, |world, state| {
             world.luck.late_money > 0 || !any(state, |it| refunded(it, RefundReason::SoldOutMeanwhile))
         }),
         Property::always(NOT_FOR_NOTHING, |world, state| {
