@@ -150,7 +150,8 @@ fn places_of(world: &World, state: &State, buyer: usize) -> Places {
         Some(Move::Reacquire) => return Places::Free,
         None => {}
     }
-    let granted = sale.movements.iter().any(|movement| made(&movement.key).is_some_and(|settled| settled.granted));
+    let back = sale.movements.iter().find(|movement| movement.places == Move::Reacquire);
+    let granted = back.and_then(|movement| made(&movement.key)).is_some_and(|settled| settled.granted);
     match order.state {
         OrderState::Created | OrderState::AwaitingPayment | OrderState::Expiring => Places::Held,
         OrderState::Complete => Places::Sold,

@@ -76,10 +76,10 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Buyers who want one place each at a price, in cents.
-    pub(super) fn new(buyers: usize, capacity: u32, cents: i64) -> Self {
+    /// Buyers who want one place each, at these prices in cents.
+    pub(super) fn new(cents: &[i64], capacity: u32) -> Self {
         Self {
-            orders: (0..buyers).map(|buyer| order(buyer, cents)).collect(),
+            orders: cents.iter().enumerate().map(|(buyer, cents)| order(buyer, *cents)).collect(),
             capacity,
             desks: 1,
             readers: 1,
