@@ -18,7 +18,7 @@ domain_events! {
 }
 
 /// Until when a buyer may give a paid order back for the full price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundPolicy {
     /// Until the show starts; at any time if it has no start.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::order::Move;
 
 /// A hold that the inventory has taken and whose order may not be stored yet.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingHold {
     /// The order to be.
@@ -31,7 +31,7 @@ pub struct PendingHold {
 }
 
 /// Places to be moved because an order changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Movement {
     /// `<order>:<version of the order that asked for it>`.
@@ -47,7 +47,7 @@ pub struct Movement {
 }
 
 /// A movement that was made and may still stand in its order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settled {
     /// The movement's key.
@@ -67,7 +67,7 @@ pub struct SoldOut {
 }
 
 /// The places of one listing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
     /// The listing.

@@ -79,14 +79,11 @@ pub(crate) fn overtaken_payment(earlier: &str, later: &str) -> bool {
 /// # Errors
 /// If there is no such order, or the store failed.
 pub(crate) async fn on_payment(orders: Arc<Orders>, received: Received<PaymentEvent>) -> Result<(), ListenError> {
-    let (id, input) = match received.event {
-        PaymentEvent::Created(payment) => (payment.order_id, Input::PaymentStarted),
-        PaymentEvent::Succeeded(payment) => (payment.order_id, Input::PaymentSucceeded),
-        PaymentEvent::Cancelled(payment) => (payment.order_id, Input::PaymentCancelled),
-        PaymentEvent::Refunded(payment) if payment.in_full => return money_returned(&orders, payment.order_id).await,
-        _ => return Ok(()),
-    };
-    inform(&orders, id, input).await.map(drop)
+    match Input::told_by(&received.event) {
+        Some((id, Input::MoneyReturned)) => money_returned(&orders, id).await,
+        Some((id, input)) => inform(&orders, id, input).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Ends the hold whose deadline has passed.

@@ -9,12 +9,12 @@
 //! ```
 
 use common::clock::Time;
-use common::events::OrderEvent;
 use common::events::orders::{
     OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderExpiring, OrderFacts,
     OrderPlacesRequested, OrderRefundRequested, OrderRefunded, PassCheckedIn, RefundReason,
 };
 use common::events::tickets::RefundPolicy;
+use common::events::{OrderEvent, PaymentEvent};
 use common::id::{OrderId, PassId, TicketId, UserId};
 use common::money::Money;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub enum OrderState {
 }
 
 /// One admitted place.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pass {
     /// Derived from the order and the number, so that issuing twice issues the same.
@@ -56,7 +56,7 @@ pub struct Pass {
 }
 
 /// The use of a pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckIn {
     /// When.
@@ -68,7 +68,7 @@ pub struct CheckIn {
 }
 
 /// An order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
     /// Its id.
@@ -106,7 +106,7 @@ pub struct Order {
 }
 
 /// What can happen to an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// The buyer began to pay.
     PaymentStarted,
@@ -126,6 +126,19 @@ pub enum Input {
     PlacesDenied,
     /// All the money went back.
     MoneyReturned,
+}
+
+impl Input {
+    /// What an event of its payment tells an order, if anything.
+    pub fn told_by(event: &PaymentEvent) -> Option<(OrderId, Self)> {
+        match event {
+            PaymentEvent::Created(payment) => Some((payment.order_id, Self::PaymentStarted)),
+            PaymentEvent::Succeeded(payment) => Some((payment.order_id, Self::PaymentSucceeded)),
+            PaymentEvent::Cancelled(payment) => Some((payment.order_id, Self::PaymentCancelled)),
+            PaymentEvent::Refunded(payment) if payment.in_full => Some((payment.order_id, Self::MoneyReturned)),
+            _ => None,
+        }
+    }
 }
 
 /// Why something cannot be done to an order.
@@ -152,7 +165,7 @@ pub enum OrderError {
 }
 
 /// How a change of an order moves places in the inventory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Move {
     /// Held places become free.

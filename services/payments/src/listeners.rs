@@ -8,7 +8,7 @@ use common::events::OrderEvent;
 use crate::Payments;
 use crate::arbiter::{SettleError, shortly};
 use crate::gateway::GatewayError;
-use crate::order::OrderReplica;
+use crate::order::{Duty, OrderReplica};
 
 impl From<SettleError> for ListenError {
     fn from(error: SettleError) -> Self {
@@ -25,21 +25,12 @@ pub(crate) async fn on_order(payments: Arc<Payments>, received: Received<OrderEv
     let Received { event, record } = received;
     payments.orders.apply(&record, |known| OrderReplica::after(known, &event)).await?;
     // Other orders' events wait behind this one, so Stripe gets a short time only.
-    match event {
-        OrderEvent::Expiring(expiring) => Ok(shortly(Box::pin(payments.end(&expiring.order))).await?),
-        OrderEvent::Expired(expired) => Ok(shortly(Box::pin(payments.end(&expired.order))).await?),
-        OrderEvent::Cancelled(cancelled) => Ok(shortly(Box::pin(payments.end(&cancelled.order))).await?),
-        OrderEvent::RefundRequested(requested) => {
-            match shortly(Box::pin(payments.give_all_back(requested.order.order_id))).await? {
-                true => Ok(()),
-                false => Err(ListenError::permanent("a refund is wanted of an order for which no money came in")),
-            }
-        }
-        OrderEvent::Created(_)
-        | OrderEvent::AwaitingPayment(_)
-        | OrderEvent::Completed(_)
-        | OrderEvent::PlacesRequested(_)
-        | OrderEvent::Refunded(_)
-        | OrderEvent::PassCheckedIn(_) => Ok(()),
+    match Duty::of(&event) {
+        Some(Duty::Close(order)) => Ok(shortly(Box::pin(payments.end(&order))).await?),
+        Some(Duty::GiveAllBack(order)) => match shortly(Box::pin(payments.give_all_back(order))).await? {
+            true => Ok(()),
+            false => Err(ListenError::permanent("a refund is wanted of an order for which no money came in")),
+        },
+        None => Ok(()),
     }
 }

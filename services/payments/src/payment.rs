@@ -27,7 +27,7 @@ use crate::refund::{Refund, RefundState, Refunding};
 /// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum PaymentState {
+pub enum PaymentState {
     /// Begun; nothing has been charged.
     Initiated,
     /// The buyer must authenticate (3-D Secure).
@@ -50,53 +50,53 @@ pub(crate) enum PaymentState {
 
 impl PaymentState {
     /// Whether the money came in, wherever it is now.
-    pub(crate) fn is_paid(self) -> bool {
+    pub fn is_paid(self) -> bool {
         matches!(self, Self::Succeeded | Self::PartiallyRefunded | Self::Refunded)
     }
 
     /// Whether an attempt to pay may be made.
-    pub(crate) fn is_open(self) -> bool {
+    pub fn is_open(self) -> bool {
         matches!(self, Self::Initiated | Self::RequiresAction | Self::Processing | Self::Failed)
     }
 }
 
 /// The payment of an order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Payment {
+pub struct Payment {
     /// The order, whose id is the payment's id too.
-    pub(crate) order_id: OrderId,
+    pub order_id: OrderId,
     /// Who pays.
-    pub(crate) buyer_id: UserId,
+    pub buyer_id: UserId,
     /// Who sells.
-    pub(crate) seller_id: UserId,
+    pub seller_id: UserId,
     /// The whole amount of the order.
-    pub(crate) amount: Money,
+    pub amount: Money,
     /// Where it stands.
-    pub(crate) state: PaymentState,
+    pub state: PaymentState,
     /// The one PaymentIntent at Stripe. None if the order ended before anybody wanted to pay.
-    pub(crate) intent: Option<String>,
+    pub intent: Option<String>,
     /// Which attempt is the current one, from 1: a declined one counts it up.
-    pub(crate) attempt: u32,
+    pub attempt: u32,
     /// What the last attempt was made with, if it was made through the API.
-    pub(crate) method: Option<String>,
+    pub method: Option<String>,
     /// Why the last attempt was declined.
-    pub(crate) decline_code: Option<String>,
+    pub decline_code: Option<String>,
     /// What went back or is going back, in the order of asking.
-    pub(crate) refunds: Vec<Refund>,
+    pub refunds: Vec<Refund>,
     /// Why the buyer's bank disputes it, if it does.
-    pub(crate) dispute: Option<String>,
+    pub dispute: Option<String>,
     /// When it was begun.
-    pub(crate) created_at: Time,
+    pub created_at: Time,
     /// When it last changed.
-    pub(crate) changed_at: Time,
+    pub changed_at: Time,
     /// When somebody must look whether it has moved on unnoticed; never, if it cannot.
-    pub(crate) attention_at: Option<Time>,
+    pub attention_at: Option<Time>,
 }
 
 /// What Stripe says of a PaymentIntent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
     /// It waits for a payment method; the error is that of the last attempt.
     Open {
         /// Stripe's decline or error code.
@@ -114,7 +114,7 @@ pub(crate) enum Standing {
 
 /// What can happen to a payment.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Input {
+pub enum Input {
     /// Stripe says how the intent stands, perhaps not for the first time, perhaps late.
     Stands {
         /// The intent that is meant.
@@ -144,7 +144,7 @@ pub(crate) enum Input {
 
 /// Why something cannot be done to a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PaymentError {
+pub enum PaymentError {
     /// No money came in.
     #[error("the payment is {0:?}, so there is nothing to give back")]
     NotPaid(PaymentState),
@@ -155,21 +155,21 @@ pub(crate) enum PaymentError {
 
 /// One change of a payment.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Step {
+pub struct Step {
     /// The payment after it.
-    pub(crate) next: Payment,
+    pub next: Payment,
     /// The event that says so.
-    pub(crate) event: PaymentEvent,
+    pub event: PaymentEvent,
 }
 
 impl Payment {
     /// A payment that begins with an intent.
-    pub(crate) fn begin(order: &OrderFacts, intent: String, now: Time) -> Self {
+    pub fn begin(order: &OrderFacts, intent: String, now: Time) -> Self {
         Self::new(order, PaymentState::Initiated, Some(intent), now)
     }
 
     /// The payment of an order that ended before anybody wanted to pay: it keeps its place so that nobody can.
-    pub(crate) fn never(order: &OrderFacts, now: Time) -> Self {
+    pub fn never(order: &OrderFacts, now: Time) -> Self {
         Self::new(order, PaymentState::Cancelled, None, now)
     }
 
@@ -194,7 +194,7 @@ impl Payment {
     }
 
     /// The event of its making.
-    pub(crate) fn made(&self) -> PaymentEvent {
+    pub fn made(&self) -> PaymentEvent {
         let Self { order_id, buyer_id, amount, .. } = *self;
         match self.state {
             PaymentState::Cancelled => PaymentCancelled { order_id, buyer_id, amount }.into(),
@@ -206,7 +206,7 @@ impl Payment {
     ///
     /// # Errors
     /// Only a wish can be refused, and only a refund is one. What has happened has happened.
-    pub(crate) fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, PaymentError> {
+    pub fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, PaymentError> {
         let changed = match input {
             Input::Stands { intent, standing, method } => self.stands(intent, &standing, method),
             Input::Declined { attempt, code } => self.declined(attempt, code),
@@ -275,7 +275,7 @@ impl Payment {
     }
 
     /// What of the money came in and is not going back, in minor units.
-    pub(crate) fn left(&self) -> i64 {
+    pub fn left(&self) -> i64 {
         let going = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
         let gone: i64 = going.map(|refund| refund.amount.minor()).sum();
         (self.amount.minor() - gone).max(0)

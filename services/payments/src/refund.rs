@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::payment::{Payment, PaymentError, PaymentState, Step};
 
 /// Where a refund stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum RefundState {
+pub enum RefundState {
     /// Decided here; Stripe has not confirmed it yet.
     Started,
     /// The money went back.
@@ -20,22 +20,22 @@ pub(crate) enum RefundState {
 }
 
 /// One refund of a payment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Refund {
+pub struct Refund {
     /// Its id, which Stripe keeps in the refund's metadata.
-    pub(crate) id: RefundId,
+    pub id: RefundId,
     /// How much.
-    pub(crate) amount: Money,
+    pub amount: Money,
     /// Where it stands.
-    pub(crate) state: RefundState,
+    pub state: RefundState,
     /// Why, if somebody said so.
-    pub(crate) reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// What can happen about refunds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refunding {
+pub enum Refunding {
     /// Somebody gives money back.
     Asked {
         /// The refund.
@@ -74,7 +74,7 @@ impl Payment {
     }
 
     /// Refunds that are decided but not confirmed.
-    pub(crate) fn started_refunds(&self) -> impl Iterator<Item = &Refund> {
+    pub fn started_refunds(&self) -> impl Iterator<Item = &Refund> {
         self.refunds.iter().filter(|refund| refund.state == RefundState::Started)
     }
 
@@ -150,7 +150,7 @@ impl Payment {
     }
 
     /// What went back for sure, in minor units.
-    pub(crate) fn returned(&self) -> i64 {
+    pub fn returned(&self) -> i64 {
         self.refunds
             .iter()
             .filter(|refund| refund.state == RefundState::Succeeded)

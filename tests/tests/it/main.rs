@@ -5,6 +5,7 @@ mod auth;
 mod chaos;
 mod fault_proxy;
 mod journey;
+mod model;
 mod outage;
 mod overload;
 mod payments;

@@ -1,0 +1,220 @@
+//! Orders and expiration: what orders' listeners, jobs and box office, and expiration, do with the pure rules.
+
+use std::sync::Arc;
+
+use common::clock::Time;
+use common::events::OrderEvent;
+use common::events::expiration::ExpirationDue;
+use expiration::deadline::Deadline;
+use orders::inventory::{Inventory, Movement, PendingHold};
+use orders::order::{Input, Move, Order, OrderState, Step};
+
+use super::state::{Alarm, DEADLINE, Desk, Mail, START, Sale, Shared, State};
+use super::world::{Late, Removed, World};
+
+impl Sale {
+    pub(super) fn now(&self) -> Time {
+        if self.overdue { DEADLINE } else { START }
+    }
+
+    pub(super) fn is_in(&self, states: &[OrderState]) -> bool {
+        self.order.as_ref().is_some_and(|(_, order)| states.contains(&order.state))
+    }
+
+    /// The one write of an order: its next state, its version, its movement and its event.
+    fn write(&mut self, step: Step) {
+        let version = self.order.as_ref().map_or(1, |(version, _)| version + 1);
+        let (order_id, quantity) = (step.next.id, step.next.quantity);
+        let key = format!("{order_id}:{version}");
+        self.movements.extend(step.places.map(|places| Movement { key, order_id, places, quantity, at: START }));
+        self.order = Some((version, Arc::new(step.next)));
+        self.publish(version, step.event);
+    }
+
+    fn publish(&mut self, version: u8, event: OrderEvent) {
+        match Deadline::after(&event) {
+            Deadline::Set(_) => self.deadline.to_set = true,
+            Deadline::Lifted(_) => self.deadline.to_lift = true,
+            Deadline::Kept => {}
+        }
+        self.to_payments.push(Mail { version, event });
+    }
+
+    pub(super) fn tell_order(&mut self, input: Input) {
+        if !self.to_orders.contains(&input) {
+            self.to_orders.push(input);
+            self.to_orders.sort_unstable_by_key(|input| *input as u8);
+        }
+    }
+
+    pub(super) fn cancel_order(&mut self) {
+        let wish = |order: &Arc<Order>| order.handle(Input::BuyerCancels, self.now()).ok().flatten();
+        if let Some(step) = self.order.as_ref().and_then(|(_, order)| wish(order)) {
+            self.write(step);
+        }
+    }
+}
+
+impl Alarm {
+    pub(super) fn lift(&mut self, again: bool) {
+        (self.scheduled, self.to_lift) = (false, again);
+    }
+
+    pub(super) fn ring(&mut self) {
+        (self.scheduled, self.due) = (false, true);
+    }
+}
+
+impl World {
+    /// The desk takes the places; the order is not stored yet.
+    pub(super) fn hold(&self, state: &mut State, buyer: usize) {
+        let mut inventory = Inventory::clone(&state.inventory);
+        let order = &self.orders[buyer];
+        let hold = PendingHold {
+            order_id: order.id,
+            buyer_id: order.buyer_id,
+            quantity: order.quantity,
+            unit_price: order.unit_price,
+            at: order.created_at,
+            expires_at: order.expires_at,
+        };
+        match inventory.hold(hold) {
+            Ok(()) => self.save(state, inventory),
+            Err(_) => state.alter(buyer, |sale| sale.refused = true),
+        }
+    }
+
+    /// Every other desk that has read the inventory must read again; that is what the compare-and-set does.
+    fn save(&self, state: &mut State, inventory: Inventory) {
+        state.inventory = Shared::new(inventory);
+        if self.removed == Removed::CompareAndSet {
+            return;
+        }
+        for desk in &mut state.desks {
+            if matches!(desk, Desk::Read { .. } | Desk::Considered { .. }) {
+                *desk = Desk::Idle;
+            }
+        }
+    }
+
+    pub(super) fn is_pending(&self, state: &State, buyer: usize) -> bool {
+        state.inventory.pending.iter().any(|hold| hold.order_id == self.orders[buyer].id)
+    }
+
+    /// By the desk that took the places, or after its death by the sweep: both insert the same order, the first one counts.
+    pub(super) fn store_order(&self, state: &mut State, buyer: usize) {
+        let order = &self.orders[buyer];
+        let step = Step { next: Order::clone(order), event: order.created(), places: None };
+        state.alter(buyer, |sale| sale.write(step));
+    }
+
+    pub(super) fn drop_pending(&self, state: &mut State, buyer: usize) {
+        let mut inventory = Inventory::clone(&state.inventory);
+        inventory.pending.retain(|hold| hold.order_id != self.orders[buyer].id);
+        self.save(state, inventory);
+    }
+
+    /// Tells an order what has happened, as the guards that were left in allow.
+    pub(super) fn inform(&self, sale: &mut Sale, input: Input) {
+        let Some((_, order)) = &sale.order else {
+            sale.dead_letter = true;
+            return;
+        };
+        let ended = matches!(order.state, OrderState::Expired | OrderState::Cancelled);
+        let step = match self.removed {
+            Removed::ArbiterAndLateMoney(Late::Ignored) if ended && input == Input::PaymentSucceeded => return,
+            Removed::ArbiterAndLateMoney(Late::Accepted) if ended && input == Input::PaymentSucceeded => {
+                Order { state: OrderState::Expiring, ..Order::clone(order) }.handle(input, sale.now())
+            }
+            _ => order.handle(input, sale.now()),
+        };
+        let Some(step) = step.ok().flatten() else { return };
+        match step.next.state {
+            // Without an arbiter nobody is asked: who did not pay until now is taken to be one who did not pay.
+            OrderState::Expiring if self.removed.arbiter() => {
+                let ended = step.next.handle(Input::PaymentCancelled, sale.now()).ok().flatten();
+                ended.into_iter().for_each(|step| sale.write(step));
+            }
+            _ => sale.write(step),
+        }
+    }
+
+    pub(super) fn hear_payment(&self, sale: &mut Sale, input: Input, again: bool) {
+        self.inform(sale, input);
+        // The listener has this told again as long as the places are being taken back.
+        let early = input == Input::MoneyReturned && sale.is_in(&[OrderState::Reacquiring]);
+        if !again && !early {
+            sale.to_orders.retain(|waiting| *waiting != input);
+        }
+    }
+
+    pub(super) fn hear_due(&self, sale: &mut Sale, again: bool) {
+        self.inform(sale, Input::DeadlinePassed);
+        sale.deadline.due = again;
+    }
+
+    pub(super) fn set_deadline(&self, buyer: usize, sale: &mut Sale, again: bool) {
+        let order = &self.orders[buyer];
+        let due = ExpirationDue { order_id: order.id, expires_at: order.expires_at };
+        if Deadline::is_over(&due, sale.now()) {
+            sale.deadline.due = true;
+        } else {
+            sale.deadline.scheduled = true;
+        }
+        sale.deadline.to_set = again;
+    }
+
+    /// The movements of the order that was asked for, and of those whose keys are noted.
+    pub(super) fn consider(&self, state: &mut State, desk: usize) {
+        let Desk::Read { buyer: wanted } = state.desks[desk] else { return };
+        let noted = |buyer: usize| state.inventory.settled.iter().any(|key| key.order_id == self.orders[buyer].id);
+        let read = (0..self.orders.len()).filter(|buyer| *buyer == wanted || noted(*buyer));
+        let movements = read.flat_map(|buyer| state.sales[buyer].movements.clone()).collect();
+        state.desks[desk] = Desk::Considered { movements };
+    }
+
+    pub(super) fn write_inventory(&self, state: &mut State, desk: usize) {
+        let Desk::Considered { movements } = std::mem::replace(&mut state.desks[desk], Desk::Idle) else { return };
+        let mut next = Inventory::clone(&state.inventory);
+        next.settled.retain(|settled| movements.iter().any(|movement| movement.key == settled.key));
+        let settle = |movement: Movement| {
+            if self.removed == Removed::SettledOnce {
+                next.settled.clear();
+            }
+            (next.settle(&movement), movement)
+        };
+        let made: Vec<_> = movements.into_iter().map(settle).map(|(granted, movement)| (movement, granted)).collect();
+        if next != *state.inventory {
+            self.save(state, next);
+        }
+        if !made.is_empty() {
+            let told = !made.iter().any(|(movement, _)| movement.places == Move::Reacquire);
+            state.desks[desk] = Desk::Made { movements: made, told };
+        }
+    }
+
+    pub(super) fn tell_orders(&self, state: &mut State, desk: usize) {
+        let Desk::Made { movements, told } = &mut state.desks[desk] else { return };
+        *told = true;
+        let answers: Vec<_> =
+            movements.iter().filter(|(movement, _)| movement.places == Move::Reacquire).cloned().collect();
+        for (movement, granted) in answers {
+            let input = if granted { Input::PlacesGranted } else { Input::PlacesDenied };
+            state.alter(self.buyer_of(&movement), |sale| self.inform(sale, input));
+        }
+    }
+
+    pub(super) fn clear_movements(&self, state: &mut State, desk: usize) {
+        let Desk::Made { movements, .. } = std::mem::replace(&mut state.desks[desk], Desk::Idle) else { return };
+        for (made, _) in movements {
+            state.alter(self.buyer_of(&made), |sale| sale.movements.retain(|movement| movement.key != made.key));
+        }
+    }
+
+    fn buyer_of(&self, movement: &Movement) -> usize {
+        self.orders
+            .iter()
+            .position(|order| order.id == movement.order_id)
+            .expect("every movement is of one of the orders")
+    }
+}
