@@ -38,20 +38,20 @@ pub(crate) struct Arguments {
 pub(crate) async fn chaos(arguments: &Arguments) -> Result {
     let control = target().join("control");
     let binaries = if arguments.control { control.join("debug") } else { target().join("debug") };
-    succeed(cargo(&["build", "--package=docket-tests", "--bins"]).into()).await?;
-    succeed(build_services(arguments.control.then_some(control.as_path()))).await?;
+    // The whole workspace, as the tests build it: with fewer packages the dependencies would be built once more.
+    succeed(cargo(&["build", "--workspace"]).into()).await?;
+    if arguments.control {
+        succeed(build_control(&control)).await?;
+    }
     let options = docket_local::Options { servers_dir: servers_dir(), ..docket_local::Options::for_tests(folder()) };
     docket_local::install(&options).await?;
     succeed(runs(arguments, &binaries)).await
 }
 
 /// The control has a folder of its own, so that nobody ever starts its binaries by mistake.
-fn build_services(control: Option<&Path>) -> Command {
-    let mut command = Command::from(cargo(&["build", "--package=common"]));
-    command.args(SERVICES.map(|service| format!("--package={service}")));
-    if let Some(folder) = control {
-        command.args(["--features", CONTROL]).arg("--target-dir").arg(folder);
-    }
+fn build_control(folder: &Path) -> Command {
+    let mut command = Command::from(cargo(&["build", "--package=common", "--features", CONTROL]));
+    command.args(SERVICES.map(|service| format!("--package={service}"))).arg("--target-dir").arg(folder);
     command
 }
 
