@@ -22,6 +22,8 @@
 //!
 //! For each guard that is left out, a property must find it. The runs say which.
 
+#![expect(clippy::print_stdout, reason = "how much was explored, and the ways on which a missing guard is noticed")]
+
 mod action;
 mod paying;
 mod properties;
