@@ -1,6 +1,7 @@
 //! What people do with Docket, as requests.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use common::id::{OrderId, TicketId};
 use hyper::header::{self, HeaderValue};
@@ -23,6 +24,9 @@ pub(crate) struct Counts {
     pub(crate) sold: u32,
     pub(crate) available: u32,
 }
+
+/// How long somebody waits who was told to make less at a time.
+const BREATHER: Duration = Duration::from_secs(1);
 
 /// Docket as its seller sees it.
 #[derive(Clone, Debug)]
@@ -48,7 +52,7 @@ impl Platform {
             let listing = json!({ "title": format!("Friday evening, show {nth}"), "price": "19.99", "quantity": capacity,
                 "venue": "Old Goods Hall", "description": "Doors open at seven. Concert at eight, until eleven." });
             let call = Call::post("/api/tickets", listing.to_string()).with(header::AUTHORIZATION, seller.clone());
-            let made: Made = parse(&connection.send(&call).await?, 201)?;
+            let made: Made = parse(&patiently(&mut connection, &call).await?, 201)?;
             tickets.push(made.id);
         }
         Ok(tickets)
@@ -80,6 +84,17 @@ struct Made {
 #[serde(rename_all = "camelCase")]
 struct Token {
     access_token: String,
+}
+
+/// Sends again after a while what came too fast for one person.
+async fn patiently(connection: &mut Connection, call: &Call) -> Result<Answer> {
+    loop {
+        let answer = connection.send(call).await?;
+        if answer.status != 429 {
+            return Ok(answer);
+        }
+        tokio::time::sleep(BREATHER).await;
+    }
 }
 
 /// The body as JSON, if the status is the expected one.
