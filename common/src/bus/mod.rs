@@ -133,7 +133,8 @@ impl Bus {
     pub async fn connect(urls: &str, namespace: Namespace) -> Result<Self, BusError> {
         let servers: Vec<&str> = urls.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
         let client = async_nats::ConnectOptions::new().name("docket").connect(servers).await?;
-        let jetstream = jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
+        let jetstream =
+            jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
         Ok(Self { jetstream, namespace })
     }
 

@@ -9,9 +9,7 @@ use common::events::{By, OrderEvent, Raised};
 use common::id::{OrderId, TicketId, UserId};
 use common::service::StartError;
 use common::signing::SigningKey;
-use common::store::{
-    Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned,
-};
+use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned};
 use futures::TryStreamExt;
 use futures::future::try_join_all;
 use mongodb::Database;

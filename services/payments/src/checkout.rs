@@ -82,7 +82,8 @@ impl Payments {
     /// # Errors
     /// [`PayError`].
     pub(crate) async fn pay(&self, buyer: UserId, order: OrderId, method: Option<Method>) -> Result<Receipt, PayError> {
-        let (replica, known) = tokio::try_join!(self.orders.get_soon(order.uuid(), &self.clock), self.payments.get(order))?;
+        let (replica, known) =
+            tokio::try_join!(self.orders.get_soon(order.uuid(), &self.clock), self.payments.get(order))?;
         let replica = replica.map(|replica| replica.value);
         let replica = replica.filter(|replica| replica.facts.buyer_id == buyer).ok_or(PayError::NoSuchOrder)?;
         let (payment, fresh) = match known {
@@ -156,12 +157,7 @@ impl Payments {
         Ok(Receipt { payment, client_secret: intent.client_secret, next_action: intent.next_action })
     }
 
-    async fn attempt(
-        &self,
-        payment: &Versioned<Payment>,
-        method: &Method,
-        buyer: UserId,
-    ) -> Result<Receipt, PayError> {
+    async fn attempt(&self, payment: &Versioned<Payment>, method: &Method, buyer: UserId) -> Result<Receipt, PayError> {
         let Payment { order_id, intent: Some(intent), attempt, .. } = &payment.value else {
             return Err(PayError::Ended);
         };

@@ -138,7 +138,8 @@ impl Payments {
             Subject::Nothing => Ok(true),
             Subject::Intent { intent, order: Some(order) } => {
                 let known = self.payments.get(*order).await?;
-                Ok(known.is_some_and(|known| known.value.state.is_paid() && known.value.intent.as_ref() == Some(intent)))
+                Ok(known
+                    .is_some_and(|known| known.value.state.is_paid() && known.value.intent.as_ref() == Some(intent)))
             }
             _ => Ok(false),
         }
@@ -177,9 +178,7 @@ impl Payments {
             None => self.payments.of_intent(intent).await?,
         };
         match payment {
-            Some(payment) if payment.value.intent.as_deref() == Some(intent) => {
-                self.refresh(&payment).await.map(drop)
-            }
+            Some(payment) if payment.value.intent.as_deref() == Some(intent) => self.refresh(&payment).await.map(drop),
             Some(payment) => self.discard(&payment.value, intent).await,
             None => Ok(()),
         }
