@@ -3,7 +3,7 @@
 use actix_web::http::{Method, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpResponse, guard, web};
+use actix_web::{HttpResponse, Resource, Scope, guard, web};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{RefOr, Schema};
 
@@ -149,12 +149,36 @@ impl std::fmt::Debug for Route {
 }
 
 /// Mounts a service's routes, each behind its policy. Other methods of a path are answered 405.
+///
+/// Each area of the API is a scope, so that a request is compared with the patterns of its own area alone: an area
+/// belongs to one service.
 pub fn configure(routes: &[Route], config: &mut ServiceConfig, http: &ServiceHttp) {
-    for (path, of_path) in by_path(routes) {
-        let allowed = allowed_methods(&of_path);
-        let resource = of_path.iter().fold(web::resource(path), |resource, route| resource.route(route.mount(http)));
-        config.service(resource.default_service(web::to(move || refuse_method(allowed.clone()))));
+    let paths = by_path(routes);
+    for of_area in paths.chunk_by(|(one, _), (other, _)| scope_of(one).is_some() && scope_of(one) == scope_of(other)) {
+        let scope = of_area.first().and_then(|(path, _)| scope_of(path));
+        let resources =
+            of_area.iter().map(|(path, of_path)| resource(&path[scope.map_or(0, str::len)..], of_path, http));
+        if let Some(scope) = scope {
+            config.service(resources.fold(web::scope(scope), Scope::service));
+        } else {
+            for resource in resources {
+                config.service(resource);
+            }
+        }
     }
+}
+
+fn resource(path: &str, routes: &[&Route], http: &ServiceHttp) -> Resource {
+    let allowed = allowed_methods(routes);
+    let resource = routes.iter().fold(web::resource(path), |resource, route| resource.route(route.mount(http)));
+    resource.default_service(web::to(move || refuse_method(allowed.clone())))
+}
+
+/// `/api/orders` of `/api/orders/{id}`.
+fn scope_of(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/api/")?;
+    let area = rest.split('/').next().filter(|area| !area.contains('{'))?;
+    Some(&path[..path.len() - rest.len() + area.len()])
 }
 
 async fn refuse_method(allowed: String) -> HttpResponse {
@@ -219,6 +243,16 @@ mod tests {
         let mut paths = ["/users/{id}", "/users/{id}/role", "/users/me", "/users", "/users/{id}/{x}"];
         paths.sort_by_key(|path| precedence(path));
         assert_eq!(paths, ["/users", "/users/me", "/users/{id}", "/users/{id}/role", "/users/{id}/{x}"]);
+    }
+
+    #[test]
+    fn an_area_is_a_scope() {
+        assert_eq!(scope_of("/api/orders/{id}/passes"), Some("/api/orders"));
+        assert_eq!(scope_of("/api/orders"), Some("/api/orders"));
+        assert_eq!(
+            (scope_of("/api/{thing}"), scope_of("/.well-known/jwks.json"), scope_of("/api")),
+            (None, None, None)
+        );
     }
 
     #[test]
