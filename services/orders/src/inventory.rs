@@ -10,7 +10,7 @@ use common::id::{OrderId, TicketId, UserId};
 use common::money::Money;
 use serde::{Deserialize, Serialize};
 
-use crate::order::Move;
+use crate::order::{Move, Order};
 
 /// A hold that the inventory has taken and whose order may not be stored yet.
 #[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
@@ -28,6 +28,20 @@ pub struct PendingHold {
     pub at: Time,
     /// Until when.
     pub expires_at: Time,
+}
+
+impl PendingHold {
+    /// The hold that an order to be asks for.
+    pub fn of(order: &Order) -> Self {
+        Self {
+            order_id: order.id,
+            buyer_id: order.buyer_id,
+            quantity: order.quantity,
+            unit_price: order.unit_price,
+            at: order.created_at,
+            expires_at: order.expires_at,
+        }
+    }
 }
 
 /// Places to be moved because an order changed.
@@ -124,6 +138,16 @@ impl Inventory {
         self.held += hold.quantity;
         self.pending.push(hold);
         Ok(())
+    }
+
+    /// Drops holds whose orders are stored.
+    pub fn forget_holds(&mut self, stored: &[OrderId]) {
+        self.pending.retain(|hold| !stored.contains(&hold.order_id));
+    }
+
+    /// Drops the keys of movements that their orders have no more; `standing` is what the noted orders still have.
+    pub fn forget_movements(&mut self, standing: &[Movement]) {
+        self.settled.retain(|settled| standing.iter().any(|movement| movement.key == settled.key));
     }
 
     /// Moves places as an order's change demands, once: whether it was granted, now or before.

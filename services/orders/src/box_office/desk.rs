@@ -136,18 +136,18 @@ impl Desk {
     /// replica, the version has moved on too and the write that counts it twice fails.
     async fn consider(&self, current: &Versioned<Inventory>, batch: &Batch) -> Result<Decision, StoreError> {
         let mut next = current.value.clone();
-        next.pending.retain(|hold| !self.stored.contains(&hold.order_id));
+        next.forget_holds(&self.stored);
         let left_behind = self.left_behind(&mut next, batch.repair).await?;
         let wanted = batch.settles.iter().map(|(order, _)| *order);
         let settled = next.settled.iter().map(|settled| settled.order_id);
         let movements = self.stores.orders.movements(wanted.chain(settled).collect()).await?;
-        next.settled.retain(|settled| movements.iter().any(|movement| movement.key == settled.key));
+        next.forget_movements(&movements);
         let movements = movements
             .into_iter()
             .map(|movement| (next.settle(&movement), movement))
             .map(|(granted, movement)| (movement, granted))
             .collect();
-        let holds = batch.wishes.iter().map(|wish| next.hold(pending(&wish.order))).collect();
+        let holds = batch.wishes.iter().map(|wish| next.hold(PendingHold::of(&wish.order))).collect();
         Ok(Decision { next, holds, movements, left_behind })
     }
 
@@ -258,17 +258,6 @@ impl Desk {
         if let Err(error) = self.decide(&Batch::default()).await {
             tracing::debug!(%error, "pending holds not tidied; the repair sweep does it");
         }
-    }
-}
-
-fn pending(order: &Order) -> PendingHold {
-    PendingHold {
-        order_id: order.id,
-        buyer_id: order.buyer_id,
-        quantity: order.quantity,
-        unit_price: order.unit_price,
-        at: order.created_at,
-        expires_at: order.expires_at,
     }
 }
 

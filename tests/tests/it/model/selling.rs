@@ -69,16 +69,7 @@ impl World {
     /// The desk takes the places; the order is not stored yet.
     pub(super) fn hold(&self, state: &mut State, buyer: usize) {
         let mut inventory = Inventory::clone(&state.inventory);
-        let order = &self.orders[buyer];
-        let hold = PendingHold {
-            order_id: order.id,
-            buyer_id: order.buyer_id,
-            quantity: order.quantity,
-            unit_price: order.unit_price,
-            at: order.created_at,
-            expires_at: order.expires_at,
-        };
-        match inventory.hold(hold) {
+        match inventory.hold(PendingHold::of(&self.orders[buyer])) {
             Ok(()) => self.save(state, inventory),
             Err(_) => state.alter(buyer, |sale| sale.refused = true),
         }
@@ -110,7 +101,7 @@ impl World {
 
     pub(super) fn drop_pending(&self, state: &mut State, buyer: usize) {
         let mut inventory = Inventory::clone(&state.inventory);
-        inventory.pending.retain(|hold| hold.order_id != self.orders[buyer].id);
+        inventory.forget_holds(&[self.orders[buyer].id]);
         self.save(state, inventory);
     }
 
@@ -176,7 +167,7 @@ impl World {
     pub(super) fn write_inventory(&self, state: &mut State, desk: usize) {
         let Desk::Considered { movements } = std::mem::replace(&mut state.desks[desk], Desk::Idle) else { return };
         let mut next = Inventory::clone(&state.inventory);
-        next.settled.retain(|settled| movements.iter().any(|movement| movement.key == settled.key));
+        next.forget_movements(&movements);
         let settle = |movement: Movement| {
             if self.removed == Removed::SettledOnce {
                 next.settled.clear();
