@@ -57,11 +57,12 @@ fn each_kind_tells_what_to_look_at() {
     let intent = || "pi_1".to_owned();
     let paid = subject_of("payment_intent.succeeded", &json!({ "id": "pi_1", "metadata": { ORDER: order } }));
     assert_eq!(paid, Subject::Intent { intent: intent(), order: order.parse().ok() });
-    let strange = subject_of("payment_intent.created", &json!({ "id": "pi_1", "metadata": { ORDER: "$ne" } }));
+    let strange = subject_of("payment_intent.processing", &json!({ "id": "pi_1", "metadata": { ORDER: "$ne" } }));
     assert_eq!(strange, Subject::Intent { intent: intent(), order: None });
     let expanded = subject_of("refund.failed", &json!({ "id": "re_1", "payment_intent": { "id": "pi_1" } }));
     assert_eq!(expanded, Subject::Refunds { intent: intent() });
     let dispute = subject_of("charge.dispute.created", &json!({ "payment_intent": "pi_1", "reason": "fraudulent" }));
     assert_eq!(dispute, Subject::Dispute { intent: intent(), reason: "fraudulent".to_owned() });
+    assert_eq!(subject_of("payment_intent.created", &json!({ "id": "pi_1" })), Subject::Nothing);
     assert_eq!(subject_of("charge.succeeded", &json!({ "payment_intent": "pi_1" })), Subject::Nothing);
 }
