@@ -1,5 +1,7 @@
 //! The checker is shown sales that went wrong, each in one way, and must say so.
 
+use std::time::Duration;
+
 use common::clock::Time;
 use common::id::{OrderId, PassId, TicketId, UserId};
 
@@ -23,8 +25,9 @@ struct Sale {
 impl Sale {
     fn good() -> Self {
         let ticket = TicketId::generate(NOW);
-        let buyers = [(); 4].map(|()| UserId::generate(NOW));
-        let orders = [(); 3].map(|()| OrderId::generate(NOW));
+        // In the order of their making, in which violations are listed too.
+        let buyers = [0, 1, 2, 3].map(|later| UserId::generate(NOW + Duration::from_millis(later)));
+        let orders = [0, 1, 2].map(|later| OrderId::generate(NOW + Duration::from_millis(later)));
         let mut history = History::of(&[ticket], CAPACITY);
         let answers = orders.map(HoldAnswer::Held).into_iter().chain([HoldAnswer::SoldOut]);
         history.attempts =
