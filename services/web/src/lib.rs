@@ -24,7 +24,7 @@ use common::service::{Context, Service, StartError};
 use tokio_util::sync::CancellationToken;
 
 use live::Listings;
-use pages::{account, home, order, ticket};
+use pages::{account, dev_mail, home, order, passes, password, profile, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
 
@@ -50,11 +50,24 @@ fn routes(config: &mut ServiceConfig) {
         .route("/orders/{id}/pay", post().to(order::pay))
         .route("/orders/{id}/intent", post().to(order::intent))
         .route("/orders/{id}/cancel", post().to(order::cancel))
+        .route("/orders/{id}/passes", get().to(passes::show))
         .route("/signin", get().to(account::sign_in_form))
         .route("/signin", post().to(account::sign_in))
         .route("/signup", get().to(account::sign_up_form))
         .route("/signup", post().to(account::sign_up))
         .route("/signout", post().to(account::sign_out))
+        .route("/forgot-password", get().to(password::forgot_form))
+        .route("/forgot-password", post().to(password::forgot))
+        .route("/reset-password", get().to(password::reset_form))
+        .route("/reset-password", post().to(password::reset))
+        .route("/verify-email", get().to(password::verify_form))
+        .route("/verify-email", post().to(password::verify))
+        .route("/profile", get().to(profile::show))
+        .route("/profile/name", post().to(profile::rename))
+        .route("/profile/password", post().to(profile::change_password))
+        .route("/profile/verification", post().to(profile::send_verification))
+        .route("/profile/sessions/{id}/end", post().to(profile::end_session))
+        .route("/dev/mail", get().to(dev_mail::show))
         .default_service(web::to(pages::nothing));
     config.service(pages);
 }

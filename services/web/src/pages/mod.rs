@@ -1,8 +1,12 @@
 //! The pages: one file for each thing that people deal with.
 
 pub(crate) mod account;
+pub(crate) mod dev_mail;
 pub(crate) mod home;
 pub(crate) mod order;
+pub(crate) mod passes;
+pub(crate) mod password;
+pub(crate) mod profile;
 pub(crate) mod ticket;
 
 use crate::failure::Failure;

@@ -1,6 +1,5 @@
 //! A listing: what it is, how many places are left at this moment, and the way to hold some.
 
-use actix_web::http::StatusCode;
 use askama::Template;
 use common::id::uuid_at;
 use futures::StreamExt as _;
@@ -9,7 +8,7 @@ use serde_json::json;
 
 use crate::failure::ApiProblem;
 use crate::format::{Words, zone_name};
-use crate::html::{Answered, go, page, with_status};
+use crate::html::{Answered, form_page, go, page};
 use crate::live;
 use crate::model::{Order, Ticket};
 use crate::shell::Shell;
@@ -103,10 +102,9 @@ pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
     };
     let path = format!("/api/tickets/{id}");
     let (shell, ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
     // What was wrong was not made; the next try is another one.
     let page = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
-    with_status(status, &TicketPage { problem: Some(problem), chosen: quantity, ..page })
+    form_page(Some(&problem.clone()), &TicketPage { problem: Some(problem), chosen: quantity, ..page })
 }
 
 fn new_key(visit: &Visit) -> String {
