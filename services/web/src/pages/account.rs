@@ -87,7 +87,10 @@ pub(crate) async fn sign_up(visit: Visit, form: Form<Credentials>) -> Answered {
         Ok(_) => return Ok(go(&next)),
         Err(failure) => failure.problem()?,
     };
-    form_page(Some(&problem.clone()), &SignUpPage { shell: visit.shell().await?, next, email, name, problem: Some(problem) })
+    form_page(
+        Some(&problem.clone()),
+        &SignUpPage { shell: visit.shell().await?, next, email, name, problem: Some(problem) },
+    )
 }
 
 pub(crate) async fn sign_out(visit: Visit) -> Answered {
