@@ -2,6 +2,7 @@
 
 mod app;
 mod binaries;
+pub mod browser;
 pub mod chaos;
 mod fault_proxy;
 mod person;
@@ -10,6 +11,7 @@ mod wait;
 
 pub use app::{ADMIN, App};
 pub use binaries::{Process, ops_of, spawn};
+pub use browser::{Browser, Key, Page};
 pub use fault_proxy::{FaultProxy, Way};
 pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};

@@ -102,6 +102,16 @@ impl Person {
         self.cookies.lock().expect("no test panics while it holds cookies").get(name).cloned()
     }
 
+    /// All cookies.
+    pub(crate) fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.lock().expect("no test panics while it holds cookies").clone()
+    }
+
+    /// The address of the Docket they use.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a request; `body` may be null.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
         let request = self.request(method, path, headers);

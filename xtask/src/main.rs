@@ -1,6 +1,7 @@
 //! The one task runner, for people and for CI: `cargo xtask --help`.
 
 mod bench;
+mod browser;
 mod chaos;
 mod check;
 mod deny;
