@@ -7,6 +7,7 @@ mod check;
 mod deny;
 mod documents;
 mod run;
+mod shots;
 mod test;
 mod tidy;
 
@@ -32,6 +33,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Have people buy while servers and processes fail, and check that every promise is kept
     Chaos(chaos::Arguments),
+    /// Take pictures of the pages, on phone and desktop, light and dark, into docs/shots
+    Shots(shots::Arguments),
     /// Check format, lints, repository rules, licences and generated documents
     Check,
     /// Write the documents which are generated from code: schemas, OpenAPI, AsyncAPI
@@ -54,6 +57,7 @@ fn perform(task: Task) -> Result {
         Task::Test(arguments) => test::test(&arguments),
         Task::Bench(arguments) => bench::bench(&arguments),
         Task::Chaos(arguments) => chaos::chaos(&arguments),
+        Task::Shots(arguments) => shots::shots(&arguments),
         Task::Check => check::check(),
         Task::Documents => documents::documents("--write"),
     }

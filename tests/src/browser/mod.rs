@@ -18,6 +18,7 @@ mod weight;
 
 use std::sync::{Arc, Mutex};
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 pub use axe::Violation;
@@ -128,25 +129,31 @@ impl Browser {
         page
     }
 
+    /// Sends all at once: Chromium takes a page's commands in their order.
     async fn set_up(&self, page: &Page) {
-        for domain in ["Page", "Runtime", "Log", "Network", "DOM", "Accessibility"] {
-            page.must(&format!("{domain}.enable"), json!({})).await;
-        }
-        page.must("Page.setLifecycleEventsEnabled", json!({ "enabled": true })).await;
-        // Pages of other tests do not take the focus from this one.
-        page.must("Emulation.setFocusEmulationEnabled", json!({ "enabled": true })).await;
+        let agent = page.must("Browser.getVersion", json!({})).await["userAgent"].take();
         let screen = json!({
             "width": self.width, "height": self.height, "deviceScaleFactor": self.density, "mobile": self.touch,
         });
-        page.must("Emulation.setDeviceMetricsOverride", screen).await;
-        page.must("Emulation.setTouchEmulationEnabled", json!({ "enabled": self.touch })).await;
-        page.must("Emulation.setScriptExecutionDisabled", json!({ "value": !self.javascript })).await;
-        page.must("Emulation.setLocaleOverride", json!({ "locale": self.language })).await;
-        page.must("Emulation.setTimezoneOverride", json!({ "timezoneId": self.time_zone })).await;
-        let agent = page.must("Browser.getVersion", json!({})).await;
-        let agent = json!({ "userAgent": agent["userAgent"], "acceptLanguage": self.language });
-        page.must("Emulation.setUserAgentOverride", agent).await;
-        page.must("Emulation.setEmulatedMedia", json!({ "features": self.preferences() })).await;
+        let commands = [
+            ("Page.enable", json!({})),
+            ("Runtime.enable", json!({})),
+            ("Log.enable", json!({})),
+            ("Network.enable", json!({})),
+            ("DOM.enable", json!({})),
+            ("Accessibility.enable", json!({})),
+            ("Page.setLifecycleEventsEnabled", json!({ "enabled": true })),
+            // Pages of other tests do not take the focus from this one.
+            ("Emulation.setFocusEmulationEnabled", json!({ "enabled": true })),
+            ("Emulation.setDeviceMetricsOverride", screen),
+            ("Emulation.setTouchEmulationEnabled", json!({ "enabled": self.touch })),
+            ("Emulation.setScriptExecutionDisabled", json!({ "value": !self.javascript })),
+            ("Emulation.setLocaleOverride", json!({ "locale": self.language })),
+            ("Emulation.setTimezoneOverride", json!({ "timezoneId": self.time_zone })),
+            ("Emulation.setUserAgentOverride", json!({ "userAgent": agent, "acceptLanguage": self.language })),
+            ("Emulation.setEmulatedMedia", json!({ "features": self.preferences() })),
+        ];
+        join_all(commands.map(|(method, parameters)| page.must(method, parameters))).await;
     }
 
     fn preferences(&self) -> Value {
