@@ -72,6 +72,7 @@ pub const PASSWORD: &str = "correct horse battery";
 impl Person {
     /// A visitor of the Docket at `base`.
     pub fn visitor(base: &str) -> Self {
+        common::http::install_tls_provider();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client without TLS roots can be made");
         Self { base: base.to_owned(), client, cookies: Arc::default(), id: Value::Null, email: String::new() }
     }
