@@ -83,6 +83,11 @@ pub struct Settings {
     #[arg(long, env = "DOCKET_JWKS_URL", value_parser = web_address)]
     pub jwks_url: Option<Url>,
 
+    /// Where the pages reach the APIs, such as http://{service}:8080, in which {service} stands for auth, tickets, orders or
+    /// payments; this process itself if not set
+    #[arg(long, env = "DOCKET_API_URL", value_parser = api_url)]
+    pub api_url: Option<String>,
+
     /// How long a place is held for an unpaid order, in seconds
     #[arg(long, env = "HOLD_SECONDS", default_value = "900", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub hold_seconds: u32,
@@ -243,6 +248,12 @@ impl Settings {
         self.jwks_url.clone().unwrap_or_else(|| self.own_url("/.well-known/jwks.json"))
     }
 
+    /// Where the pages reach the APIs, without a slash at the end; `{service}` stands for a service's name.
+    pub fn api_url(&self) -> String {
+        let own = || self.own_url("").to_string();
+        self.api_url.clone().unwrap_or_else(own).trim_end_matches('/').to_owned()
+    }
+
     /// The settings with the address that the HTTP port was really bound to; of use with port 0.
     #[must_use]
     pub fn bound_to(mut self, http_addr: SocketAddr) -> Self {
@@ -323,6 +334,11 @@ fn plain(error: &clap::Error) -> String {
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a Result")]
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(text.into())
+}
+
+fn api_url(text: &str) -> Result<String, &'static str> {
+    let named = text.replace("{service}", "service");
+    web_address(&named).map(|_| text.to_owned())
 }
 
 fn mongodb_uri(text: &str) -> Result<SecretString, &'static str> {

@@ -48,7 +48,14 @@ impl App {
 
     /// Every service there is.
     pub fn services() -> Vec<Service> {
-        vec![auth::service(), tickets::service(), orders::service(), expiration::service(), payments::service()]
+        vec![
+            auth::service(),
+            tickets::service(),
+            orders::service(),
+            expiration::service(),
+            payments::service(),
+            web::service(),
+        ]
     }
 
     /// Settings for a Docket of its own on the shared servers.

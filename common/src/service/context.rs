@@ -58,6 +58,7 @@ pub struct Context {
     pub(super) bus: Bus,
     pub(super) relay: Relay,
     pub(super) admission: Admission,
+    pub(super) closing: CancellationToken,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -101,6 +102,11 @@ impl Context {
     /// How much work the process takes on at once.
     pub fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// Is cancelled when the process takes no new requests: answers that would go on for ever end then.
+    pub fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 
     /// Is cancelled when the process begins to stop.

@@ -99,6 +99,7 @@ pub struct Running {
     ops: SocketAddr,
     settings: Arc<Settings>,
     readiness: Readiness,
+    closing: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
     server: ServerHandle,
@@ -134,9 +135,10 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     let server = run_server(served, http_addr)?;
     let ops_server = run_server(serve_ops(ops, frame.readiness.clone()), ops_addr)?;
     frame.watch();
-    let Frame { readiness, stop, tasks, bus, .. } = frame;
+    let Frame { readiness, closing, stop, tasks, bus, .. } = frame;
     tracing::info!(%http_addr, %ops_addr, "ready");
-    Ok(Running { http: http_addr, ops: ops_addr, settings, readiness, stop, tasks, server, ops_server, bus, telemetry })
+    let (http, ops) = (http_addr, ops_addr);
+    Ok(Running { http, ops, settings, readiness, closing, stop, tasks, server, ops_server, bus, telemetry })
 }
 
 /// Publishes the events that the named services have published since `since` once more. Answers how many.
@@ -194,6 +196,7 @@ struct Frame {
     verifier: Arc<Verifier>,
     admission: Admission,
     readiness: Readiness,
+    closing: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -203,14 +206,14 @@ impl Frame {
         let clock = settings.clock();
         let client = connect_database(&settings).await?;
         let bus = connect_bus(&settings).await?;
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (closing, stop, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
         let verifier = Verifier::new(settings.jwks_url(), clock.clone());
         let (learning, since) = (verifier.clone(), clock.now() - TOKENS_LIVE);
         let follow = bus.follow(since, stop.clone(), move |event| learn(learning.revocations(), &event));
         tasks.spawn(follow.await?);
         let readiness = Readiness::waiting_for(["mongodb", "nats"]);
         let admission = Admission::new(&settings);
-        Ok(Self { settings, clock, client, bus, verifier, admission, readiness, stop, tasks })
+        Ok(Self { settings, clock, client, bus, verifier, admission, readiness, closing, stop, tasks })
     }
 
     fn http(&self, idempotency: Option<IdempotencyStore>) -> ServiceHttp {
@@ -245,6 +248,7 @@ impl Frame {
             bus: self.bus.clone(),
             relay,
             admission: self.admission.clone(),
+            closing: self.closing.clone(),
             stop: self.stop.clone(),
             tasks: self.tasks.clone(),
         }
@@ -340,6 +344,7 @@ impl Running {
     pub async fn stop(self) {
         self.readiness.drain();
         tokio::time::sleep(self.settings.drain()).await;
+        self.closing.cancel();
         self.server.stop(true).await;
         self.stop.cancel();
         self.tasks.close();

@@ -1,4 +1,4 @@
-//! The start page, and the documents of the API.
+//! The documents of the API.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -12,18 +12,11 @@ use crate::{demo, documents};
 pub(crate) fn service() -> Service {
     Service::new("home", async |_| Ok(()))
         .pages(|cfg| {
-            cfg.route("/", web::get().to(start_page));
             cfg.route("/api/docs/asyncapi.json", web::get().to(events));
             cfg.service(SwaggerUi::new("/api/docs/{_:.*}").url("/api/docs/openapi.json", documents::openapi()));
             cfg.route("/api/docs", web::get().to(to_docs));
         })
         .build()
-}
-
-const PAGE: &str = include_str!("home.html");
-
-async fn start_page() -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8")).body(PAGE)
 }
 
 async fn events() -> web::Json<serde_json::Value> {

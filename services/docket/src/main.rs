@@ -53,6 +53,7 @@ fn services() -> Vec<Service> {
         expiration::service(),
         payments::service(),
         home::service(),
+        web::service(),
     ]
 }
 

@@ -1,0 +1,15 @@
+// A form is sent once: its buttons rest until the next page is there, also when one comes back to this page.
+
+export function sendOnce(): void {
+  document.addEventListener('submit', (event) => {
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement) || form.method !== 'post' || event.defaultPrevented) return;
+    // After the event, so that the value of the button pressed still goes with the form.
+    setTimeout(() => setButtons(form, true));
+  });
+  addEventListener('pageshow', () => document.querySelectorAll('form').forEach((form) => setButtons(form, false)));
+}
+
+function setButtons(form: HTMLFormElement, resting: boolean): void {
+  form.querySelectorAll<HTMLButtonElement>('button').forEach((button) => (button.disabled = resting));
+}

@@ -1,0 +1,129 @@
+//! Answers as pages: templates, redirects, and failures told to people.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpResponse};
+use askama::Template;
+
+use crate::failure::Failure;
+use crate::shell::{Shell, next_query};
+use crate::visit::NewCookies;
+
+/// What a handler answers.
+pub(crate) type Answered = Result<HttpResponse, Failure>;
+
+/// Scripts, styles and pictures of our own only. Sellers' pictures come from anywhere, by https.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' https: data:; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
+
+/// The same with what Stripe's Payment Element needs (docs.stripe.com, security guide), for pages that take cards.
+const POLICY_WITH_STRIPE: &str = "default-src 'none'; script-src 'self' https://js.stripe.com; style-src 'self'; font-src 'self'; \
+    img-src 'self' https: data:; connect-src 'self' https://api.stripe.com; frame-src https://js.stripe.com https://hooks.stripe.com; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
+
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// A page.
+pub(crate) fn page(template: &impl Template) -> Answered {
+    with_status(actix_web::http::StatusCode::OK, template)
+}
+
+/// A page with another status than 200.
+pub(crate) fn with_status(status: actix_web::http::StatusCode, template: &impl Template) -> Answered {
+    let body = template.render().map_err(crate::visit::broken)?;
+    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(body))
+}
+
+/// A page on which cards are typed into Stripe's own frames.
+pub(crate) fn page_with_stripe(template: &impl Template) -> Answered {
+    let mut response = page(template)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY_WITH_STRIPE));
+    Ok(response)
+}
+
+/// To another page, which is got by GET.
+pub(crate) fn go(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish()
+}
+
+/// Gives every answer of the pages what it must have, and tells failures as pages.
+pub(crate) async fn dress(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let response = match next.call(request).await {
+        Ok(response) => response,
+        Err(error) => return Err(error),
+    };
+    let told = response.response().error().and_then(|error| error.as_error::<Failure>()).map(told);
+    let mut response = match told {
+        Some(told) => response.into_response(told),
+        None => response,
+    };
+    let cookies = response.request().extensions().get::<NewCookies>().map(NewCookies::take).unwrap_or_default();
+    let headers = response.headers_mut();
+    for cookie in cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (PERMISSIONS, "camera=(self), microphone=(), geolocation=(), payment=(self)"),
+    ] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    Ok(response)
+}
+
+#[derive(Template)]
+#[template(path = "failure.html")]
+struct FailurePage {
+    shell: Shell,
+    heading: &'static str,
+    text: String,
+    request_id: Option<String>,
+}
+
+/// The page that says what went wrong.
+fn told(failure: &Failure) -> HttpResponse {
+    if let Failure::SignIn { next } = failure {
+        return go(&format!("/signin?{}", next_query(next)));
+    }
+    if let Failure::Broken(reason) = failure {
+        tracing::warn!(reason, "a page could not be shown");
+    }
+    let status = actix_web::ResponseError::status_code(failure);
+    let (heading, text, request_id) = match failure {
+        Failure::Refused(problem) if problem.status == 404 => nothing_here(),
+        Failure::NotFound => nothing_here(),
+        Failure::Refused(problem) if problem.status == 429 || problem.status == 503 => (
+            "Very busy just now",
+            "Many people are here at this moment. Nothing is lost: please try again in a few seconds.".to_owned(),
+            None,
+        ),
+        Failure::Refused(problem) => ("That did not work", problem.detail.clone(), problem.request_id.clone()),
+        _ => (
+            "Out of order",
+            "Part of Docket does not answer. Nothing is lost: please try again in a moment.".to_owned(),
+            None,
+        ),
+    };
+    let page = FailurePage { shell: Shell::new(None, "/"), heading, text, request_id };
+    let mut response = with_status(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish());
+    if status == actix_web::http::StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+fn nothing_here() -> (&'static str, String, Option<String>) {
+    ("Nothing here", "There is no such page, or it is not yours to see.".to_owned(), None)
+}
+
+/// The body of an answer that has one piece.
+pub(crate) fn download(body: bytes::Bytes, media_type: &str, name: &str) -> HttpResponse {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    HttpResponse::Ok().content_type(media_type).insert_header((header::CONTENT_DISPOSITION, disposition)).body(body)
+}

@@ -1,0 +1,221 @@
+//! What the APIs answer, as far as pages show it.
+
+use common::clock::Time;
+use serde::Deserialize;
+
+/// A page of a list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// Who is signed in.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CurrentUser {
+    pub(crate) current_user: Option<Account>,
+}
+
+/// A person's own account.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Account {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) name: Option<String>,
+    pub(crate) role: String,
+    pub(crate) created_at: Time,
+    #[serde(default)]
+    pub(crate) email_verified: bool,
+}
+
+impl Account {
+    /// What to call them.
+    pub(crate) fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.email)
+    }
+}
+
+/// A listing.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ticket {
+    pub(crate) id: String,
+    pub(crate) version: i64,
+    pub(crate) user_id: String,
+    pub(crate) title: String,
+    pub(crate) price: String,
+    pub(crate) currency: String,
+    pub(crate) quantity: u32,
+    pub(crate) held: u32,
+    pub(crate) sold: u32,
+    pub(crate) available: u32,
+    pub(crate) description: Option<String>,
+    pub(crate) venue: Option<String>,
+    pub(crate) starts_at: Option<Time>,
+    #[serde(default = "utc")]
+    pub(crate) time_zone: String,
+    pub(crate) per_order_limit: Option<u32>,
+    pub(crate) image_url: Option<String>,
+    pub(crate) refund_policy: String,
+    pub(crate) on_sale: bool,
+}
+
+/// At most this many places are offered in one order, where the seller has set no limit.
+const USUAL_LIMIT: u32 = 10;
+
+impl Ticket {
+    /// How many places one order may have now.
+    pub(crate) fn most(&self) -> u32 {
+        self.per_order_limit.unwrap_or(USUAL_LIMIT).min(self.available)
+    }
+
+    pub(crate) fn is_sold_out(&self) -> bool {
+        self.on_sale && self.available == 0
+    }
+
+    pub(crate) fn is_free(&self) -> bool {
+        self.price.bytes().all(|byte| matches!(byte, b'0' | b'.'))
+    }
+
+    /// Whether so few are left that a visitor should know.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.on_sale && self.available > 0 && self.available <= (self.quantity / 10).max(5)
+    }
+}
+
+/// An order.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Order {
+    pub(crate) id: String,
+    pub(crate) ticket_id: String,
+    pub(crate) title: String,
+    pub(crate) venue: Option<String>,
+    pub(crate) starts_at: Option<Time>,
+    #[serde(default = "utc")]
+    pub(crate) time_zone: String,
+    pub(crate) quantity: u32,
+    pub(crate) price: String,
+    pub(crate) total: String,
+    pub(crate) currency: String,
+    pub(crate) status: OrderStatus,
+    pub(crate) refund_policy: String,
+    pub(crate) refund_reason: Option<String>,
+    pub(crate) expires_at: Time,
+    pub(crate) created_at: Time,
+}
+
+/// How an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OrderStatus {
+    Created,
+    AwaitingPayment,
+    Expiring,
+    Expired,
+    Cancelled,
+    Reacquiring,
+    Complete,
+    Refunding,
+    Refunded,
+}
+
+impl OrderStatus {
+    /// Whether its places are held and it can be paid.
+    pub(crate) fn is_payable(self) -> bool {
+        matches!(self, Self::Created | Self::AwaitingPayment)
+    }
+
+    /// Whether it will change by itself.
+    pub(crate) fn is_moving(self) -> bool {
+        !matches!(self, Self::Expired | Self::Cancelled | Self::Complete | Self::Refunded)
+    }
+
+    /// In a word or two.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Created | Self::AwaitingPayment => "Waiting for payment",
+            Self::Expiring => "Time is up",
+            Self::Expired => "Expired",
+            Self::Cancelled => "Cancelled",
+            Self::Reacquiring => "Being completed",
+            Self::Complete => "Paid",
+            Self::Refunding => "Refund on its way",
+            Self::Refunded => "Refunded",
+        }
+    }
+
+    /// Which colour it has: a class of the style sheet.
+    pub(crate) fn tone(self) -> &'static str {
+        match self {
+            Self::Created | Self::AwaitingPayment | Self::Expiring | Self::Reacquiring => "waiting",
+            Self::Complete => "good",
+            Self::Expired | Self::Cancelled | Self::Refunding | Self::Refunded => "quiet",
+        }
+    }
+}
+
+/// A payment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payment {
+    pub(crate) status: PaymentStatus,
+    pub(crate) client_secret: Option<String>,
+    pub(crate) next_action: Option<String>,
+    pub(crate) last_decline: Option<Decline>,
+}
+
+/// How a payment stands, as far as a page tells it apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PaymentStatus {
+    Initiated,
+    RequiresAction,
+    Processing,
+    Failed,
+    Succeeded,
+    Cancelling,
+    Cancelled,
+    PartiallyRefunded,
+    Refunded,
+}
+
+/// Why the bank said no.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Decline {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// What a page must know before it can take payments.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PaymentConfig {
+    pub(crate) test_mode: bool,
+    pub(crate) publishable_key: Option<String>,
+}
+
+/// One pass.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pass {
+    pub(crate) id: String,
+    pub(crate) number: u32,
+    pub(crate) code: String,
+    pub(crate) qr: String,
+    pub(crate) checked_in_at: Option<Time>,
+    pub(crate) place: Option<String>,
+}
+
+/// A list that has no further pages.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Items<T> {
+    pub(crate) items: Vec<T>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}

@@ -1,0 +1,99 @@
+//! Signing up, in and out.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Query;
+use askama::Template;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::failure::ApiProblem;
+use crate::html::{Answered, go, page, with_status};
+use crate::shell::{Shell, safe_next};
+use crate::visit::{Form, Visit};
+
+/// Where to go on afterwards.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Next {
+    next: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Credentials {
+    email: String,
+    password: String,
+    name: Option<String>,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SignIn<'a> {
+    email: &'a str,
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+struct SignUp<'a> {
+    email: &'a str,
+    password: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    shell: Shell,
+    next: String,
+    email: String,
+    problem: Option<ApiProblem>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_up.html")]
+struct SignUpPage {
+    shell: Shell,
+    next: String,
+    email: String,
+    name: String,
+    problem: Option<ApiProblem>,
+}
+
+pub(crate) async fn sign_in_form(visit: Visit, next: Query<Next>) -> Answered {
+    let (shell, next) = (visit.shell().await?, safe_next(next.next.as_deref()));
+    page(&SignInPage { shell, next, email: String::new(), problem: None })
+}
+
+pub(crate) async fn sign_in(visit: Visit, form: Form<Credentials>) -> Answered {
+    let Form(Credentials { email, password, next, .. }) = form;
+    let next = safe_next(next.as_deref());
+    let problem =
+        match visit.post::<Value>("/api/users/signin", None, &SignIn { email: &email, password: &password }).await {
+            Ok(_) => return Ok(go(&next)),
+            Err(failure) => failure.problem()?,
+        };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNAUTHORIZED);
+    with_status(status, &SignInPage { shell: visit.shell().await?, next, email, problem: Some(problem) })
+}
+
+pub(crate) async fn sign_up_form(visit: Visit, next: Query<Next>) -> Answered {
+    let (shell, next) = (visit.shell().await?, safe_next(next.next.as_deref()));
+    page(&SignUpPage { shell, next, email: String::new(), name: String::new(), problem: None })
+}
+
+pub(crate) async fn sign_up(visit: Visit, form: Form<Credentials>) -> Answered {
+    let Form(Credentials { email, password, name, next }) = form;
+    let (next, name) = (safe_next(next.as_deref()), name.unwrap_or_default());
+    let wish = SignUp { email: &email, password: &password, name: Some(name.trim()).filter(|name| !name.is_empty()) };
+    let problem = match visit.post::<Value>("/api/users/signup", None, &wish).await {
+        Ok(_) => return Ok(go(&next)),
+        Err(failure) => failure.problem()?,
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
+    with_status(status, &SignUpPage { shell: visit.shell().await?, next, email, name, problem: Some(problem) })
+}
+
+pub(crate) async fn sign_out(visit: Visit) -> Answered {
+    visit.call(Method::POST, "/api/users/signout", &[], None::<&()>).await?;
+    Ok(go("/"))
+}

@@ -1,0 +1,15 @@
+//! The pages: one file for each thing that people deal with.
+
+pub(crate) mod account;
+pub(crate) mod home;
+pub(crate) mod order;
+pub(crate) mod ticket;
+
+use crate::failure::Failure;
+use crate::html::Answered;
+use crate::visit::Visit;
+
+/// Every other address.
+pub(crate) async fn nothing(_: Visit) -> Answered {
+    Err(Failure::NotFound)
+}

@@ -1,0 +1,228 @@
+//! An order: how it stands, the clock that runs while its places are held, paying it, and its passes.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use askama::Template;
+use common::clock::Time;
+use futures::stream::unfold;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::format::{Words, zone_name};
+use crate::html::{Answered, go, page, page_with_stripe};
+use crate::live;
+use crate::model::{Items, Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus};
+use crate::shell::Shell;
+use crate::visit::{Form, Id, Visit};
+
+/// How often a page that is open asks how its order stands.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A test card, as the form offers it where no real money moves.
+pub(crate) struct TestCard {
+    pub(crate) method: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) number: &'static str,
+}
+
+const TEST_CARDS: [TestCard; 4] = [
+    TestCard { method: "pm_card_visa", name: "Pays", number: "4242 4242 4242 4242" },
+    TestCard {
+        method: "pm_card_threeDSecure2Required",
+        name: "Asks the bank (3-D Secure)",
+        number: "4000 0000 0000 3220",
+    },
+    TestCard { method: "pm_card_chargeDeclined", name: "Is declined", number: "4000 0000 0000 0002" },
+    TestCard {
+        method: "pm_card_chargeDeclinedInsufficientFunds",
+        name: "Has no money on it",
+        number: "4000 0000 0000 9995",
+    },
+];
+
+/// An order in the words of the visitor.
+pub(crate) struct Docket {
+    pub(crate) order: Order,
+    pub(crate) total: String,
+    pub(crate) price: String,
+    pub(crate) when: Option<String>,
+    pub(crate) zone: String,
+    pub(crate) made: String,
+}
+
+impl Docket {
+    pub(crate) fn new(order: Order, words: &Words) -> Self {
+        Self {
+            total: words.money(&order.total, &order.currency),
+            price: words.money(&order.price, &order.currency),
+            when: order.starts_at.map(|at| words.moment(at, &order.time_zone)),
+            zone: zone_name(&order.time_zone),
+            made: words.moment(order.created_at, &order.time_zone),
+            order,
+        }
+    }
+
+    pub(crate) fn places(&self) -> String {
+        if self.order.quantity == 1 { "1 place".to_owned() } else { format!("{} places", self.order.quantity) }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "order.html", blocks = ["standing"])]
+struct OrderPage {
+    shell: Shell,
+    docket: Docket,
+    payment: Option<Payment>,
+    config: PaymentConfig,
+    passes: Vec<Pass>,
+    /// Why the card was not taken.
+    declined: Option<String>,
+    cards: &'static [TestCard],
+    chosen: String,
+    /// What the server's clock shows, for the countdown.
+    now: Time,
+}
+
+impl OrderPage {
+    async fn of(visit: &Visit, id: &Id) -> Result<Self, Failure> {
+        let shell = async { Ok(visit.own_shell().await?.0) };
+        let (order, payments) = (format!("/api/orders/{id}"), format!("/api/payments?orderId={id}"));
+        let (shell, order, payments, config) = futures::try_join!(
+            shell,
+            visit.get::<Order>(&order),
+            visit.get::<Page<Payment>>(&payments),
+            visit.get::<PaymentConfig>("/api/payments/config"),
+        )?;
+        let passes = if order.status == OrderStatus::Complete { passes(visit, id).await? } else { Vec::new() };
+        let payment = payments.items.into_iter().next();
+        let declined = payment.as_ref().filter(|payment| payment.status == PaymentStatus::Failed);
+        let declined = declined.and_then(|payment| Some(payment.last_decline.as_ref()?.message.clone()));
+        let docket = Docket::new(order, visit.words());
+        let (now, chosen) = (visit.web().clock.now(), TEST_CARDS[0].method.to_owned());
+        Ok(Self { shell, docket, payment, config, passes, declined, cards: &TEST_CARDS, chosen, now })
+    }
+
+    fn shown(&self) -> Answered {
+        if self.config.publishable_key.is_some() && self.docket.order.status.is_payable() {
+            return page_with_stripe(self);
+        }
+        page(self)
+    }
+
+    /// Whether the bank wants to ask the buyer something, and where.
+    fn bank(&self) -> Option<&str> {
+        let payment = self.payment.as_ref().filter(|payment| payment.status == PaymentStatus::RequiresAction)?;
+        payment.next_action.as_deref()
+    }
+
+    fn is_being_paid(&self) -> bool {
+        let paid = [PaymentStatus::Processing, PaymentStatus::Succeeded];
+        self.docket.order.status.is_payable()
+            && self.payment.as_ref().is_some_and(|payment| paid.contains(&payment.status))
+    }
+
+    /// What tells whether there is news.
+    fn state(&self) -> (OrderStatus, Option<PaymentStatus>) {
+        (self.docket.order.status, self.payment.as_ref().map(|payment| payment.status))
+    }
+}
+
+async fn passes(visit: &Visit, id: &Id) -> Result<Vec<Pass>, Failure> {
+    Ok(visit.get::<Items<Pass>>(&format!("/api/orders/{id}/passes")).await?.items)
+}
+
+#[derive(Template)]
+#[template(path = "orders.html")]
+struct OrdersPage {
+    shell: Shell,
+    dockets: Vec<Docket>,
+    more: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct From {
+    #[serde(default)]
+    cursor: String,
+}
+
+/// One's own orders, newest first.
+pub(crate) async fn list(visit: Visit, from: actix_web::web::Query<From>) -> Answered {
+    let cursor = (!from.cursor.is_empty()).then_some(("cursor", from.cursor.as_str()));
+    let path = format!("/api/orders?{}", serde_urlencoded::to_string(cursor.as_slice()).unwrap_or_default());
+    let (shell, _) = visit.own_shell().await?;
+    let found = visit.get::<Page<Order>>(&path).await?;
+    let dockets = found.items.into_iter().map(|order| Docket::new(order, visit.words())).collect();
+    let next = |cursor: String| serde_urlencoded::to_string([("cursor", cursor)]).unwrap_or_default();
+    page(&OrdersPage { shell, dockets, more: found.next_cursor.map(|cursor| format!("/orders?{}", next(cursor))) })
+}
+
+/// The page.
+pub(crate) async fn show(visit: Visit, id: Id) -> Answered {
+    OrderPage::of(&visit, &id).await?.shown()
+}
+
+/// To the order, for somebody who comes to the address of a form.
+pub(crate) async fn back(id: Id) -> Answered {
+    Ok(go(&format!("/orders/{id}")))
+}
+
+/// How the order stands, whenever that changes, until it will not change any more.
+pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
+    let (visit, closing) = {
+        let closing = visit.web().closing.clone();
+        (visit.without_refresh(), closing)
+    };
+    let seen = OrderPage::of(&visit, &id).await?.state();
+    let pieces = unfold(Some((visit, id, seen)), |going| async move {
+        let (visit, id, seen) = going?;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let page = OrderPage::of(&visit, &id).await.ok()?;
+            if page.state() != seen {
+                let (html, state) = (page.as_standing().render().unwrap_or_default(), page.state());
+                let goes_on = state.0.is_moving();
+                return Some((html, goes_on.then_some((visit, id, state))));
+            }
+        }
+    });
+    Ok(live::answer(pieces, closing))
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Card {
+    method: String,
+}
+
+/// Pays with a test card. A card that is declined is told where it was chosen.
+pub(crate) async fn pay(visit: Visit, id: Id, form: Form<Card>) -> Answered {
+    let wish = json!({ "orderId": id.to_string(), "paymentMethod": form.0.method });
+    let problem = match visit.post::<Value>("/api/payments", None, &wish).await {
+        Ok(_) => return Ok(go(&format!("/orders/{id}"))),
+        Err(failure) => failure.at(&format!("/orders/{id}")).problem()?,
+    };
+    let mut page = OrderPage::of(&visit, &id).await?;
+    page.declined = Some(problem.detail);
+    page.chosen = form.0.method;
+    let mut response = page.shown()?;
+    *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
+    Ok(response)
+}
+
+/// What Stripe's Payment Element needs to take a card for this order.
+pub(crate) async fn intent(visit: Visit, id: Id) -> Answered {
+    let wish = json!({ "orderId": id.to_string() });
+    let payment = visit.post::<Payment>("/api/payments", None, &wish).await?;
+    Ok(HttpResponse::Ok().json(json!({ "clientSecret": payment.client_secret })))
+}
+
+/// Gives a hold up, or asks for the money back.
+pub(crate) async fn cancel(visit: Visit, id: Id) -> Answered {
+    let path = format!("/api/orders/{id}");
+    let page = format!("/orders/{id}");
+    visit.call(Method::DELETE, &path, &[], None::<&()>).await.map_err(|failure| failure.at(&page))?;
+    Ok(go(&page))
+}

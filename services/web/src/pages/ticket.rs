@@ -1,0 +1,114 @@
+//! A listing: what it is, how many places are left at this moment, and the way to hold some.
+
+use actix_web::http::StatusCode;
+use askama::Template;
+use common::id::uuid_at;
+use futures::StreamExt as _;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::failure::ApiProblem;
+use crate::format::{Words, zone_name};
+use crate::html::{Answered, go, page, with_status};
+use crate::live;
+use crate::model::{Order, Ticket};
+use crate::shell::Shell;
+use crate::visit::{Form, Id, Visit};
+
+/// A listing in the words of the visitor.
+pub(crate) struct Card {
+    pub(crate) ticket: Ticket,
+    pub(crate) price: String,
+    pub(crate) when: Option<String>,
+    pub(crate) zone: String,
+    pub(crate) left: String,
+}
+
+impl Card {
+    pub(crate) fn new(ticket: Ticket, words: &Words) -> Self {
+        let price = if ticket.is_free() { "Free".to_owned() } else { words.money(&ticket.price, &ticket.currency) };
+        let when = ticket.starts_at.map(|at| words.moment(at, &ticket.time_zone));
+        let left = match ticket.available {
+            _ if !ticket.on_sale => "Not on sale".to_owned(),
+            0 => "Sold out".to_owned(),
+            1 => "1 place left".to_owned(),
+            many => format!("{} places left", words.number(many)),
+        };
+        Self { price, when, zone: zone_name(&ticket.time_zone), left, ticket }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "ticket.html", blocks = ["places", "buy"])]
+struct TicketPage {
+    shell: Shell,
+    card: Card,
+    problem: Option<ApiProblem>,
+    chosen: u32,
+    /// Makes the hold once, however often the form is sent.
+    key: String,
+    is_own: bool,
+    /// Whether the form is sent along with the places, to be swapped out of turn.
+    apart: bool,
+}
+
+impl TicketPage {
+    fn new(shell: Shell, ticket: Ticket, words: &Words, key: String) -> Self {
+        let is_own = shell.user.as_ref().is_some_and(|user| user.id == ticket.user_id);
+        Self { shell, card: Card::new(ticket, words), problem: None, chosen: 1, key, is_own, apart: false }
+    }
+}
+
+/// The page.
+pub(crate) async fn show(visit: Visit, id: Id) -> Answered {
+    let path = format!("/api/tickets/{id}");
+    let (shell, ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
+    page(&TicketPage::new(shell, ticket, visit.words(), new_key(&visit)))
+}
+
+/// How many places are left, again and again; and the form, when it must become another one.
+pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
+    let shell = visit.shell().await?;
+    let (words, key) = (visit.words().clone(), new_key(&visit));
+    let web = visit.web();
+    let mut shown = None;
+    let pieces = web.listings.watch(&id.to_string()).states().map(move |ticket| {
+        let shape = (ticket.on_sale, ticket.most(), ticket.price.clone());
+        let reshaped = shown.replace(shape.clone()).is_some_and(|before| before != shape);
+        let mut page = TicketPage::new(shell.clone(), ticket, &words, key.clone());
+        let mut html = page.as_places().render().unwrap_or_default();
+        if reshaped {
+            page.apart = true;
+            html += &page.as_buy().render().unwrap_or_default();
+        }
+        html
+    });
+    Ok(live::answer(pieces, web.closing.clone()))
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Hold {
+    quantity: u32,
+    key: String,
+}
+
+/// Holds places, and leads to the order; or shows the same page with what keeps them from being held.
+pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
+    let Form(Hold { quantity, key }) = form;
+    let wish = json!({ "ticketId": id.to_string(), "quantity": quantity });
+    let key = (!key.is_empty()).then_some(key.as_str());
+    let problem = match visit.post::<Order>("/api/orders", key, &wish).await {
+        Ok(order) => return Ok(go(&format!("/orders/{}", order.id))),
+        Err(failure) => failure.at(&format!("/tickets/{id}")).problem()?,
+    };
+    let path = format!("/api/tickets/{id}");
+    let (shell, ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
+    // What was wrong was not made; the next try is another one.
+    let page = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
+    with_status(status, &TicketPage { problem: Some(problem), chosen: quantity, ..page })
+}
+
+fn new_key(visit: &Visit) -> String {
+    uuid_at(visit.web().clock.now()).to_string()
+}

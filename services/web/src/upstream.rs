@@ -1,0 +1,99 @@
+//! The services' public APIs, as the pages call them.
+
+use common::http::client;
+use common::settings::Settings;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+
+/// Which service answers for an area of the API.
+const SERVICES: [(&str, &str); 5] =
+    [("users", "auth"), ("tickets", "tickets"), ("orders", "orders"), ("passes", "orders"), ("payments", "payments")];
+
+/// The APIs.
+pub(crate) struct Upstream {
+    client: reqwest::Client,
+    /// An address in which `{service}` may stand for the service.
+    base: String,
+}
+
+/// What an API answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: bytes::Bytes,
+}
+
+impl Upstream {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { client: client(), base: settings.api_url() }
+    }
+
+    /// Sends a request to `path`, such as `/api/orders`.
+    ///
+    /// # Errors
+    /// If the service does not answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut request = self.client.request(method, self.address(path)).headers(headers);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, body: response.bytes().await? })
+    }
+
+    fn address(&self, path: &str) -> String {
+        let area = path.trim_start_matches("/api/").split(['/', '?']).next().unwrap_or_default();
+        let service = SERVICES.iter().find(|(of, _)| *of == area).map_or(area, |(_, service)| service);
+        format!("{}{path}", self.base.replace("{service}", service))
+    }
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.body)
+    }
+
+    /// The body as it came.
+    pub(crate) fn body(self) -> bytes::Bytes {
+        self.body
+    }
+
+    /// A header's text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(base: &str) -> Upstream {
+        Upstream { client: client(), base: base.to_owned() }
+    }
+
+    #[test]
+    fn each_area_is_asked_of_its_service() {
+        let cluster = upstream("http://{service}:8080");
+        for (path, expected) in [
+            ("/api/users/signin", "http://auth:8080/api/users/signin"),
+            ("/api/tickets?limit=3", "http://tickets:8080/api/tickets?limit=3"),
+            ("/api/passes/check-in", "http://orders:8080/api/passes/check-in"),
+        ] {
+            assert_eq!(cluster.address(path), expected);
+        }
+        assert_eq!(upstream("http://127.0.0.1:1").address("/api/orders"), "http://127.0.0.1:1/api/orders");
+    }
+}
