@@ -225,7 +225,7 @@ impl Frame {
             declared.ensure(&database).await?;
         }
         let idempotency = IdempotencyStore::new(&database, self.clock.clone());
-        let (relay, work) = Relay::new(database.clone(), self.bus.clone(), self.clock.clone(), self.stop.clone());
+        let (relay, work) = Relay::new(&database, self.bus.clone(), self.clock.clone(), self.stop.clone());
         self.tasks.spawn(work);
         let letters = DeadLetters::new(&database, self.clock.clone());
         let Opened { data, listeners, jobs } = open(self.context(database, relay)).await?;

@@ -36,6 +36,7 @@ type Written = Result<(), StoreError>;
 /// A collection, by the ids of its documents.
 #[derive(Clone)]
 pub struct Table {
+    collection: Collection<Document>,
     finds: Gather<String, Found>,
     writes: Gather<Write, Written>,
 }
@@ -45,9 +46,15 @@ impl Table {
     pub fn new(database: &Database, name: &str) -> Self {
         let (finder, writer) = (Shelf::new(database, name), Shelf::new(database, name));
         Self {
+            collection: database.collection(name),
             finds: Gather::new(move |ids| finder.clone().find(ids)),
             writes: Gather::new(move |writes| writer.clone().write(writes)),
         }
+    }
+
+    /// The collection, for queries, and for writes whose number of matches counts.
+    pub fn collection(&self) -> &Collection<Document> {
+        &self.collection
     }
 
     /// Reads a document.
