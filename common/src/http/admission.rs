@@ -13,6 +13,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::policy::reads;
 use super::problem::Problem;
 use crate::id::UserId;
 use crate::settings::Settings;
@@ -76,7 +77,7 @@ impl Admission {
 
     /// The gate for requests of a method.
     pub(super) fn gate(&self, method: &Method) -> &Gate {
-        if [Method::GET, Method::HEAD].contains(method) { &self.reads } else { &self.writes }
+        if reads(method) { &self.reads } else { &self.writes }
     }
 
     /// Counts one more thing that `user` makes.

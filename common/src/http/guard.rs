@@ -16,7 +16,7 @@ use super::auth::{Principal, Verifier, token_of};
 use super::csrf;
 use super::idempotency::{self, IdempotencyStore};
 use super::meter::{Meter, Metered};
-use super::policy::Policy;
+use super::policy::{Policy, reads};
 use super::problem::Problem;
 use super::routes::Route;
 
@@ -51,12 +51,11 @@ pub(super) struct Guarded {
 impl Guarded {
     pub(super) fn new(route: &Route, http: &ServiceHttp) -> Rc<Self> {
         let store = || http.idempotency.clone().expect("a service with idempotent routes has a database");
-        let read = [Method::GET, Method::HEAD].contains(route.method());
         Rc::new(Self {
             name: route.name().to_owned(),
             policy: route.policy(),
             area: area_of(route.path()).to_owned(),
-            access: if read { "read" } else { "write" },
+            access: if reads(route.method()) { "read" } else { "write" },
             repeatable: route.is_idempotent().then(store),
             verifier: http.verifier.clone(),
             public_url: http.public_url.clone(),
