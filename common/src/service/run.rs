@@ -19,15 +19,13 @@ use super::{Context, Job, Opened, Pages, Service, StartError};
 use crate::bus::{Bus, DeadLetters, Listener, Namespace, Received, listen};
 use crate::clock::{SharedClock, Time};
 use crate::events::UserEvent;
+use crate::http::auth::TOKENS_LIVE;
 use crate::http::{
     Admission, IdempotencyStore, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier, bind, serve,
     serve_ops,
 };
 use crate::settings::{Settings, SettingsError};
 use crate::store::{EventArchive, Relay, StoreError};
-
-/// How long an access token lives at the most: what was revoked before that is of no interest any more.
-const TOKENS_LIVE: Duration = Duration::from_secs(15 * 60);
 
 /// How long the database may take to answer at the start.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
