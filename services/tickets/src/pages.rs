@@ -160,6 +160,7 @@ fn problem(error: Arc<Unloaded>) -> Problem {
     match &*error {
         Unloaded::Missing => Problem::not_found(),
         Unloaded::Overloaded(overloaded) => (*overloaded).into(),
-        Unloaded::Store(_) | Unloaded::Json(_) => Problem::internal(error),
+        Unloaded::Store(store) => store.problem(error.clone()),
+        Unloaded::Json(_) => Problem::internal(error),
     }
 }
