@@ -118,7 +118,7 @@ pub(super) async fn pass(
         metered.by(&guarded.meter);
     }
     match guarded.gate.as_ref().map(Gate::enter).transpose() {
-        Err(overloaded) => return Ok(refused(request, overloaded)),
+        Err(Overloaded) => return Ok(refused(request, &guarded.admission)),
         // It goes with the request, which may live on in a task of its own when the client has hung up.
         Ok(place) => drop(place.map(|place| request.extensions_mut().insert(place))),
     }
@@ -132,10 +132,9 @@ pub(super) async fn pass(
 }
 
 /// Not as an error, which would be logged: there may be a great many.
-fn refused(request: ServiceRequest, overloaded: Overloaded) -> ServiceResponse {
-    metrics::counter!("http_requests_refused_total", "reason" => "overload").increment(1);
-    let id = request.extensions().get::<RequestId>().map(ToString::to_string);
-    request.into_response(Problem::from(overloaded).response(id.as_deref()))
+fn refused(request: ServiceRequest, admission: &Admission) -> ServiceResponse {
+    let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+    request.into_response(admission.refuse(&id))
 }
 
 #[cfg(test)]

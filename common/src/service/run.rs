@@ -21,8 +21,8 @@ use crate::clock::{SharedClock, Time};
 use crate::events::UserEvent;
 use crate::http::auth::TOKENS_LIVE;
 use crate::http::{
-    Admission, IdempotencyStore, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier, bind, serve,
-    serve_ops,
+    Admission, IdempotencyStore, LoadShedder, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier,
+    bind, serve, serve_ops,
 };
 use crate::settings::{Settings, SettingsError};
 use crate::store::{EventArchive, Relay, StoreError};
@@ -124,7 +124,9 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     }
     let desks = web::Data::new(desks);
     let mounts = Arc::new(mounts);
-    let options = ServerOptions::new(&settings, frame.readiness.clone());
+    let routes = mounts.iter().flat_map(|mount| &mount.routes);
+    let shedder = LoadShedder::new(frame.admission.clone(), routes);
+    let options = ServerOptions::new(&settings, frame.readiness.clone()).shedding(shedder);
     let served = serve(http, options, move |cfg| {
         cfg.app_data(desks.clone());
         mounts.iter().for_each(|mount| mount.configure(cfg));
