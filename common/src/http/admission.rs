@@ -1,7 +1,8 @@
 //! What is let in: a bounded number of requests at once, and a bounded rate of what one person makes.
 //!
-//! A request beyond that is refused before its token or body is looked at, which costs next to nothing ([`shed`](super::shed)); so the work that
-//! was let in is done as fast as without the crowd, and nothing waits until its client has given up.
+//! A request beyond that is refused before its token or body is looked at, which costs next to nothing
+//! ([`shed`](super::shed)); so the work that was let in is done as fast as without the crowd, and nothing waits until its
+//! client has given up.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,6 +35,7 @@ static REFUSAL: LazyLock<[String; 2]> = LazyLock::new(|| {
     let (before, after) = document.split_once(&id).expect("the document of a 503 has the request's id");
     [before.to_owned(), after.to_owned()]
 });
+
 /// After so many requests the people who have not sent any for a while are forgotten.
 const FORGET_EVERY: u32 = 4096;
 
