@@ -17,35 +17,29 @@ const CONTROL: &str = "common/control-without-compare-and-set";
 /// What to run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How many seeds to run (by default 100; of the control at most 10, until one is caught)
-    #[arg(long)]
-    runs: Option<u64>,
-    /// The first seed
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Longer runs, with more of everything
-    #[arg(long)]
-    long: bool,
-    /// How many worlds at the same time
-    #[arg(long, default_value_t = 3)]
-    lanes: usize,
-    /// Run a build without the guard against lost writes, and fail unless the checker catches it
-    #[arg(long)]
-    control: bool,
+    /// Flags of the runs, which `chaos -- --help` lists; with --control the build is one without the guard
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+impl Arguments {
+    fn control(&self) -> bool {
+        self.rest.iter().any(|flag| flag == "--control")
+    }
 }
 
 #[tokio::main]
 pub(crate) async fn chaos(arguments: &Arguments) -> Result {
     let control = target().join("control");
-    let binaries = if arguments.control { control.join("debug") } else { target().join("debug") };
+    let binaries = if arguments.control() { control.join("debug") } else { target().join("debug") };
     // The whole workspace, as the tests build it: with fewer packages the dependencies would be built once more.
     succeed(cargo(&["build", "--workspace"]).into()).await?;
-    if arguments.control {
+    if arguments.control() {
         succeed(build_control(&control)).await?;
     }
     let options = docket_local::Options { servers_dir: servers_dir(), ..docket_local::Options::for_tests(folder()) };
     docket_local::install(&options).await?;
-    succeed(runs(arguments, &binaries)).await
+    succeed(runs(&arguments.rest, &binaries)).await
 }
 
 /// The control has a folder of its own, so that nobody ever starts its binaries by mistake.
@@ -59,12 +53,36 @@ fn folder() -> PathBuf {
     target().join("chaos")
 }
 
-fn runs(arguments: &Arguments, binaries: &Path) -> Command {
+fn runs(rest: &[String], binaries: &Path) -> Command {
     let mut command = Command::new(target().join("debug/chaos"));
-    let runs = arguments.runs.unwrap_or(if arguments.control { 10 } else { 100 });
-    command.args(["--runs", &runs.to_string(), "--seed", &arguments.seed.to_string()]);
-    command.args(["--lanes", &arguments.lanes.to_string()]).arg("--folder").arg(folder());
-    command.args(arguments.long.then_some("--long")).args(arguments.control.then_some("--control"));
+    command.arg("--folder").arg(folder()).args(rest);
     command.env("DOCKET_SERVERS_DIR", servers_dir()).env("DOCKET_BINARIES_DIR", binaries);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn parsed(line: &str) -> Arguments {
+        let command = Arguments::augment_args(clap::Command::new("chaos"));
+        let matches = command.try_get_matches_from(line.split(' ')).unwrap();
+        Arguments::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn flags_are_passed_on() {
+        let arguments = parsed("chaos --runs 3 --long");
+        let command = runs(&arguments.rest, Path::new("binaries"));
+        let passed: Vec<_> = command.as_std().get_args().skip(2).collect();
+        assert_eq!(passed, ["--runs", "3", "--long"]);
+    }
+
+    #[test]
+    fn the_control_is_built_when_it_is_asked_for() {
+        assert!(parsed("chaos --runs 3 --control").control());
+        assert!(!parsed("chaos").control());
+    }
 }

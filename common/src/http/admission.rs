@@ -1,23 +1,41 @@
 //! What is let in: a bounded number of requests at once, and a bounded rate of what one person makes.
 //!
-//! A request beyond that is refused before its token or body is looked at, which costs next to nothing; so the work that
-//! was let in is done as fast as without the crowd, and nothing waits until its client has given up.
+//! A request beyond that is refused before its token or body is looked at, which costs next to nothing
+//! ([`shed`](super::shed)); so the work that was let in is done as fast as without the crowd, and nothing waits until its
+//! client has given up.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use metrics::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
-use super::problem::Problem;
+use super::policy::reads;
+use super::problem::{PROBLEM_JSON, Problem};
 use crate::id::UserId;
 use crate::settings::Settings;
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AFTER_TEXT: HeaderValue = HeaderValue::from_static("1");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const PROBLEM: HeaderValue = HeaderValue::from_static(PROBLEM_JSON);
+
+/// The problem document of [`Overloaded`], before and after the request's id.
+static REFUSAL: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let id = Uuid::nil().to_string();
+    let document = String::from_utf8(Problem::from(Overloaded).document(Some(&id))).expect("JSON is UTF-8");
+    let (before, after) = document.split_once(&id).expect("the document of a 503 has the request's id");
+    [before.to_owned(), after.to_owned()]
+});
+
 /// After so many requests the people who have not sent any for a while are forgotten.
 const FORGET_EVERY: u32 = 4096;
 
@@ -54,6 +72,11 @@ impl Gate {
     pub fn enter(&self) -> Result<Place, Overloaded> {
         self.0.clone().try_acquire_owned().map(Place).map_err(|_| Overloaded)
     }
+
+    /// Whether nobody would be let in at this moment.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.available_permits() == 0
+    }
 }
 
 /// Who is let in. One for all services of a process.
@@ -64,6 +87,7 @@ pub struct Admission {
     /// Work that writes.
     pub writes: Gate,
     makers: Option<Arc<Makers>>,
+    refused: Counter,
 }
 
 impl Admission {
@@ -71,12 +95,26 @@ impl Admission {
     pub fn new(settings: &Settings) -> Self {
         let most = usize::from(settings.max_in_flight);
         let makers = NonZeroU32::new(settings.posts_per_second.into()).map(|rate| Arc::new(Makers::new(rate)));
-        Self { reads: Gate::new(most), writes: Gate::new(most), makers }
+        let refused = metrics::counter!("http_requests_refused_total", "reason" => "overload");
+        Self { reads: Gate::new(most), writes: Gate::new(most), makers, refused }
     }
 
     /// The gate for requests of a method.
     pub(super) fn gate(&self, method: &Method) -> &Gate {
-        if [Method::GET, Method::HEAD].contains(method) { &self.reads } else { &self.writes }
+        if reads(method) { &self.reads } else { &self.writes }
+    }
+
+    /// The answer to the request `id` that found no place. It is counted.
+    ///
+    /// It is the one of [`Overloaded`], put together from what is the same in all of them: there may be a great many.
+    pub(super) fn refuse(&self, id: &str) -> HttpResponse {
+        self.refused.increment(1);
+        let [before, after] = &*REFUSAL;
+        HttpResponse::ServiceUnavailable()
+            .insert_header((header::RETRY_AFTER, RETRY_AFTER_TEXT))
+            .insert_header((header::CACHE_CONTROL, NO_STORE))
+            .insert_header((header::CONTENT_TYPE, PROBLEM))
+            .body([before.as_str(), id, after.as_str()].concat())
     }
 
     /// Counts one more thing that `user` makes.
@@ -119,6 +157,8 @@ impl Makers {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::to_bytes;
+
     use super::*;
     use crate::clock::Time;
 
@@ -129,6 +169,21 @@ mod tests {
         assert_eq!(gate.enter().unwrap_err(), Overloaded);
         drop(first);
         assert!(gate.enter().is_ok());
+    }
+
+    #[actix_web::test]
+    async fn a_refusal_is_the_problem_that_it_stands_for() {
+        let id = Uuid::from_u128(7).to_string();
+        let refusals =
+            [Admission::new(&Settings::default_for_tests()).refuse(&id), Problem::from(Overloaded).response(Some(&id))];
+        let [quick, full] = refusals.map(|response| {
+            let mut headers: Vec<_> =
+                response.headers().iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+            headers.sort();
+            (response.status(), headers, response.into_body())
+        });
+        assert_eq!((quick.0, quick.1), (full.0, full.1));
+        assert_eq!(to_bytes(quick.2).await.unwrap(), to_bytes(full.2).await.unwrap());
     }
 
     #[test]

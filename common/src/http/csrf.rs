@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::{Method, header};
 use url::Url;
 
+use super::policy::reads;
 use super::problem::Problem;
 
 /// # Errors
@@ -17,7 +18,7 @@ pub(crate) fn check(request: &HttpRequest, public_url: &Url) -> Result<(), Probl
 }
 
 fn is_safe(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
+    reads(method) || method == Method::OPTIONS
 }
 
 /// Browsers never add a bearer token by themselves, and without cookies there is nothing to abuse.

@@ -2,12 +2,13 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use futures::future::{Ready, ready};
 use serde::Serialize;
 
+use super::policy::reads;
 use super::problem::Problem;
 
 /// A thing and its version, which goes into `ETag`. A `GET` by a client that has it already is answered 304.
@@ -23,8 +24,9 @@ impl<T: Serialize> Responder for Tagged<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let status = if is_known(request, self.version) { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-        tagged(status, self.version, &self.body, None)
+        let tag = tag_of(self.version);
+        let status = if is_known(request, tag.as_bytes()) { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        tagged(status, tag, &self.body, None)
     }
 }
 
@@ -43,13 +45,17 @@ impl<T: Serialize> Responder for Created<T> {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        tagged(StatusCode::CREATED, self.version, &self.body, Some(&self.location))
+        tagged(StatusCode::CREATED, tag_of(self.version), &self.body, Some(&self.location))
     }
 }
 
-fn tagged(status: StatusCode, version: i64, body: &impl Serialize, location: Option<&str>) -> HttpResponse {
+fn tag_of(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+fn tagged(status: StatusCode, tag: String, body: &impl Serialize, location: Option<&str>) -> HttpResponse {
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::ETAG, format!("\"{version}\"")));
+    response.insert_header((header::ETAG, tag));
     // A shared cache must not keep it, and a browser must ask again: it may look different for somebody else.
     response.insert_header((header::CACHE_CONTROL, "private, no-cache"));
     if let Some(location) = location {
@@ -58,10 +64,12 @@ fn tagged(status: StatusCode, version: i64, body: &impl Serialize, location: Opt
     if status == StatusCode::NOT_MODIFIED { response.finish() } else { response.json(body) }
 }
 
-fn is_known(request: &HttpRequest, version: i64) -> bool {
-    let read = [Method::GET, Method::HEAD].contains(request.method());
-    read && text(request.headers(), header::IF_NONE_MATCH)
-        .is_some_and(|tags| tags.split(',').map(str::trim).any(|tag| tag == "*" || parse(tag) == Some(version)))
+/// Whether the client of a request that reads has what `tag`, a whole entity tag, names. The comparison is the weak one: a
+/// proxy that compresses makes a tag weak.
+pub(super) fn is_known(request: &HttpRequest, tag: &[u8]) -> bool {
+    let named = |item: &str| item == "*" || item.strip_prefix("W/").unwrap_or(item).as_bytes() == tag;
+    reads(request.method())
+        && text(request.headers(), header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').map(str::trim).any(named))
 }
 
 /// The version the client means to change, from `If-Match`. Without the header, or with `*`, any will do.
@@ -95,17 +103,14 @@ impl FromRequest for IfMatch {
     }
 }
 
-fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+/// A header's text; "?" if it is none.
+pub(super) fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("?").trim())
 }
 
 /// A proxy that compresses makes a tag weak; the version in it is none the worse.
 fn opaque(tag: &str) -> Option<&str> {
     tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')
-}
-
-fn parse(tag: &str) -> Option<i64> {
-    opaque(tag)?.parse().ok()
 }
 
 /// The version that a tag names: all of it, or what stands before the dot in the tag of a

@@ -46,7 +46,8 @@ pub(super) async fn finish(
     Ok(outcome?)
 }
 
-fn dressed(mut response: ServiceResponse, id: &str, draining: bool) -> ServiceResponse {
+/// With the headers that every answer has.
+pub(super) fn dressed(mut response: ServiceResponse, id: &str, draining: bool) -> ServiceResponse {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);

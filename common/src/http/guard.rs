@@ -16,7 +16,7 @@ use super::auth::{Principal, Verifier, token_of};
 use super::csrf;
 use super::idempotency::{self, IdempotencyStore};
 use super::meter::{Meter, Metered};
-use super::policy::Policy;
+use super::policy::{Policy, reads};
 use super::problem::Problem;
 use super::routes::Route;
 
@@ -51,12 +51,11 @@ pub(super) struct Guarded {
 impl Guarded {
     pub(super) fn new(route: &Route, http: &ServiceHttp) -> Rc<Self> {
         let store = || http.idempotency.clone().expect("a service with idempotent routes has a database");
-        let read = [Method::GET, Method::HEAD].contains(route.method());
         Rc::new(Self {
             name: route.name().to_owned(),
             policy: route.policy(),
             area: area_of(route.path()).to_owned(),
-            access: if read { "read" } else { "write" },
+            access: if reads(route.method()) { "read" } else { "write" },
             repeatable: route.is_idempotent().then(store),
             verifier: http.verifier.clone(),
             public_url: http.public_url.clone(),
@@ -119,7 +118,7 @@ pub(super) async fn pass(
         metered.by(&guarded.meter);
     }
     match guarded.gate.as_ref().map(Gate::enter).transpose() {
-        Err(overloaded) => return Ok(refused(request, overloaded)),
+        Err(Overloaded) => return Ok(refused(request, &guarded.admission)),
         // It goes with the request, which may live on in a task of its own when the client has hung up.
         Ok(place) => drop(place.map(|place| request.extensions_mut().insert(place))),
     }
@@ -133,10 +132,9 @@ pub(super) async fn pass(
 }
 
 /// Not as an error, which would be logged: there may be a great many.
-fn refused(request: ServiceRequest, overloaded: Overloaded) -> ServiceResponse {
-    metrics::counter!("http_requests_refused_total", "reason" => "overload").increment(1);
-    let id = request.extensions().get::<RequestId>().map(ToString::to_string);
-    request.into_response(Problem::from(overloaded).response(id.as_deref()))
+fn refused(request: ServiceRequest, admission: &Admission) -> ServiceResponse {
+    let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+    request.into_response(admission.refuse(&id))
 }
 
 #[cfg(test)]

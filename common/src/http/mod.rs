@@ -20,6 +20,7 @@ mod policy;
 mod problem;
 mod routes;
 mod server;
+mod shed;
 mod trace;
 
 pub use admission::{Admission, Gate, Overloaded, Place};
@@ -37,6 +38,7 @@ pub use policy::Policy;
 pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};
 pub use routes::{Route, configure};
 pub use server::{ServerOptions, bind, serve};
+pub use shed::LoadShedder;
 
 pub use crate::routes;
 

@@ -1,7 +1,14 @@
 //! Who may use a route. There is no route without a policy.
 
+use actix_web::http::Method;
+
 use super::auth::{Principal, Role};
 use super::problem::Problem;
+
+/// Whether a request of this method only reads.
+pub(super) fn reads(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
+}
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -186,8 +186,12 @@ impl Problem {
         }
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
-        let body = self.body(request_id.filter(|_| self.0.status.is_server_error()));
-        response.body(serde_json::to_vec(&body).unwrap_or_default())
+        response.body(self.document(request_id.filter(|_| self.0.status.is_server_error())))
+    }
+
+    /// The body of the answer.
+    pub(super) fn document(&self, request_id: Option<&str>) -> Vec<u8> {
+        serde_json::to_vec(&self.body(request_id)).unwrap_or_default()
     }
 
     fn body<'a>(&'a self, request_id: Option<&'a str>) -> ProblemBody<'a> {

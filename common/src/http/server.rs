@@ -1,6 +1,7 @@
 //! The HTTP server with what every answer has: a trace, a request id, safe headers, and problems told one way.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -13,6 +14,7 @@ use tracing_actix_web::TracingLogger;
 use super::finish::finish;
 use super::health::Readiness;
 use super::problem::Problem;
+use super::shed::{LoadShedder, shed};
 use super::trace::RootSpan;
 use crate::settings::Settings;
 
@@ -32,6 +34,8 @@ pub struct ServerOptions {
     pub grace: Duration,
     /// While it drains, answers close their connections.
     pub readiness: Readiness,
+    /// What refuses requests before anything else is done with them.
+    pub shedder: Option<Arc<LoadShedder>>,
 }
 
 impl ServerOptions {
@@ -39,7 +43,13 @@ impl ServerOptions {
     pub fn new(settings: &Settings, readiness: Readiness) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = settings.http_workers.map_or_else(cores, usize::from);
-        Self { workers, grace: settings.shutdown_grace(), readiness }
+        Self { workers, grace: settings.shutdown_grace(), readiness, shedder: None }
+    }
+
+    /// With a shedder before the routes.
+    #[must_use]
+    pub fn shedding(self, shedder: Arc<LoadShedder>) -> Self {
+        Self { shedder: Some(shedder), ..self }
     }
 }
 
@@ -64,14 +74,16 @@ pub fn serve<F>(listener: TcpListener, options: ServerOptions, mount: F) -> std:
 where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
-    let ServerOptions { workers, grace, readiness } = options;
+    let ServerOptions { workers, grace, readiness, shedder } = options;
     let server = HttpServer::new(move || {
-        let readiness = readiness.clone();
+        let (readiness, shedder) = (readiness.clone(), shedder.clone());
+        let draining = readiness.clone();
         App::new()
             .configure(mount.clone())
             .default_service(web::to(nothing_here))
             .wrap(from_fn(move |request, next: Next<_>| finish(readiness.clone(), request, next)))
             .wrap(TracingLogger::<RootSpan>::new())
+            .wrap(from_fn(move |request, next: Next<_>| shed(shedder.clone(), draining.clone(), request, next)))
     });
     let server = server.workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
     let server = server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE);

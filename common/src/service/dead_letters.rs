@@ -1,6 +1,7 @@
 //! The operator's way to dead letters: look, replay, discard. One set of routes serves all services of the process.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use crate::bus::{DeadLetter, DeadLetters, ListenError, Listener};
 use crate::clock::Time;
 use crate::http::{Page, Paging, PathOf, Problem};
 use crate::store::Indexes;
+
+/// After this a replay may work that failed for a reason which passes.
+const SOON: Duration = Duration::from_secs(1);
 
 pub(super) fn indexes() -> Indexes {
     Indexes::of(DeadLetters::COLLECTION).on(bson::doc! { "at": 1 })
@@ -78,7 +82,7 @@ pub(super) async fn replay(desks: web::Data<Desks>, place: PathOf<Where>) -> Res
     match letters.replay(&place.0.id, listeners).await {
         Ok(Some(())) => Ok(HttpResponse::NoContent().finish()),
         Ok(None) => Err(Problem::not_found()),
-        Err(error @ ListenError::Transient(_)) => Err(Problem::internal(error)),
+        Err(error @ ListenError::Transient(_)) => Err(Problem::unavailable(SOON).caused_by(error)),
         Err(error) => Err(Problem::conflict("replay_failed", error.to_string())),
     }
 }

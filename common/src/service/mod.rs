@@ -151,30 +151,27 @@ impl<S: Send + Sync + 'static> Builder<S> {
 
     /// With an ear for the domain `E`.
     #[must_use]
-    pub fn listen<E, F, Fut>(mut self, handle: F) -> Self
+    pub fn listen<E, F, Fut>(self, handle: F) -> Self
+    where
+        E: DomainEvent,
+        F: Fn(Arc<S>, Received<E>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
+    {
+        self.listen_passing_over(|_, _| false, handle)
+    }
+
+    /// With an ear for the domain `E` that passes over what is overtaken by another event of the same batch.
+    #[must_use]
+    pub fn listen_passing_over<E, F, Fut>(mut self, overtaken: Overtaken, handle: F) -> Self
     where
         E: DomainEvent,
         F: Fn(Arc<S>, Received<E>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
     {
         self.domains.push(E::DOMAIN);
-        self.listeners.push(Box::new(move |state| Listener::new(state.clone(), handle.clone())));
+        self.listeners
+            .push(Box::new(move |state| Listener::new(state.clone(), handle.clone()).passing_over(overtaken)));
         self
-    }
-
-    /// With an ear for the domain `E` that passes over what is overtaken by another event of the same batch.
-    #[must_use]
-    pub fn listen_passing_over<E, F, Fut>(self, overtaken: Overtaken, handle: F) -> Self
-    where
-        E: DomainEvent,
-        F: Fn(Arc<S>, Received<E>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
-    {
-        let mut service = self.listen(handle);
-        if let Some(make) = service.listeners.pop() {
-            service.listeners.push(Box::new(move |state| make(state).passing_over(overtaken)));
-        }
-        service
     }
 
     /// With a collection that only the events of the domain `E` write: it can be rebuilt from them.

@@ -19,15 +19,13 @@ use super::{Context, Job, Opened, Pages, Service, StartError};
 use crate::bus::{Bus, DeadLetters, Listener, Namespace, Received, listen};
 use crate::clock::{SharedClock, Time};
 use crate::events::UserEvent;
+use crate::http::auth::TOKENS_LIVE;
 use crate::http::{
-    Admission, IdempotencyStore, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier, bind, serve,
-    serve_ops,
+    Admission, IdempotencyStore, LoadShedder, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier,
+    bind, serve, serve_ops,
 };
 use crate::settings::{Settings, SettingsError};
 use crate::store::{EventArchive, Relay, StoreError};
-
-/// How long an access token lives at the most: what was revoked before that is of no interest any more.
-const TOKENS_LIVE: Duration = Duration::from_secs(15 * 60);
 
 /// How long the database may take to answer at the start.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
@@ -127,7 +125,9 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     }
     let desks = web::Data::new(desks);
     let mounts = Arc::new(mounts);
-    let options = ServerOptions::new(&settings, frame.readiness.clone());
+    let routes = mounts.iter().flat_map(|mount| &mount.routes);
+    let shedder = LoadShedder::new(frame.admission.clone(), routes);
+    let options = ServerOptions::new(&settings, frame.readiness.clone()).shedding(shedder);
     let served = serve(http, options, move |cfg| {
         cfg.app_data(desks.clone());
         mounts.iter().for_each(|mount| mount.configure(cfg));
@@ -228,7 +228,7 @@ impl Frame {
             declared.ensure(&database).await?;
         }
         let idempotency = IdempotencyStore::new(&database, self.clock.clone());
-        let (relay, work) = Relay::new(database.clone(), self.bus.clone(), self.clock.clone(), self.stop.clone());
+        let (relay, work) = Relay::new(&database, self.bus.clone(), self.clock.clone(), self.stop.clone());
         self.tasks.spawn(work);
         let letters = DeadLetters::new(&database, self.clock.clone());
         let Opened { data, listeners, jobs } = open(self.context(database, relay)).await?;

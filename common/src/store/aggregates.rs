@@ -87,7 +87,6 @@ pub enum ChangeError<E> {
 
 /// The aggregates of one kind.
 pub struct Aggregates<A> {
-    collection: Collection<Document>,
     table: Table,
     relay: Relay,
     clock: SharedClock,
@@ -96,13 +95,7 @@ pub struct Aggregates<A> {
 
 impl<A> Clone for Aggregates<A> {
     fn clone(&self) -> Self {
-        Self {
-            collection: self.collection.clone(),
-            table: self.table.clone(),
-            relay: self.relay.clone(),
-            clock: self.clock.clone(),
-            kind: PhantomData,
-        }
+        Self { table: self.table.clone(), relay: self.relay.clone(), clock: self.clock.clone(), kind: PhantomData }
     }
 }
 
@@ -111,12 +104,12 @@ impl<A: Aggregate> Aggregates<A> {
     pub fn new(database: &Database, relay: Relay, clock: SharedClock) -> Self {
         let table = Table::new(database, A::COLLECTION);
         relay.watch(A::COLLECTION, table.clone());
-        Self { collection: database.collection(A::COLLECTION), table, relay, clock, kind: PhantomData }
+        Self { table, relay, clock, kind: PhantomData }
     }
 
     /// The collection, for queries.
     pub fn collection(&self) -> &Collection<Document> {
-        &self.collection
+        self.table.collection()
     }
 
     /// The documents by their ids, for fields beside the state.
@@ -137,7 +130,7 @@ impl<A: Aggregate> Aggregates<A> {
     /// # Errors
     /// As [`Aggregates::get`].
     pub async fn find(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<Versioned<A>>, StoreError> {
-        let collection = self.collection.clone_with_type::<RawDocumentBuf>();
+        let collection = self.collection().clone_with_type::<RawDocumentBuf>();
         let documents: Vec<RawDocumentBuf> =
             collection.find(filter).sort(sort).limit(limit).await?.try_collect().await?;
         documents.iter().map(|document| decode(document)).collect()

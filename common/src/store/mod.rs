@@ -1,6 +1,7 @@
 //! The store: MongoDB is the record. Every change is a compare-and-set, and carries its event in the same write.
 
 mod aggregates;
+mod away;
 mod codec;
 mod events;
 mod gather;
@@ -16,6 +17,7 @@ pub use projections::{Applied, Projection};
 pub use relay::{Outbox, Relay};
 pub use table::Table;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -23,7 +25,11 @@ use mongodb::error::{ErrorKind, WriteFailure};
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
 
+use self::away::is_away;
 use crate::http::Problem;
+
+/// After this it may have passed.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What went wrong between a service and its database.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +56,32 @@ impl From<mongodb::error::Error> for StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether it passes by itself, so that a later try may work.
+    pub fn passes(&self) -> bool {
+        match self {
+            // Everybody writes at once; the next try may be the fastest.
+            Self::Conflict => true,
+            Self::Database(error) => is_away(error),
+            Self::Exists | Self::Codec(_) => false,
+        }
+    }
+
+    /// The answer to a request that failed by it: 503 if it passes, else 500. `cause` is what the log says of it.
+    pub fn problem(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Problem {
+        if self.passes() { Problem::unavailable(SOON).caused_by(cause) } else { Problem::internal(cause) }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        match error {
-            // Everybody writes at once; the next try may be the fastest.
-            StoreError::Conflict => Self::unavailable(Duration::from_secs(1)).caused_by(error),
-            error => Self::internal(error),
-        }
+        Arc::new(error).into()
+    }
+}
+
+impl From<Arc<StoreError>> for Problem {
+    fn from(error: Arc<StoreError>) -> Self {
+        error.problem(error.clone())
     }
 }
 

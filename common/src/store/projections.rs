@@ -48,26 +48,25 @@ fn passes(seen: i64, version: i64) -> Result<bool, ListenError> {
 
 /// A collection that follows a kind of aggregate of another service.
 pub struct Projection<T> {
-    collection: Collection<Document>,
     table: Table,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Projection<T> {
     fn clone(&self) -> Self {
-        Self { collection: self.collection.clone(), table: self.table.clone(), kind: PhantomData }
+        Self { table: self.table.clone(), kind: PhantomData }
     }
 }
 
 impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// The projection in the collection `name`.
     pub fn new(database: &Database, name: &str) -> Self {
-        Self { collection: database.collection(name), table: Table::new(database, name), kind: PhantomData }
+        Self { table: Table::new(database, name), kind: PhantomData }
     }
 
     /// The collection, for queries.
     pub fn collection(&self) -> &Collection<Document> {
-        &self.collection
+        self.table.collection()
     }
 
     /// Reads one.
@@ -102,7 +101,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// # Errors
     /// As [`Projection::get`].
     pub async fn get_many(&self, ids: Vec<String>) -> Result<Vec<Versioned<T>>, StoreError> {
-        let collection = self.collection.clone_with_type::<RawDocumentBuf>();
+        let collection = self.collection().clone_with_type::<RawDocumentBuf>();
         let documents: Vec<RawDocumentBuf> =
             collection.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?;
         documents.iter().map(|document| decode(document)).collect()

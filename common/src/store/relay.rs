@@ -50,15 +50,15 @@ pub struct Relay {
 impl Relay {
     /// A relay for one database, and the work that it does until `stop`.
     pub fn new(
-        database: Database,
+        database: &Database,
         bus: Bus,
         clock: SharedClock,
         stop: CancellationToken,
-    ) -> (Self, impl Future<Output = ()> + Send) {
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let relay = Self { queue, collections: Arc::default() };
-        let archive = EventArchive::new(&database);
-        let worker = Worker { database, bus, clock, archive, collections: relay.collections.clone() };
+        let archive = EventArchive::new(database);
+        let worker = Worker { bus, clock, archive, collections: relay.collections.clone() };
         (relay, worker.run(waiting, stop))
     }
 
@@ -78,7 +78,6 @@ impl Relay {
 }
 
 struct Worker {
-    database: Database,
     bus: Bus,
     clock: SharedClock,
     archive: EventArchive,
@@ -172,9 +171,9 @@ impl Worker {
     }
 
     async fn sweep(&self, stop: &CancellationToken) {
-        for collection in self.watched().into_keys() {
+        for (collection, table) in self.watched() {
             while !stop.is_cancelled() {
-                match self.sweep_collection(collection).await {
+                match self.sweep_collection(collection, &table).await {
                     Ok(Swept::More) => {}
                     Ok(Swept::Enough) => break,
                     Err(error) => {
@@ -186,14 +185,13 @@ impl Worker {
         }
     }
 
-    async fn sweep_collection(&self, collection: &'static str) -> Result<Swept, StoreError> {
+    async fn sweep_collection(&self, collection: &'static str, table: &Table) -> Result<Swept, StoreError> {
         if !self.bus.is_connected() {
             return Ok(Swept::Enough);
         }
         let forgotten =
             doc! { "outbox.0": { "$exists": true }, "outbox.at": { "$lt": self.clock.now() - FORGOTTEN_AFTER } };
-        let stored = self.database.collection::<Document>(collection);
-        let found = stored.find(forgotten).projection(doc! { "outbox": 1 }).limit(SWEEP_BATCH.into());
+        let found = table.collection().find(forgotten).projection(doc! { "outbox": 1 }).limit(SWEEP_BATCH.into());
         let documents: Vec<Document> = found.await?.try_collect().await?;
         let full = documents.len() == SWEEP_BATCH as usize;
         let batch: Vec<Outbox> = documents

@@ -4,6 +4,7 @@
 //! commands. Each still gets the answer to what it asked for.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::away::{away, says_away};
 use super::gather::{BATCH, Gather};
 use super::{DUPLICATE_KEY, StoreError};
 
@@ -36,6 +38,7 @@ type Written = Result<(), StoreError>;
 /// A collection, by the ids of its documents.
 #[derive(Clone)]
 pub struct Table {
+    collection: Collection<Document>,
     finds: Gather<String, Found>,
     writes: Gather<Write, Written>,
 }
@@ -45,9 +48,15 @@ impl Table {
     pub fn new(database: &Database, name: &str) -> Self {
         let (finder, writer) = (Shelf::new(database, name), Shelf::new(database, name));
         Self {
+            collection: database.collection(name),
             finds: Gather::new(move |ids| finder.clone().find(ids)),
             writes: Gather::new(move |writes| writer.clone().write(writes)),
         }
+    }
+
+    /// The collection, for queries, and for writes whose number of matches counts.
+    pub fn collection(&self) -> &Collection<Document> {
+        &self.collection
     }
 
     /// Reads a document.
@@ -182,7 +191,7 @@ impl Shelf {
         let command = rawdoc! { "update": self.collection.name(), "updates": updates, "ordered": false };
         let answer = self.database.run_raw_command(command).await?;
         if let Ok(failed) = answer.get_document("writeConcernError") {
-            return Err(Error::custom(format!("not known to be stored: {failed}")));
+            return Err(away(io::ErrorKind::Other, format!("not known to be stored: {failed}")));
         }
         let errors = answer.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
         Ok(errors.iter().filter_map(bson::Bson::as_document).filter_map(update_failure).collect())
@@ -245,10 +254,11 @@ fn update_failure(error: &Document) -> Option<(usize, StoreError)> {
 }
 
 fn refused(code: i32, message: &str, doubled: StoreError) -> StoreError {
-    if code == DUPLICATE_KEY {
-        doubled
-    } else {
-        StoreError::Database(Error::custom(format!("write refused ({code}): {message}")))
+    let refused = format!("write refused ({code}): {message}");
+    match code {
+        DUPLICATE_KEY => doubled,
+        code if says_away(code) => StoreError::Database(away(io::ErrorKind::Other, refused)),
+        _ => StoreError::Database(Error::custom(refused)),
     }
 }
 
@@ -257,6 +267,6 @@ fn broken_off() -> StoreError {
 }
 
 async fn in_time<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let late = |_| Err(Error::custom(format!("the database did not answer within {PATIENCE:?}")));
+    let late = |_| Err(away(io::ErrorKind::TimedOut, format!("the database did not answer within {PATIENCE:?}")));
     tokio::time::timeout(PATIENCE, command).await.unwrap_or_else(late)
 }

@@ -201,7 +201,7 @@ pub(crate) async fn cancel(
         .change(order.id, Some(principal.user), |order| order.handle(Input::BuyerCancels, now))
         .await
         .map_err(of_change)?;
-    orders.box_office.settle(&changed.value).await.map_err(Problem::internal)?;
+    orders.box_office.settle(&changed.value).await?;
     Ok(OrderBody::tagged(changed, true))
 }
 

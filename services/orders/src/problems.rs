@@ -16,7 +16,7 @@ impl From<HoldError> for Problem {
             }
             HoldError::Busy => Self::unavailable(Duration::from_secs(1)),
             HoldError::NotOnSale => Self::conflict("not_on_sale", "this ticket is not on sale"),
-            HoldError::Store(error) => Self::internal(error),
+            HoldError::Store(error) => error.into(),
         }
     }
 }

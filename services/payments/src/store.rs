@@ -150,12 +150,8 @@ impl PaymentStore {
         known: &Versioned<Payment>,
         stands: Input,
     ) -> Result<Option<Versioned<Payment>>, StoreError> {
-        match self.payments.change_known(known, self.rule(stands, None)).await {
-            Ok(payment) => Ok(Some(payment)),
-            Err(ChangeError::NotFound) => Ok(None),
-            Err(ChangeError::Refused(_)) => self.get(known.value.order_id).await,
-            Err(ChangeError::Store(error)) => Err(error),
-        }
+        let changed = self.payments.change_known(known, self.rule(stands, None)).await;
+        self.as_it_stands(known.value.order_id, changed).await
     }
 
     /// Tells a payment what has happened. Answers the payment, if there is one.
@@ -163,7 +159,17 @@ impl PaymentStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn inform(&self, order: OrderId, input: Input) -> Result<Option<Versioned<Payment>>, StoreError> {
-        match self.change(order, input, None).await {
+        let changed = self.change(order, input, None).await;
+        self.as_it_stands(order, changed).await
+    }
+
+    /// What the payment is after a change, or without it where it was refused.
+    async fn as_it_stands(
+        &self,
+        order: OrderId,
+        changed: Result<Versioned<Payment>, ChangeError<PaymentError>>,
+    ) -> Result<Option<Versioned<Payment>>, StoreError> {
+        match changed {
             Ok(payment) => Ok(Some(payment)),
             Err(ChangeError::NotFound) => Ok(None),
             Err(ChangeError::Refused(_)) => self.get(order).await,

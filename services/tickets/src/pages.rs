@@ -38,18 +38,7 @@ pub(crate) struct Shown {
     pub(crate) answer: Representation,
 }
 
-/// A page of the list.
-pub(crate) struct Listed {
-    pub(crate) answer: Representation,
-}
-
 impl Weighed for Shown {
-    fn weight(&self) -> u32 {
-        self.answer.weight()
-    }
-}
-
-impl Weighed for Listed {
     fn weight(&self) -> u32 {
         self.answer.weight()
     }
@@ -75,7 +64,7 @@ pub(crate) struct Pages {
     store: TicketStore,
     news: Arc<News>,
     listings: ReadCache<TicketId, Shown>,
-    lists: ReadCache<ListKey, Listed>,
+    lists: ReadCache<ListKey, Representation>,
 }
 
 impl Pages {
@@ -113,7 +102,7 @@ impl Pages {
         wanted: Wanted,
         after: Option<Position>,
         paging: Paging,
-    ) -> Result<Arc<Kept<Listed>>, Problem> {
+    ) -> Result<Arc<Kept<Representation>>, Problem> {
         let key: ListKey = (wanted, after, paging.limit);
         let (store, wanted) = (self.store.clone(), key.clone());
         let load = move || load_list(store.clone(), wanted.clone(), paging.clone());
@@ -160,17 +149,18 @@ async fn load_listing(store: TicketStore, id: TicketId) -> Result<Shown, Unloade
     Ok(Shown { version, places, answer: Representation::json(Some(version), &TicketBody::from(ticket))? })
 }
 
-async fn load_list(store: TicketStore, key: ListKey, paging: Paging) -> Result<Listed, Unloaded> {
+async fn load_list(store: TicketStore, key: ListKey, paging: Paging) -> Result<Representation, Unloaded> {
     let (wanted, after, _) = key;
     let found = store.list(&wanted, after, paging.fetch()).await?;
     let page = Page::from_rows(found, &paging, Position::of).map(TicketBody::from);
-    Ok(Listed { answer: Representation::json(None, &page)? })
+    Ok(Representation::json(None, &page)?)
 }
 
 fn problem(error: Arc<Unloaded>) -> Problem {
     match &*error {
         Unloaded::Missing => Problem::not_found(),
         Unloaded::Overloaded(overloaded) => (*overloaded).into(),
-        Unloaded::Store(_) | Unloaded::Json(_) => Problem::internal(error),
+        Unloaded::Store(store) => store.problem(error.clone()),
+        Unloaded::Json(_) => Problem::internal(error),
     }
 }

@@ -25,6 +25,7 @@ async fn order(person: &Person, ticket: &Value) -> Answer {
 fn refuses(answer: &Answer) {
     assert_eq!((answer.status, &answer.body["code"]), (503, &"overloaded".into()), "{answer:?}");
     assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     assert_eq!(answer.body["requestId"], answer.headers["x-request-id"].to_str().unwrap());
 }
 

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
@@ -7,7 +7,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use reqwest::Client;
 use url::Url;
 
-use super::verifier::{Keys, TokenError};
+use super::verifier::{Keys, TokenError, nothing_verified};
 use crate::clock::{SharedClock, Time};
 use crate::telemetry::stopwatch;
 
@@ -88,7 +88,7 @@ impl KeySource {
 impl Keys {
     fn new(published: &JwkSet, fetched_at: Time) -> Self {
         let by_kid: HashMap<_, _> = published.keys.iter().filter_map(ed25519).collect();
-        Self { by_kid, fetched_at, verified: Mutex::default() }
+        Self { by_kid, fetched_at, verified: nothing_verified() }
     }
 }
 

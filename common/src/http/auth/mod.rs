@@ -14,3 +14,8 @@ pub use revocations::Revocations;
 pub use verifier::{TokenError, Verifier};
 
 pub(crate) use cookies::token_of;
+
+use std::time::Duration;
+
+/// How long an access token lives at the most: what was verified or revoked before that is of no interest any more.
+pub(crate) const TOKENS_LIVE: Duration = Duration::from_secs(15 * 60);

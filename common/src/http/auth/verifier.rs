@@ -1,28 +1,40 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::keys::KeySource;
-use super::{AUDIENCE, Claims, ISSUER, Principal, Revocations, TOKEN_TYPE};
+use super::{AUDIENCE, Claims, ISSUER, Principal, Revocations, TOKEN_TYPE, TOKENS_LIVE};
 use crate::clock::{SharedClock, Time};
 use crate::http::Problem;
 
 /// A token longer than this is none of ours.
 const MAX_TOKEN_LENGTH: usize = 4096;
-const MAX_VERIFIED: usize = 4096;
+/// Of so many tokens it is remembered that they were verified; then those that did not come for the longest time are forgotten.
+const MAX_VERIFIED: u64 = 16_384;
 const PAUSE_BETWEEN_FETCHES: Duration = Duration::from_secs(2);
 
 type TokenHash = [u8; 32];
+
+/// What tokens said that were verified, by their hashes.
+pub(super) type Verified = Cache<TokenHash, Claims>;
+
+/// An empty memory. Whether a token has ended is looked at each time; the time to live only makes room.
+pub(super) fn nothing_verified() -> Verified {
+    let memory = Cache::builder().max_capacity(MAX_VERIFIED).eviction_policy(EvictionPolicy::lru());
+    memory.time_to_live(TOKENS_LIVE).build()
+}
 
 /// A set of published keys, and what was verified with it: new keys begin with an empty memory.
 pub(super) struct Keys {
     pub(super) by_kid: HashMap<String, DecodingKey>,
     pub(super) fetched_at: Time,
-    pub(super) verified: Mutex<HashMap<TokenHash, Claims>>,
+    pub(super) verified: Verified,
 }
 
 /// Why a token does not prove anything.
@@ -91,14 +103,14 @@ impl Verifier {
             return Err(TokenError::Refused("too long"));
         }
         let hash: TokenHash = Sha256::digest(token).into();
-        if let Some(claims) = self.keys.fresh().and_then(|keys| keys.recall(&hash)) {
+        if let Some(claims) = self.keys.fresh().and_then(|keys| keys.verified.get(&hash)) {
             return Ok(claims);
         }
         let kid = key_id(token)?;
         let keys = self.keys.with_kid(&kid).await?;
         let key = keys.by_kid.get(&kid).ok_or(TokenError::Refused("unknown key"))?;
         let data = decode::<Claims>(token, key, &self.rules).map_err(|_| TokenError::Refused("signature or claims"))?;
-        keys.remember(hash, &data.claims, self.clock.now());
+        keys.verified.insert(hash, data.claims.clone());
         Ok(data.claims)
     }
 }
@@ -106,22 +118,6 @@ impl Verifier {
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Verifier").finish_non_exhaustive()
-    }
-}
-
-impl Keys {
-    fn recall(&self, hash: &TokenHash) -> Option<Claims> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
-    }
-
-    fn remember(&self, hash: TokenHash, claims: &Claims, now: Time) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() >= MAX_VERIFIED {
-            verified.retain(|_, claims| claims.covers(now));
-        }
-        if verified.len() < MAX_VERIFIED {
-            verified.insert(hash, claims.clone());
-        }
     }
 }
 
@@ -144,4 +140,39 @@ fn rules() -> Validation {
     // The injected clock decides, not the system's.
     rules.validate_exp = false;
     rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::http::Role;
+    use crate::id::{SessionId, UserId};
+
+    #[test]
+    fn the_memory_is_bounded_and_keeps_those_who_came_last() {
+        let now = Time::from_millis(1_790_000_000_000);
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: UserId::generate(now),
+            sid: SessionId::generate(now),
+            role: Role::Member,
+            uv: 1,
+            email: None,
+            name: None,
+            scope: None,
+            iat: now.seconds(),
+            exp: now.seconds() + 600,
+            jti: "1".to_owned(),
+        };
+        let hash = |nth: u64| -> TokenHash { Sha256::digest(nth.to_le_bytes()).into() };
+        let memory = nothing_verified();
+        for nth in 0..2 * MAX_VERIFIED {
+            memory.insert(hash(nth), claims.clone());
+        }
+        memory.run_pending_tasks();
+        assert_eq!(memory.entry_count(), MAX_VERIFIED);
+        assert!(memory.contains_key(&hash(2 * MAX_VERIFIED - 1)) && !memory.contains_key(&hash(0)));
+    }
 }

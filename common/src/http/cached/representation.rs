@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Weighed;
 use super::coding::Coding;
+use crate::http::etag::{is_known, text};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Everybody sees the same, and asks each time whether it is still so.
@@ -52,9 +53,8 @@ impl Representation {
 
     /// The answer to a `GET` or `HEAD`: coded as the client takes it, or 304 if the client has just that.
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let headers = request.headers();
-        let variant = self.variant(Coding::chosen(text(headers, &header::ACCEPT_ENCODING)));
-        let known = text(headers, &header::IF_NONE_MATCH).is_some_and(|tags| names(tags, &variant.tag));
+        let variant = self.variant(Coding::chosen(text(request.headers(), header::ACCEPT_ENCODING)));
+        let known = is_known(request, variant.tag.as_bytes());
         let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         response.insert_header((header::ETAG, variant.tag.clone()));
         response.insert_header((header::VARY, VARY));
@@ -100,16 +100,6 @@ impl Weighed for Representation {
 
 fn quoted(tag: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{tag}\"")).expect("digits, letters, dots and dashes may stand in a header")
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// Whether an `If-None-Match` names `tag`. The comparison is the weak one: a proxy may have made the tag weak.
-fn names(tags: &str, tag: &HeaderValue) -> bool {
-    let named = |item: &str| item == "*" || item.strip_prefix("W/").unwrap_or(item).as_bytes() == tag.as_bytes();
-    tags.split(',').any(|item| named(item.trim()))
 }
 
 #[cfg(test)]

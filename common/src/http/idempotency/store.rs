@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bson::doc;
-use mongodb::{Collection, Database};
+use mongodb::Database;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{SharedClock, Time};
@@ -17,7 +17,6 @@ const LEASE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct IdempotencyStore {
     records: Table,
-    collection: Collection<Record>,
     clock: SharedClock,
 }
 
@@ -61,8 +60,7 @@ impl IdempotencyStore {
 
     /// The answers kept in `database`.
     pub fn new(database: &Database, clock: SharedClock) -> Self {
-        let collection = database.collection(Self::COLLECTION);
-        Self { records: Table::new(database, Self::COLLECTION), collection, clock }
+        Self { records: Table::new(database, Self::COLLECTION), clock }
     }
 
     /// The index that ends answers after a day.
@@ -100,7 +98,7 @@ impl IdempotencyStore {
     async fn take_over(&self, former: &str, mine: &Record) -> Result<bool, StoreError> {
         let lost = doc! { "_id": &mine.id, "owner": former, "answer": null };
         let change = doc! { "$set": { "owner": &mine.owner, "leaseUntil": mine.lease_until } };
-        Ok(self.collection.update_one(lost, change).await?.modified_count == 1)
+        Ok(self.records.collection().update_one(lost, change).await?.modified_count == 1)
     }
 
     pub(super) async fn keep(&self, lease: &Lease, answer: &Answer) -> Result<(), StoreError> {
@@ -109,7 +107,7 @@ impl IdempotencyStore {
     }
 
     pub(super) async fn drop(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.collection.delete_one(lease.filter()).await?;
+        self.records.collection().delete_one(lease.filter()).await?;
         Ok(())
     }
 }
@@ -122,7 +120,7 @@ impl Lease {
 
 impl std::fmt::Debug for IdempotencyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("IdempotencyStore").field(&self.collection.namespace()).finish()
+        f.debug_tuple("IdempotencyStore").field(&self.records.collection().namespace()).finish()
     }
 }
 

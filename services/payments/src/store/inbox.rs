@@ -6,7 +6,7 @@ use bson::{Document, doc};
 use common::clock::{SharedClock, Time};
 use common::store::{StoreError, Table};
 use futures::TryStreamExt;
-use mongodb::{Collection, Database};
+use mongodb::Database;
 use serde::{Deserialize, Serialize};
 
 use crate::webhook::{Notice, Subject};
@@ -35,7 +35,6 @@ pub(crate) struct Letter {
 #[derive(Clone)]
 pub(crate) struct Inbox {
     letters: Table,
-    collection: Collection<Letter>,
     clock: SharedClock,
 }
 
@@ -45,8 +44,7 @@ impl Inbox {
 
     /// The inbox in the service's database.
     pub(crate) fn new(database: &Database, clock: SharedClock) -> Self {
-        let collection = database.collection(Self::COLLECTION);
-        Self { letters: Table::new(database, Self::COLLECTION), collection, clock }
+        Self { letters: Table::new(database, Self::COLLECTION), clock }
     }
 
     /// Keeps a webhook. Answers whether it is new.
@@ -78,6 +76,7 @@ impl Inbox {
     pub(crate) async fn forgotten(&self, limit: i64) -> Result<Vec<Letter>, StoreError> {
         let forgotten: Document =
             doc! { "handled": false, "receivedAt": { "$lt": self.clock.now() - FORGOTTEN_AFTER } };
-        Ok(self.collection.find(forgotten).sort(doc! { "receivedAt": 1 }).limit(limit).await?.try_collect().await?)
+        let letters = self.letters.collection().clone_with_type::<Letter>();
+        Ok(letters.find(forgotten).sort(doc! { "receivedAt": 1 }).limit(limit).await?.try_collect().await?)
     }
 }

@@ -1,24 +1,16 @@
 //! A cluster of NATS servers, started for real.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests may do what tests may")]
-
-use std::env;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, stream::Config};
-use docket_local::{NatsCluster, Options, Server};
+use docket_local::{NatsCluster, Server};
 use tokio::time::timeout;
+
+use crate::options;
 
 const NODES: usize = 3;
 const MESSAGES: u64 = 50;
 const ELECTION: Duration = Duration::from_secs(30);
-
-fn options(data_dir: &Path) -> Options {
-    let shared = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../servers");
-    let servers_dir = env::var_os("DOCKET_SERVERS_DIR").map_or(shared, PathBuf::from);
-    Options { servers_dir, ..Options::for_tests(data_dir) }
-}
 
 async fn jetstream(cluster: &NatsCluster) -> jetstream::Context {
     let urls: Vec<async_nats::ServerAddr> = cluster.url().split(',').map(|url| url.parse().unwrap()).collect();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may do what tests may")]
 
+mod cluster;
+
 use std::env;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
