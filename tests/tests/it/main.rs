@@ -16,4 +16,5 @@ mod reads;
 mod rebuild;
 mod rolling;
 mod sale;
+mod sales;
 mod tickets;
