@@ -27,9 +27,8 @@ pub(crate) fn rules(name: &str) -> Result<TimeZone, NotAZone> {
     ZONES.get(name).ok().filter(|zone| !zone.is_unknown()).ok_or(NotAZone)
 }
 
+// Only `parse` checks it: what is read from an event or a document may be newer than this build's zones.
 /// The name of a time zone, such as `Europe/Rome`.
-///
-/// Only [`Zone::parse`] checks it: what is read from an event or a document may be newer than this build's zones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Zone(String);
 

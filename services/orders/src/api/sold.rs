@@ -24,7 +24,7 @@ const LINES: usize = 256;
 /// How a listing stands.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Standing {
+pub(crate) struct ListingSales {
     ticket_id: TicketId,
     title: String,
     starts_at: Option<Time>,
@@ -46,7 +46,7 @@ pub(crate) struct Standing {
 
 /// What was sold on one day and is still sold.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct DayBody {
+pub(crate) struct SalesDay {
     /// The day in the time zone of the business.
     #[schema(example = "2026-11-21")]
     day: String,
@@ -58,14 +58,14 @@ pub(crate) struct DayBody {
 /// What came of a listing.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Summary {
+pub(crate) struct SalesSummary {
     #[serde(flatten)]
-    standing: Standing,
+    standing: ListingSales,
     orders: OrderCounts,
     /// How many passes were used.
     checked_in: i64,
     /// The last 30 days, the oldest first.
-    by_day: Vec<DayBody>,
+    by_day: Vec<SalesDay>,
     /// In which the days begin.
     business_time_zone: String,
 }
@@ -73,7 +73,7 @@ pub(crate) struct Summary {
 /// An order as the seller sees it in a list.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct SoldBody {
+pub(crate) struct SoldOrderBody {
     id: OrderId,
     status: OrderState,
     quantity: u32,
@@ -88,7 +88,7 @@ pub(crate) struct SoldBody {
     checked_in: u32,
 }
 
-impl From<SoldOrder> for SoldBody {
+impl From<SoldOrder> for SoldOrderBody {
     fn from(order: SoldOrder) -> Self {
         let currency = order.total.currency();
         Self {
@@ -113,10 +113,10 @@ impl Orders {
         ticket.filter(own).ok_or_else(Problem::not_found)
     }
 
-    fn standing(&self, ticket: Replica, inventory: Option<&Inventory>, revenue: i64) -> Standing {
+    fn standing(&self, ticket: Replica, inventory: Option<&Inventory>, revenue: i64) -> ListingSales {
         let Replica { listing, withdrawn } = ticket;
         let currency = listing.price.currency();
-        Standing {
+        ListingSales {
             ticket_id: listing.ticket_id,
             title: listing.title,
             starts_at: listing.starts_at,
@@ -133,12 +133,12 @@ impl Orders {
 
 /// Lists the caller's own tickets with what is sold of them, newest first.
 #[utoipa::path(get, path = "/api/orders/sales", params(Paging),
-    responses((status = 200, description = "The caller's tickets", body = Page<Standing>)))]
+    responses((status = 200, description = "The caller's tickets", body = Page<ListingSales>)))]
 pub(crate) async fn mine(
     orders: Data<Orders>,
     seller: Principal,
     paging: Paging,
-) -> Result<Json<Page<Standing>>, Problem> {
+) -> Result<Json<Page<ListingSales>>, Problem> {
     let found = orders.listed(seller.user, paging.after()?, paging.fetch()).await?;
     let page = Page::from_rows(found, &paging, |listed: &Listed| listed.ticket.listing.ticket_id);
     Ok(Json(page.map(|Listed { ticket, inventory, revenue }| {
@@ -149,23 +149,23 @@ pub(crate) async fn mine(
 
 /// Sums up what came of a ticket, for its seller and administrators.
 #[utoipa::path(get, path = "/api/orders/sales/{id}", params(("id" = TicketId, Path, description = "The ticket")),
-    responses((status = 200, description = "The sums", body = Summary), (status = 404, description = "No such ticket of the caller's")))]
+    responses((status = 200, description = "The sums", body = SalesSummary), (status = 404, description = "No such ticket of the caller's")))]
 pub(crate) async fn summary(
     orders: Data<Orders>,
     principal: Principal,
     id: PathOf<TicketId>,
-) -> Result<Json<Summary>, Problem> {
+) -> Result<Json<SalesSummary>, Problem> {
     let ticket = orders.own_listing(id.0, &principal).await?;
     let (now, currency) = (orders.clock.now(), ticket.listing.price.currency());
     let since = first_moment(&orders.zone, now);
     let (groups, inventory) = tokio::try_join!(orders.orders.groups(id.0, since), orders.inventories.get(id.0))?;
     let sales = Sales::of(&groups, currency, &orders.zone, now);
-    let of_day = |day: DaySales| DayBody {
+    let of_day = |day: DaySales| SalesDay {
         day: day.day.to_string(),
         places: day.places,
         revenue: currency.decimal(day.revenue),
     };
-    Ok(Json(Summary {
+    Ok(Json(SalesSummary {
         standing: orders.standing(ticket, inventory.as_ref().map(|inventory| &inventory.value), sales.revenue),
         orders: sales.orders,
         checked_in: sales.checked_in,
@@ -176,17 +176,17 @@ pub(crate) async fn summary(
 
 /// Lists a ticket's orders for its seller and administrators, newest first, without saying who bought.
 #[utoipa::path(get, path = "/api/orders/sales/{id}/orders", params(("id" = TicketId, Path, description = "The ticket"), Paging),
-    responses((status = 200, description = "Orders", body = Page<SoldBody>), (status = 404, description = "No such ticket of the caller's")))]
+    responses((status = 200, description = "Orders", body = Page<SoldOrderBody>), (status = 404, description = "No such ticket of the caller's")))]
 pub(crate) async fn orders(
     orders: Data<Orders>,
     principal: Principal,
     id: PathOf<TicketId>,
     paging: Paging,
-) -> Result<Json<Page<SoldBody>>, Problem> {
+) -> Result<Json<Page<SoldOrderBody>>, Problem> {
     let after = paging.after()?;
     orders.own_listing(id.0, &principal).await?;
     let found = orders.orders.sold(id.0, after, paging.fetch()).await?;
-    Ok(Json(Page::from_rows(found, &paging, |order: &SoldOrder| order.id).map(SoldBody::from)))
+    Ok(Json(Page::from_rows(found, &paging, |order: &SoldOrder| order.id).map(SoldOrderBody::from)))
 }
 
 /// Exports a ticket's orders as CSV for its seller and administrators, the oldest first, without saying who bought.
