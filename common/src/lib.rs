@@ -11,6 +11,7 @@ pub mod settings;
 pub mod signing;
 pub mod store;
 pub mod telemetry;
+pub mod zone;
 
 /// Of every process of Docket: what services do is allocate, and threads free what others allocated.
 #[global_allocator]

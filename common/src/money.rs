@@ -33,6 +33,11 @@ impl Currency {
     pub fn exponent(self) -> u32 {
         self.0.exponent().map_or(0, u32::from)
     }
+
+    /// Minor units as a decimal number of major units. For sums, which may be larger than any [`Money`].
+    pub fn decimal(self, minor: i64) -> String {
+        Decimal::new(minor, self.exponent()).to_string()
+    }
 }
 
 impl fmt::Display for Currency {
@@ -142,7 +147,7 @@ impl Money {
 
     /// The amount as a decimal number of major units, with all the currency's decimals.
     pub fn decimal(self) -> String {
-        Decimal::new(self.amount, self.currency.exponent()).to_string()
+        self.currency.decimal(self.amount)
     }
 }
 

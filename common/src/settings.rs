@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::clock::{SharedClock, SystemClock, WrongClock};
+use crate::zone::{NotAZone, Zone};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -99,6 +100,10 @@ pub struct Settings {
     /// The secret key of the Stripe account (or of its test mode)
     #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_parser = secret)]
     pub stripe_secret_key: Option<SecretString>,
+
+    /// The key with which browsers talk to the same Stripe account; it is no secret
+    #[arg(long, env = "STRIPE_PUBLISHABLE_KEY", value_parser = publishable_key)]
+    pub stripe_publishable_key: Option<String>,
 
     /// The signing secrets of the Stripe webhook, separated by commas during a rotation
     #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, value_delimiter = ',', value_parser = secret)]
@@ -204,6 +209,11 @@ impl Settings {
             let text = "DOCKET_CLOCK_OFFSET_MS is for tests, and STRIPE_SECRET_KEY moves real money; unset one of them";
             return Err(SettingsError(text.to_owned()));
         }
+        if !self.stripe_keys_match() {
+            let text = "STRIPE_PUBLISHABLE_KEY: one of it and STRIPE_SECRET_KEY is of the test mode and one is not; \
+                        take both from one page of Stripe's dashboard";
+            return Err(SettingsError(text.to_owned()));
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log)
             .map(drop)
             .map_err(|error| SettingsError(format!("RUST_LOG: {error}; right would be info or info,orders=debug")))
@@ -217,6 +227,12 @@ impl Settings {
             (
                 self.stripe_secret_key.is_some() && !has_webhook_secret,
                 "STRIPE_SECRET_KEY is set without STRIPE_WEBHOOK_SECRET: payments that finish outside the page are only found by polling",
+            ),
+            (
+                self.stripe_secret_key.is_some()
+                    && self.stripe_api_base.is_none()
+                    && self.stripe_publishable_key.is_none(),
+                "STRIPE_SECRET_KEY is set without STRIPE_PUBLISHABLE_KEY: the pages cannot take cards, only the API can",
             ),
             (
                 has_webhook_secret && self.stripe_secret_key.is_none(),
@@ -274,8 +290,22 @@ impl Settings {
         }
     }
 
+    /// The time zone in which a business day begins and ends.
+    pub fn business_zone(&self) -> Zone {
+        Zone::from(self.business_time_zone.clone())
+    }
+
     fn has_live_key(&self) -> bool {
         self.stripe_secret_key.as_ref().is_some_and(|key| !key.expose_secret().contains("_test_"))
+    }
+
+    /// One key alone goes with anything.
+    fn stripe_keys_match(&self) -> bool {
+        let test = |key: &str| key.contains("_test_");
+        match (&self.stripe_secret_key, &self.stripe_publishable_key) {
+            (Some(secret), Some(publishable)) => test(secret.expose_secret()) == test(publishable),
+            _ => true,
+        }
     }
 
     /// How long requests and listeners may take to finish after a stop signal.
@@ -357,8 +387,14 @@ fn namespace(text: &str) -> Result<String, &'static str> {
     right.then(|| text.to_owned()).ok_or("must be 1 to 24 of a-z, 0-9 and _")
 }
 
-fn time_zone(text: &str) -> Result<TimeZone, &'static str> {
-    TimeZone::get(text).map_err(|_| "must be a time zone such as UTC or Europe/Rome")
+fn time_zone(text: &str) -> Result<TimeZone, NotAZone> {
+    crate::zone::rules(text)
+}
+
+fn publishable_key(text: &str) -> Result<String, &'static str> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let right = text.len() > "pk_".len() && text.starts_with("pk_") && plain;
+    right.then(|| text.to_owned()).ok_or("must be a publishable key of Stripe's, such as pk_test_… (never sk_…)")
 }
 
 #[cfg(test)]
@@ -404,7 +440,27 @@ mod tests {
         assert_eq!(Settings::default().warnings(), Vec::<&str>::new());
         let settings =
             Settings::parse_flags(["--stripe-secret-key", "sk_test_1", "--http-addr", "0.0.0.0:80"]).unwrap();
-        assert_eq!(settings.warnings().len(), 3);
+        assert_eq!(settings.warnings().len(), 4);
+    }
+
+    #[test]
+    fn a_publishable_key_is_public_and_of_the_same_mode() {
+        assert!(refused(&["--stripe-publishable-key", "sk_test_1"]).starts_with("STRIPE_PUBLISHABLE_KEY"));
+        assert!(refused(&["--stripe-publishable-key", "pk_"]).starts_with("STRIPE_PUBLISHABLE_KEY"));
+        assert!(refused(&["--stripe-publishable-key", "pk_test_\"><script>"]).starts_with("STRIPE_PUBLISHABLE_KEY"));
+        let keys = |publishable| {
+            ["--stripe-secret-key", "sk_test_1", "--stripe-publishable-key", publishable].map(str::to_owned)
+        };
+        let parsed = |publishable| Settings::parse_flags(keys(publishable).iter().map(String::as_str));
+        assert_eq!(parsed("pk_test_1").unwrap().stripe_publishable_key.as_deref(), Some("pk_test_1"));
+        assert!(parsed("pk_live_1").unwrap_err().to_string().contains("test mode"));
+    }
+
+    #[test]
+    fn a_business_has_a_zone_by_its_name() {
+        assert_eq!(Settings::default().business_zone().name(), "UTC");
+        let settings = Settings::parse_flags(["--business-time-zone", "europe/rome"]).unwrap();
+        assert_eq!(settings.business_zone().name(), "Europe/Rome");
     }
 
     #[test]

@@ -25,7 +25,7 @@ domain_events! {
 }
 
 macro_rules! payment_events {
-    ($($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)* })*) => {$(
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
@@ -36,7 +36,7 @@ macro_rules! payment_events {
             pub buyer_id: UserId,
             /// The whole amount of the order.
             pub amount: Money,
-            $($(#[doc = $field_doc])* pub $field: $type,)*
+            $($(#[$field_meta])* pub $field: $type,)*
         }
     )*};
 }
@@ -72,6 +72,9 @@ payment_events! {
         refund_id: RefundId,
         /// Stripe's reason.
         code: String,
+        /// How much of the payment has gone back by now, without this refund.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        returned: Option<Money>,
     }
     /// Money went back.
     PaymentRefunded {
@@ -81,6 +84,9 @@ payment_events! {
         refund: Money,
         /// Whether with it the whole amount has gone back.
         in_full: bool,
+        /// How much of the payment has gone back by now, with this refund.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        returned: Option<Money>,
     }
     /// The buyer's bank disputes the payment.
     PaymentDisputed {

@@ -7,6 +7,7 @@ use super::domain_events;
 use crate::clock::Time;
 use crate::id::{TicketId, UserId};
 use crate::money::Money;
+use crate::zone::Zone;
 
 domain_events! {
     /// What happens to a listing.
@@ -50,6 +51,9 @@ pub struct Listing {
     pub venue: Option<String>,
     /// When it starts.
     pub starts_at: Option<Time>,
+    /// In which time zone it takes place, if the seller says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Zone>,
     /// Whether paid orders may be given back.
     pub refund_policy: RefundPolicy,
 }

@@ -71,6 +71,8 @@ async fn start_stripe(settings: &mut Settings) -> Result<Option<StripeStandIn>, 
     let stripe = StripeStandIn::start(options).await.map_err(StartError::other)?;
     settings.stripe_secret_key = Some(SecretString::from(secret_key));
     settings.stripe_webhook_secret = vec![SecretString::from(webhook_secret)];
+    // Browsers do not talk to the stand-in.
+    settings.stripe_publishable_key = None;
     settings.stripe_api_base = Some(stripe.base_url().parse().map_err(StartError::other)?);
     Ok(Some(stripe))
 }

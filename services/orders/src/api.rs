@@ -8,6 +8,7 @@ use common::http::{Body, Created, Fields, Page, Paging, PathOf, Principal, Probl
 use common::id::{OrderId, PassId, TicketId, UserId};
 use common::signing::PublicKey;
 use common::store::Versioned;
+use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,6 +18,8 @@ use crate::order::{CheckIn, Input, Order, OrderState, Pass};
 use crate::pass_codes::qr_svg;
 use crate::problems::of_change;
 use crate::store::Replica;
+
+pub(crate) mod sold;
 
 /// The most places in one order, whatever the listing says.
 const MOST_PLACES: u32 = 100;
@@ -55,6 +58,8 @@ pub(crate) struct OrderBody {
     title: String,
     venue: Option<String>,
     starts_at: Option<Time>,
+    /// The IANA name of the time zone in which `startsAt` is to be shown.
+    time_zone: String,
     refund_policy: RefundPolicy,
     quantity: u32,
     /// The price of one place, in major units.
@@ -65,11 +70,13 @@ pub(crate) struct OrderBody {
     status: OrderState,
     created_at: Time,
     expires_at: Time,
+    /// When it became complete, if it ever did.
+    paid_at: Option<Time>,
     refund_reason: Option<RefundReason>,
 }
 
 impl OrderBody {
-    fn new(order: Versioned<Order>, with_buyer: bool) -> Self {
+    fn new(order: Versioned<Order>, with_buyer: bool, zone: &Zone) -> Self {
         let Versioned { version, value } = order;
         Self {
             id: value.id,
@@ -79,6 +86,7 @@ impl OrderBody {
             title: value.title,
             venue: value.venue,
             starts_at: value.starts_at,
+            time_zone: value.time_zone.as_ref().unwrap_or(zone).to_string(),
             refund_policy: value.refund_policy,
             quantity: value.quantity,
             price: value.unit_price.decimal(),
@@ -87,12 +95,13 @@ impl OrderBody {
             status: value.state,
             created_at: value.created_at,
             expires_at: value.expires_at,
+            paid_at: value.paid_at,
             refund_reason: value.refund_reason,
         }
     }
 
-    fn tagged(order: Versioned<Order>, with_buyer: bool) -> Tagged<Self> {
-        Tagged { version: order.version, body: Self::new(order, with_buyer) }
+    fn tagged(order: Versioned<Order>, with_buyer: bool, zone: &Zone) -> Tagged<Self> {
+        Tagged { version: order.version, body: Self::new(order, with_buyer, zone) }
     }
 }
 
@@ -113,7 +122,8 @@ pub(crate) async fn create(
     let id = order.id;
     orders.box_office.hold(order.clone()).await?;
     let held = if order.is_free() { orders.complete_free(id).await? } else { Versioned { version: 1, value: order } };
-    Ok(Created { location: format!("/api/orders/{id}"), version: held.version, body: OrderBody::new(held, true) })
+    let (location, version) = (format!("/api/orders/{id}"), held.version);
+    Ok(Created { location, version, body: OrderBody::new(held, true, &orders.zone) })
 }
 
 impl Orders {
@@ -168,7 +178,7 @@ pub(crate) async fn list(
     paging: Paging,
 ) -> Result<web::Json<Page<OrderBody>>, Problem> {
     let found = orders.orders.of_buyer(buyer.user, paging.after()?, paging.fetch()).await?;
-    let rows = found.into_iter().map(|order| OrderBody::new(order, true)).collect();
+    let rows = found.into_iter().map(|order| OrderBody::new(order, true, &orders.zone)).collect();
     Ok(web::Json(Page::from_rows(rows, &paging, |order: &OrderBody| order.id)))
 }
 
@@ -182,7 +192,7 @@ pub(crate) async fn show(
 ) -> Result<Tagged<OrderBody>, Problem> {
     let order = orders.visible(id.0, &principal).await?;
     let with_buyer = order.value.buyer_id == principal.user || principal.role == Role::Admin;
-    Ok(OrderBody::tagged(order, with_buyer))
+    Ok(OrderBody::tagged(order, with_buyer, &orders.zone))
 }
 
 /// Gives a hold up, or asks for the money of a paid order back as the refund policy says. Twice is as good as once.
@@ -202,7 +212,7 @@ pub(crate) async fn cancel(
         .await
         .map_err(of_change)?;
     orders.box_office.settle(&changed.value).await?;
-    Ok(OrderBody::tagged(changed, true))
+    Ok(OrderBody::tagged(changed, true, &orders.zone))
 }
 
 /// One pass.

@@ -8,18 +8,23 @@ mod listeners;
 pub mod order;
 mod pass_codes;
 mod problems;
+pub mod sales;
+mod sheet;
 mod store;
 
 use std::time::Duration;
 
 use common::clock::SharedClock;
-use common::events::TicketEvent;
+use common::events::{PaymentEvent, TicketEvent};
 use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
-use common::store::Aggregates;
+use common::store::{Aggregate as _, Aggregates};
+use common::zone::Zone;
 
+use api::sold;
 use box_office::BoxOffice;
 use inventory::Inventory;
+use order::Order;
 use pass_codes::PassCodes;
 use store::{OrderStore, TicketReplicas};
 
@@ -35,9 +40,16 @@ pub fn service() -> Service {
             pass_keys => Policy::Public;
             check_in => Policy::Owner;
         })
+        .routes(routes! { sold:
+            mine => Policy::SignedIn;
+            summary => Policy::Owner;
+            orders => Policy::Owner;
+            export => Policy::Owner;
+        })
         .listen(listeners::on_ticket)
         .projection::<TicketEvent>(store::TICKETS)
         .listen_passing_over(listeners::overtaken_payment, listeners::on_payment)
+        .projection_within::<PaymentEvent>(Order::COLLECTION, "returned.version")
         .listen(listeners::on_expiration)
         .job("end overdue holds", Duration::from_secs(5), jobs::end_overdue_holds)
         .job("settle forgotten movements", Duration::from_secs(5), jobs::settle_forgotten)
@@ -50,6 +62,8 @@ pub fn service() -> Service {
 pub struct Orders {
     clock: SharedClock,
     hold: Duration,
+    /// The time zone of business days, and of shows whose sellers say none.
+    zone: Zone,
     orders: OrderStore,
     inventories: Aggregates<Inventory>,
     tickets: TicketReplicas,
@@ -65,6 +79,7 @@ impl Orders {
         let tickets: TicketReplicas = ctx.projection(store::TICKETS);
         let box_office = BoxOffice::new(inventories.clone(), orders.clone(), tickets.clone(), clock.clone());
         let pass_codes = PassCodes::new(store::pass_key(ctx.database(), ctx.now()).await?);
-        Ok(Self { hold: ctx.settings().hold(), clock, orders, inventories, tickets, box_office, pass_codes })
+        let (hold, zone) = (ctx.settings().hold(), ctx.settings().business_zone());
+        Ok(Self { hold, zone, clock, orders, inventories, tickets, box_office, pass_codes })
     }
 }

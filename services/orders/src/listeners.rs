@@ -10,7 +10,7 @@ use common::store::{Change, StoreError};
 
 use crate::Orders;
 use crate::inventory::Inventory;
-use crate::order::{Input, OrderState};
+use crate::order::{Input, OrderState, Returned};
 use crate::store::Replica;
 
 /// Keeps the replica of a listing, and its inventory's capacity.
@@ -79,6 +79,9 @@ pub(crate) fn overtaken_payment(earlier: &str, later: &str) -> bool {
 /// # Errors
 /// If there is no such order, or the store failed.
 pub(crate) async fn on_payment(orders: Arc<Orders>, received: Received<PaymentEvent>) -> Result<(), ListenError> {
+    if let Some((id, returned)) = Returned::told_by(&received.event, received.record.version) {
+        orders.orders.note_returned(id, returned).await?;
+    }
     match Input::told_by(&received.event) {
         Some((id, Input::MoneyReturned)) => money_returned(&orders, id).await,
         Some((id, input)) => inform(&orders, id, input).await.map(drop),

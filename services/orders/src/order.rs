@@ -13,10 +13,12 @@ use common::events::orders::{
     OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderExpiring, OrderFacts,
     OrderPlacesRequested, OrderRefundRequested, OrderRefunded, PassCheckedIn, RefundReason,
 };
+use common::events::payments::PaymentRefunded;
 use common::events::tickets::RefundPolicy;
 use common::events::{OrderEvent, PaymentEvent};
 use common::id::{OrderId, PassId, TicketId, UserId};
 use common::money::Money;
+use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 
 /// Where an order stands.
@@ -67,6 +69,34 @@ pub struct CheckIn {
     pub place: Option<String>,
 }
 
+/// What of an order's money went back, as payments last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Returned {
+    /// How much, in minor units.
+    #[serde(default)]
+    pub amount: i64,
+    /// The version of the payment that says so.
+    #[serde(default)]
+    pub version: i64,
+}
+
+impl Returned {
+    /// What an event of its payment, in this version of it, tells of an order's money, if anything.
+    pub fn told_by(event: &PaymentEvent, version: i64) -> Option<(OrderId, Self)> {
+        let (order, returned) = match event {
+            PaymentEvent::Refunded(PaymentRefunded { order_id, amount, in_full: true, returned, .. }) => {
+                (order_id, returned.unwrap_or(*amount))
+            }
+            PaymentEvent::Refunded(PaymentRefunded { order_id, refund, returned, .. }) => {
+                (order_id, returned.unwrap_or(*refund))
+            }
+            PaymentEvent::RefundFailed(failed) => (&failed.order_id, failed.returned?),
+            _ => return None,
+        };
+        Some((*order, Self { amount: returned.minor(), version }))
+    }
+}
+
 /// An order.
 #[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -85,6 +115,9 @@ pub struct Order {
     pub venue: Option<String>,
     /// When it starts, as said then.
     pub starts_at: Option<Time>,
+    /// In which time zone it takes place, if that was said then.
+    #[serde(default)]
+    pub time_zone: Option<Zone>,
     /// Whether it may be given back, as said then.
     pub refund_policy: RefundPolicy,
     /// How many places.
@@ -99,10 +132,19 @@ pub struct Order {
     pub created_at: Time,
     /// Until when they are held.
     pub expires_at: Time,
+    /// When it became complete, if it ever did: paid, or free.
+    #[serde(default)]
+    pub paid_at: Option<Time>,
     /// Why it is refunded, if it is.
     pub refund_reason: Option<RefundReason>,
     /// One for each place, once complete.
     pub passes: Vec<Pass>,
+    /// How many of them were used. Beside them, so that an index has it.
+    #[serde(default)]
+    pub admitted: u32,
+    /// What of its money went back. Only payments' events write it: it is read with the order and never written with it.
+    #[serde(default, skip_serializing)]
+    pub returned: Returned,
 }
 
 /// What can happen to an order.
@@ -219,15 +261,17 @@ impl Order {
         Ok(match (input, self.state) {
             (Input::BuyerCancels, _) => return self.give_up(now),
             (Input::PaymentStarted, Created) => Some(self.step(AwaitingPayment, None)),
-            (Input::PaymentSucceeded, Created | AwaitingPayment | Expiring) => Some(self.complete(Some(Move::Sell))),
+            (Input::PaymentSucceeded, Created | AwaitingPayment | Expiring) => {
+                Some(self.complete(now, Some(Move::Sell)))
+            }
             (Input::PaymentSucceeded, Expired) => Some(self.step(Reacquiring, Some(Move::Reacquire))),
             (Input::PaymentSucceeded, Cancelled) => Some(self.refund(RefundReason::CancelledMeanwhile)),
             (Input::PaymentCancelled, Created | AwaitingPayment | Expiring) => {
                 Some(self.step(Expired, Some(Move::Release)))
             }
-            (Input::NothingToPay, Created) if self.is_free() => Some(self.complete(Some(Move::Sell))),
-            (Input::DeadlinePassed, Created | AwaitingPayment) if now >= self.expires_at => Some(self.overdue()),
-            (Input::PlacesGranted, Reacquiring) => Some(self.complete(None)),
+            (Input::NothingToPay, Created) if self.is_free() => Some(self.complete(now, Some(Move::Sell))),
+            (Input::DeadlinePassed, Created | AwaitingPayment) if now >= self.expires_at => Some(self.overdue(now)),
+            (Input::PlacesGranted, Reacquiring) => Some(self.complete(now, None)),
             (Input::PlacesDenied, Reacquiring) => Some(self.refund(RefundReason::SoldOutMeanwhile)),
             (Input::MoneyReturned, Complete | Refunding) => Some(self.returned(Some(Move::Return))),
             (Input::MoneyReturned, Created | AwaitingPayment | Expiring) => Some(self.returned(Some(Move::Release))),
@@ -250,6 +294,7 @@ impl Order {
             return Err(OrderError::AlreadyCheckedIn(first.clone()));
         }
         found.checked_in = Some(use_.clone());
+        next.admitted += 1;
         let event = PassCheckedIn { order: self.facts(), pass_id: pass, at: use_.at, by: use_.by, place: use_.place };
         Ok(Step { next, event: event.into(), places: None })
     }
@@ -284,16 +329,17 @@ impl Order {
         }
     }
 
-    fn overdue(&self) -> Step {
+    fn overdue(&self, now: Time) -> Step {
         // A free order waits for nothing: the process ended between its hold and its completion.
-        if self.is_free() { self.complete(Some(Move::Sell)) } else { self.step(OrderState::Expiring, None) }
+        if self.is_free() { self.complete(now, Some(Move::Sell)) } else { self.step(OrderState::Expiring, None) }
     }
 
-    fn complete(&self, places: Option<Move>) -> Step {
+    fn complete(&self, now: Time, places: Option<Move>) -> Step {
         let mut next = self.clone();
         next.passes =
             (1..=self.quantity).map(|number| Pass { id: self.pass_id(number), number, checked_in: None }).collect();
         next.state = OrderState::Complete;
+        next.paid_at = Some(now);
         let passes = next.passes.iter().map(|pass| pass.id).collect();
         Step { event: OrderCompleted { order: self.facts(), passes }.into(), next, places }
     }

@@ -16,7 +16,9 @@ use mongodb::Database;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Movement, PendingHold};
-use crate::order::{Input, Order, OrderError, OrderState, Step};
+use crate::order::{Input, Order, OrderError, OrderState, Returned, Step};
+
+pub(crate) mod sales;
 
 impl Aggregate for Order {
     type Event = OrderEvent;
@@ -47,9 +49,11 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .outbox()
             .on(doc! { "buyerId": 1, "_id": -1 })
             .on(doc! { "ticketId": 1, "_id": -1 })
+            .on(sales::index())
             .on(doc! { "state": 1, "expiresAt": 1 })
             .partial(doc! { "movements.at": 1 }, waiting),
         Indexes::of(Inventory::COLLECTION).outbox().partial(doc! { "pending.at": 1 }, pending),
+        Indexes::of(TICKETS).on(doc! { "listing.sellerId": 1, "_id": -1 }),
     ]
 }
 
@@ -76,6 +80,7 @@ impl Replica {
             title: listing.title.clone(),
             venue: listing.venue.clone(),
             starts_at: listing.starts_at,
+            time_zone: listing.time_zone.clone(),
             refund_policy: listing.refund_policy,
             quantity,
             unit_price,
@@ -84,8 +89,11 @@ impl Replica {
             state: OrderState::Created,
             created_at: at,
             expires_at,
+            paid_at: None,
             refund_reason: None,
             passes: Vec::new(),
+            admitted: 0,
+            returned: Returned::default(),
         }
     }
 }
@@ -171,6 +179,17 @@ impl OrderStore {
                 Some(self.written(current, step, None, now))
             })
             .await
+    }
+
+    /// Takes in how much of an order's money went back. It stands beside the version, and the newest word wins.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn note_returned(&self, id: OrderId, returned: Returned) -> Result<(), StoreError> {
+        let Returned { amount, version } = returned;
+        let older = doc! { "_id": id, "returned.version": { "$not": { "$gte": version } } };
+        let told = doc! { "$set": { "returned": { "amount": amount, "version": version } } };
+        self.orders.table().update(older, told).await
     }
 
     fn written(&self, current: &Versioned<Order>, step: Step, actor: Option<UserId>, now: Time) -> Change<Order> {

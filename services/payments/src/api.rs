@@ -94,7 +94,7 @@ pub(crate) async fn detail(
 #[utoipa::path(get, path = "/api/payments/config",
     responses((status = 200, description = "Whether real money moves", body = Config)))]
 pub(crate) async fn config(payments: Data<Payments>) -> Json<Config> {
-    Json(Config { test_mode: payments.gateway.test_mode() })
+    Json(Config { test_mode: payments.gateway.test_mode(), publishable_key: payments.publishable_key.clone() })
 }
 
 /// Gives money back, all that is left if no amount is said.

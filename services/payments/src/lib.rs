@@ -4,6 +4,7 @@ mod api;
 mod arbiter;
 mod attention;
 mod checkout;
+mod decline;
 mod gateway;
 mod jobs;
 mod listeners;
@@ -53,6 +54,7 @@ pub struct Payments {
     gateway: Gateway,
     inbox: Inbox,
     webhook_secrets: Vec<SecretString>,
+    publishable_key: Option<String>,
     clock: SharedClock,
 }
 
@@ -64,6 +66,7 @@ impl Payments {
             gateway: Gateway::new(ctx.settings()).map_err(StartError::other)?,
             inbox: Inbox::new(ctx.database(), ctx.clock()),
             webhook_secrets: ctx.settings().stripe_webhook_secret.clone(),
+            publishable_key: ctx.settings().stripe_publishable_key.clone(),
             clock: ctx.clock(),
         })
     }

@@ -127,7 +127,8 @@ impl Payment {
         next.state = next.state_by_refunds();
         let in_full = next.state == PaymentState::Refunded;
         let Self { order_id, buyer_id, amount, .. } = *self;
-        let event = PaymentRefunded { order_id, buyer_id, amount, refund_id: id, refund, in_full };
+        let returned = Some(next.returned_money());
+        let event = PaymentRefunded { order_id, buyer_id, amount, refund_id: id, refund, in_full, returned };
         Some(Step { next, event: event.into() })
     }
 
@@ -137,7 +138,8 @@ impl Payment {
         known.state = RefundState::Failed;
         next.state = next.state_by_refunds();
         let Self { order_id, buyer_id, amount, .. } = *self;
-        let event = PaymentRefundFailed { order_id, buyer_id, amount, refund_id: id, code };
+        let returned = Some(next.returned_money());
+        let event = PaymentRefundFailed { order_id, buyer_id, amount, refund_id: id, code, returned };
         Some(Step { next, event: event.into() })
     }
 
@@ -147,6 +149,11 @@ impl Payment {
             returned if returned >= self.amount.minor() => PaymentState::Refunded,
             _ => PaymentState::PartiallyRefunded,
         }
+    }
+
+    /// What went back for sure; all of it, should Stripe say that more than all went back.
+    pub fn returned_money(&self) -> Money {
+        Money::from_minor(self.returned(), self.amount.currency()).unwrap_or(self.amount)
     }
 
     /// What went back for sure, in minor units.

@@ -28,7 +28,7 @@ pub(crate) async fn create(
     let made = tickets.tickets.insert(Ticket::list(TicketId::generate(now), principal.user, offer, now)).await?;
     tickets.pages.written(&made);
     let location = format!("/api/tickets/{}", made.value.id);
-    Ok(Created { location, version: made.version, body: made.into() })
+    Ok(Created { location, version: made.version, body: TicketBody::of(made, &tickets.zone) })
 }
 
 /// Which listings are wanted.
@@ -140,6 +140,6 @@ impl Tickets {
     fn shown(&self, changed: Result<Versioned<Ticket>, ChangeError<Problem>>) -> Result<Tagged<TicketBody>, Problem> {
         let ticket = changed.map_err(of_change)?;
         self.pages.written(&ticket);
-        Ok(Tagged { version: ticket.version, body: ticket.into() })
+        Ok(Tagged { version: ticket.version, body: TicketBody::of(ticket, &self.zone) })
     }
 }

@@ -4,6 +4,7 @@ use common::clock::Time;
 use common::events::tickets::RefundPolicy;
 use common::http::{Fields, Problem};
 use common::money::{Currency, Money};
+use common::zone::Zone;
 use serde::Deserialize;
 use serde_json::{Number, Value};
 use utoipa::ToSchema;
@@ -38,6 +39,9 @@ pub(crate) struct TicketInput {
     /// RFC 3339.
     #[schema(value_type = Option<Time>)]
     starts_at: Value,
+    /// The IANA name of the time zone in which it takes place. That of the business where nothing is said.
+    #[schema(value_type = Option<String>, example = "Europe/Rome")]
+    time_zone: Value,
     /// The most places one order may hold: 1 to 100.
     #[schema(value_type = Option<u32>)]
     per_order_limit: Value,
@@ -85,23 +89,47 @@ impl TicketInput {
         let description = fields.take("description", said_text(&self.description, Description::parse));
         let venue = fields.take("venue", said_text(&self.venue, Venue::parse));
         let starts_at = fields.take("startsAt", said_text(&self.starts_at, starts_at));
+        let time_zone = fields.take("timeZone", said_text(&self.time_zone, Zone::parse));
         let per_order_limit = fields.take("perOrderLimit", said(&self.per_order_limit, per_order_limit));
         let image_url = fields.take("imageUrl", said_text(&self.image_url, ImageUrl::parse));
         let refund_policy =
             fields.take("refundPolicy", said(&self.refund_policy, refund_policy)).map(Option::unwrap_or_default);
-        let (title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy) = fields
-            .finish((
-                title,
-                price,
-                quantity,
-                description,
-                venue,
-                starts_at,
-                per_order_limit,
-                image_url,
-                refund_policy,
-            ))?;
-        Ok(Offer { title, price, quantity, description, venue, starts_at, per_order_limit, image_url, refund_policy })
+        let offer = (
+            title,
+            price,
+            quantity,
+            description,
+            venue,
+            starts_at,
+            time_zone,
+            per_order_limit,
+            image_url,
+            refund_policy,
+        );
+        let (
+            title,
+            price,
+            quantity,
+            description,
+            venue,
+            starts_at,
+            time_zone,
+            per_order_limit,
+            image_url,
+            refund_policy,
+        ) = fields.finish(offer)?;
+        Ok(Offer {
+            title,
+            price,
+            quantity,
+            description,
+            venue,
+            starts_at,
+            time_zone,
+            per_order_limit,
+            image_url,
+            refund_policy,
+        })
     }
 }
 
@@ -235,7 +263,7 @@ mod tests {
         assert_eq!(offer(json!({})).unwrap_err(), ["title", "price"]);
         let wrong = json!({
             "title": 5, "currency": "zzz", "price": "x", "quantity": 1.5, "description": [], "venue": "a\nb",
-            "startsAt": "tomorrow", "perOrderLimit": 101, "imageUrl": "javascript:alert(1)", "refundPolicy": "maybe",
+            "startsAt": "tomorrow", "timeZone": "Mars/Base", "perOrderLimit": 101, "imageUrl": "javascript:alert(1)", "refundPolicy": "maybe",
         });
         let all = [
             "title",
@@ -245,6 +273,7 @@ mod tests {
             "description",
             "venue",
             "startsAt",
+            "timeZone",
             "perOrderLimit",
             "imageUrl",
             "refundPolicy",

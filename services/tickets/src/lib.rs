@@ -22,6 +22,7 @@ use common::events::InventoryEvent;
 use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
 use common::store::Aggregate;
+use common::zone::Zone;
 
 use pages::Pages;
 use store::TicketStore;
@@ -47,6 +48,8 @@ pub fn service() -> Service {
 /// What the service's handlers, listeners and jobs share.
 pub struct Tickets {
     clock: SharedClock,
+    /// The time zone of shows whose sellers say none.
+    zone: Zone,
     tickets: TicketStore,
     pages: Pages,
 }
@@ -55,6 +58,6 @@ impl Tickets {
     async fn open(ctx: Context) -> Result<Self, StartError> {
         let tickets = TicketStore::new(ctx.aggregates());
         let pages = Pages::open(&ctx, tickets.clone()).await?;
-        Ok(Self { clock: ctx.clock(), tickets, pages })
+        Ok(Self { clock: ctx.clock(), zone: ctx.settings().business_zone(), tickets, pages })
     }
 }

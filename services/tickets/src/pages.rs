@@ -14,6 +14,7 @@ use common::id::TicketId;
 use common::service::{Context, StartError};
 use common::store::{StoreError, Versioned};
 use common::telemetry::stopwatch;
+use common::zone::Zone;
 use tokio::time::Instant;
 
 use crate::catalogue::{Position, Wanted};
@@ -59,9 +60,16 @@ enum Unloaded {
     Json(#[from] serde_json::Error),
 }
 
+/// Where pages are loaded from.
+#[derive(Clone)]
+struct Shop {
+    store: TicketStore,
+    zone: Zone,
+}
+
 /// The pages of the catalogue.
 pub(crate) struct Pages {
-    store: TicketStore,
+    shop: Shop,
     news: Arc<News>,
     listings: ReadCache<TicketId, Shown>,
     lists: ReadCache<ListKey, Representation>,
@@ -79,7 +87,7 @@ impl Pages {
         let gate = || ctx.admission().reads.clone();
         let listings = ReadCache::new(LISTINGS_BYTES, LISTINGS, gate());
         let lists = ReadCache::new(LISTS_BYTES, LISTS, gate());
-        Ok(Self { store, news, listings, lists })
+        Ok(Self { shop: Shop { store, zone: ctx.settings().business_zone() }, news, listings, lists })
     }
 
     /// The page of a listing.
@@ -88,8 +96,8 @@ impl Pages {
     /// 404 if there is none; the store's.
     pub(crate) async fn listing(&self, id: TicketId) -> Result<Arc<Kept<Shown>>, Problem> {
         let judge = |kept: &Kept<Shown>| self.news.of_listing(id, kept.value.version, kept.value.places, kept.began);
-        let store = self.store.clone();
-        let load = move || load_listing(store.clone(), id);
+        let shop = self.shop.clone();
+        let load = move || load_listing(shop.clone(), id);
         self.listings.get(id, judge, load).await.map_err(problem)
     }
 
@@ -104,8 +112,8 @@ impl Pages {
         paging: Paging,
     ) -> Result<Arc<Kept<Representation>>, Problem> {
         let key: ListKey = (wanted, after, paging.limit);
-        let (store, wanted) = (self.store.clone(), key.clone());
-        let load = move || load_list(store.clone(), wanted.clone(), paging.clone());
+        let (shop, wanted) = (self.shop.clone(), key.clone());
+        let load = move || load_list(shop.clone(), wanted.clone(), paging.clone());
         self.lists.get(key, |kept| self.news.of_list(kept.began), load).await.map_err(problem)
     }
 
@@ -143,16 +151,16 @@ async fn follow<E: DomainEvent>(
     Ok(())
 }
 
-async fn load_listing(store: TicketStore, id: TicketId) -> Result<Shown, Unloaded> {
+async fn load_listing(Shop { store, zone }: Shop, id: TicketId) -> Result<Shown, Unloaded> {
     let ticket = store.get(id).await?.ok_or(Unloaded::Missing)?;
     let (version, places) = (ticket.version, ticket.value.places.version);
-    Ok(Shown { version, places, answer: Representation::json(Some(version), &TicketBody::from(ticket))? })
+    Ok(Shown { version, places, answer: Representation::json(Some(version), &TicketBody::of(ticket, &zone))? })
 }
 
-async fn load_list(store: TicketStore, key: ListKey, paging: Paging) -> Result<Representation, Unloaded> {
+async fn load_list(Shop { store, zone }: Shop, key: ListKey, paging: Paging) -> Result<Representation, Unloaded> {
     let (wanted, after, _) = key;
     let found = store.list(&wanted, after, paging.fetch()).await?;
-    let page = Page::from_rows(found, &paging, Position::of).map(TicketBody::from);
+    let page = Page::from_rows(found, &paging, Position::of).map(|ticket| TicketBody::of(ticket, &zone));
     Ok(Representation::json(None, &page)?)
 }
 

@@ -5,6 +5,7 @@ use common::events::TicketEvent;
 use common::events::tickets::{Listing, RefundPolicy, TicketCreated, TicketUpdated, TicketWithdrawn};
 use common::id::{TicketId, UserId};
 use common::money::Money;
+use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, StartsAt, Title, Venue};
@@ -27,6 +28,9 @@ pub struct Offer {
     pub venue: Option<Venue>,
     /// When it starts.
     pub starts_at: Option<StartsAt>,
+    /// In which time zone it takes place; that of the business, where nothing is said.
+    #[serde(default)]
+    pub time_zone: Option<Zone>,
     /// The most places one order may hold.
     pub per_order_limit: Option<PerOrderLimit>,
     /// A picture of it.
@@ -191,6 +195,7 @@ impl Ticket {
             per_order_limit: offer.per_order_limit.map(PerOrderLimit::get),
             venue: offer.venue.map(Into::into),
             starts_at: offer.starts_at.map(StartsAt::time),
+            time_zone: offer.time_zone,
             refund_policy: offer.refund_policy,
         }
     }

@@ -4,6 +4,7 @@ use common::clock::Time;
 use common::events::tickets::RefundPolicy;
 use common::id::{TicketId, UserId};
 use common::store::Versioned;
+use common::zone::Zone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,6 +37,9 @@ pub(crate) struct TicketBody {
     description: Option<String>,
     venue: Option<String>,
     starts_at: Option<Time>,
+    /// The IANA name of the time zone in which `startsAt` is to be shown: what the seller said, or that of the business.
+    #[schema(example = "Europe/Rome")]
+    time_zone: String,
     per_order_limit: Option<u32>,
     image_url: Option<String>,
     refund_policy: RefundPolicy,
@@ -44,8 +48,9 @@ pub(crate) struct TicketBody {
     created_at: Time,
 }
 
-impl From<Versioned<Ticket>> for TicketBody {
-    fn from(Versioned { version, value: ticket }: Versioned<Ticket>) -> Self {
+impl TicketBody {
+    /// The body of a listing; `zone` is that of the business.
+    pub(crate) fn of(Versioned { version, value: ticket }: Versioned<Ticket>, zone: &Zone) -> Self {
         let (quantity, available, on_sale) = (ticket.quantity(), ticket.available(), ticket.on_sale());
         let offer = ticket.offer;
         Self {
@@ -62,6 +67,7 @@ impl From<Versioned<Ticket>> for TicketBody {
             description: offer.description.map(Into::into),
             venue: offer.venue.map(Into::into),
             starts_at: offer.starts_at.map(StartsAt::time),
+            time_zone: offer.time_zone.as_ref().unwrap_or(zone).to_string(),
             per_order_limit: offer.per_order_limit.map(PerOrderLimit::get),
             image_url: offer.image_url.map(Into::into),
             refund_policy: offer.refund_policy,

@@ -18,4 +18,5 @@ mod reads;
 mod rebuild;
 mod rolling;
 mod sale;
+mod sales;
 mod tickets;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 async fn a_card_token_pays_and_each_side_sees_its_part() {
     let app = App::start().await;
     let (seller, buyer, stranger) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
-    assert_eq!(stranger.get("/api/payments/config").await.expect(200), json!({ "testMode": true }));
+    let config = json!({ "testMode": true, "publishableKey": null });
+    assert_eq!(stranger.get("/api/payments/config").await.expect(200), config);
     let order = buyer.hold(&seller.sell(2).await, 1).await.expect(201);
     let both = json!({ "orderId": order["id"], "token": "tok_visa", "paymentMethod": "pm_card_visa" });
     buyer.post("/api/payments", both).await.refuses("token");
@@ -44,6 +45,51 @@ async fn a_browser_pays_with_the_client_secret() {
     let intent = intent_of(&app, &order).await;
     assert!(text(&first["clientSecret"]).starts_with(&intent));
     confirm_in_the_browser(&app, &intent).await;
+    buyer.until_order(&order, "complete").await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_learns_the_key_that_browsers_use() {
+    let app = App::with(|settings| settings.stripe_publishable_key = Some("pk_test_shop".to_owned())).await;
+    assert_eq!(app.visitor().get("/api/payments/config").await.expect(200)["publishableKey"], "pk_test_shop");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_learns_why_a_card_was_declined() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    let of_order = format!("/api/payments?orderId={}", text(&order["id"]));
+    buyer.pay(&order, "pm_card_chargeDeclinedInsufficientFunds").await.problem(402, "payment_declined");
+    let failed = buyer.get(&of_order).await.expect(200)["items"][0].clone();
+    assert_eq!((&failed["status"], &failed["lastDecline"]["code"]), (&json!("failed"), &json!("insufficient_funds")));
+    assert!(text(&failed["lastDecline"]["message"]).contains("money"), "{failed}");
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    let paid = buyer.get(&of_order).await.expect(200)["items"][0].clone();
+    assert!(paid["status"] == "succeeded" && paid.get("lastDecline").is_none(), "{paid}");
+    app.stop().await;
+}
+
+/// Without `DOCKET_PUBLIC_URL` too, where the port is known only once it is bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bank_sends_the_buyer_back_to_the_order() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    let begun = buyer.pay(&order, "pm_card_threeDSecure2Required").await.expect(201);
+    let again = buyer.post("/api/payments", json!({ "orderId": order["id"] })).await.expect(201);
+    assert_eq!((&begun["status"], &begun["nextAction"]), (&json!("requires_action"), &again["nextAction"]));
+
+    let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let approve = browser.post(text(&begun["nextAction"])).header(form.0, form.1).body("decision=approve");
+    let answer = approve.send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    let back = answer.headers()["location"].to_str().unwrap();
+    let page = format!("{}/orders/{}?", app.base(), text(&order["id"]));
+    assert!(back.starts_with(&page) && back.contains("redirect_status=succeeded"), "{back}");
     buyer.until_order(&order, "complete").await;
     app.stop().await;
 }

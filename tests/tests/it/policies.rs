@@ -50,12 +50,15 @@ async fn what_belongs_to_others_is_not_found() {
     let order = buyer.hold(&ticket, 1).await.expect(201);
     buyer.pay(&order, "pm_card_visa").await.expect(201);
     buyer.until_order(&order, "complete").await;
-    let id = order["id"].as_str().unwrap();
+    let (id, listing) = (order["id"].as_str().unwrap(), ticket["id"].as_str().unwrap());
     for (method, path) in [
         (Method::GET, format!("/api/orders/{id}")),
         (Method::DELETE, format!("/api/orders/{id}")),
         (Method::GET, format!("/api/orders/{id}/passes")),
         (Method::GET, format!("/api/payments/{id}")),
+        (Method::GET, format!("/api/orders/sales/{listing}")),
+        (Method::GET, format!("/api/orders/sales/{listing}/orders")),
+        (Method::GET, format!("/api/orders/sales/{listing}/orders.csv")),
     ] {
         stranger.send(method, &path, &[], Value::Null).await.problem(404, "not_found");
     }

@@ -1,6 +1,7 @@
 //! The catalogue: what a seller may say and change, and how others find it.
 
 use bson::{Document, doc};
+use common::settings::Settings;
 use docket_tests::{Answer, App, Person, eventually};
 use futures::TryStreamExt;
 use reqwest::Method;
@@ -45,7 +46,7 @@ async fn a_listing_is_shown_as_it_was_made() {
     let seller = app.sign_up().await;
     let said = json!({
         "title": " Jazz night ", "price": 19.99, "currency": "EUR", "quantity": 7, "description": "Two sets.\nBar open.",
-        "venue": "Old Mill", "startsAt": "2099-05-01T20:00:00+02:00", "perOrderLimit": 4,
+        "venue": "Old Mill", "startsAt": "2099-05-01T20:00:00+02:00", "timeZone": "europe/rome", "perOrderLimit": 4,
         "imageUrl": "https://example.org/jazz.png", "refundPolicy": "always",
     });
     let answer = seller.post("/api/tickets", said).await;
@@ -55,18 +56,40 @@ async fn a_listing_is_shown_as_it_was_made() {
     let expected = json!({
         "id": made["id"], "version": 1, "userId": seller.id, "title": "Jazz night", "price": "19.99", "currency": "eur",
         "quantity": 7, "held": 0, "sold": 0, "available": 7, "description": "Two sets.\nBar open.", "venue": "Old Mill",
-        "startsAt": "2099-05-01T18:00:00.000Z", "perOrderLimit": 4, "imageUrl": "https://example.org/jazz.png",
+        "startsAt": "2099-05-01T18:00:00.000Z", "timeZone": "Europe/Rome", "perOrderLimit": 4, "imageUrl": "https://example.org/jazz.png",
         "refundPolicy": "always", "onSale": true, "createdAt": made["createdAt"],
     });
     assert_eq!(made, expected);
     assert_eq!(app.visitor().get(&path(&made)).await.expect(200), expected);
 
     let plain = seller.post("/api/tickets", json!({ "title": "Plain", "price": 0 })).await.expect(201);
-    let defaults =
-        json!({ "price": "0.00", "currency": "usd", "quantity": 1, "venue": null, "refundPolicy": "until_start" });
+    let defaults = json!({ "price": "0.00", "currency": "usd", "quantity": 1, "venue": null, "timeZone": "UTC", "refundPolicy": "until_start" });
     for (field, value) in defaults.as_object().unwrap() {
         assert_eq!(&plain[field], value, "{field}");
     }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_show_has_a_time_zone_wherever_it_is_shown() {
+    let in_rome = Settings::parse_flags(["--business-time-zone", "Europe/Rome"]).unwrap();
+    let app = App::with(|settings| settings.business_time_zone = in_rome.business_time_zone).await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let here = list(&seller, json!({ "title": "here" })).await;
+    let there = list(&seller, json!({ "title": "there", "timeZone": "America/New_York" })).await;
+    assert_eq!((&here["timeZone"], &there["timeZone"]), (&json!("Europe/Rome"), &json!("America/New_York")));
+    let listed = seller.get("/api/tickets").await.expect(200);
+    let zones: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|item| &item["timeZone"]).collect();
+    assert_eq!(zones, ["America/New_York", "Europe/Rome"]);
+    for (ticket, zone) in [(&here, "Europe/Rome"), (&there, "America/New_York")] {
+        let order = buyer.hold(ticket, 1).await.expect(201);
+        assert_eq!(order["timeZone"], zone);
+        let order = buyer.get(&format!("/api/orders/{}", order["id"].as_str().unwrap())).await.expect(200);
+        assert_eq!(order["timeZone"], zone);
+    }
+    let moved = seller.put(&path(&here), listing(json!({ "timeZone": "Asia/Tokyo" }))).await.expect(200);
+    assert_eq!(moved["timeZone"], "Asia/Tokyo");
+    assert_eq!(app.visitor().get(&path(&here)).await.expect(200)["timeZone"], "Asia/Tokyo");
     app.stop().await;
 }
 
@@ -88,6 +111,7 @@ async fn every_field_has_its_rule() {
         "quantity": [0, -1, 1.5, 1_000_001, "5"],
         "perOrderLimit": [0, 101, -1, "2"],
         "startsAt": ["tomorrow", "2099-05-01", 5, "1969-12-31T23:59:59Z"],
+        "timeZone": ["Mars/Base", "+02:00", "CEST-2", 5],
         "imageUrl": ["javascript:alert(1)", "data:image/png;base64,AA==", "/a.png", "https://me:pw@example.org/a.png"],
         "refundPolicy": ["maybe", 1],
         "venue": [5, "a\nb"],

@@ -1,6 +1,7 @@
 use common::clock::Time;
+use common::events::payments::{PaymentRefundFailed, PaymentSucceeded};
 use common::events::tickets::RefundPolicy;
-use common::id::{OrderId, TicketId, UserId};
+use common::id::{OrderId, RefundId, TicketId, UserId};
 use common::money::{Currency, Money};
 use proptest::prelude::*;
 
@@ -21,6 +22,7 @@ fn order(cents: i64) -> Order {
         title: "Friday".into(),
         venue: None,
         starts_at: Some(SHOW),
+        time_zone: None,
         refund_policy: RefundPolicy::UntilStart,
         quantity: 2,
         unit_price: price,
@@ -28,8 +30,11 @@ fn order(cents: i64) -> Order {
         state: OrderState::Created,
         created_at: START,
         expires_at: DEADLINE,
+        paid_at: None,
         refund_reason: None,
         passes: Vec::new(),
+        admitted: 0,
+        returned: Returned::default(),
     }
 }
 
@@ -51,6 +56,7 @@ fn a_paid_order_has_a_pass_for_each_place() {
     let paid = after(order(500), &[Input::PaymentStarted, Input::PaymentSucceeded]);
     assert_eq!(paid.state, OrderState::Complete);
     assert_eq!(paid.passes.iter().map(|pass| pass.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(paid.paid_at, Some(DEADLINE), "the time at which it was told");
 }
 
 #[test]
@@ -112,10 +118,30 @@ fn a_pass_admits_once_and_only_while_the_order_is_complete() {
     let used = CheckIn { at: START, by: paid.seller_id, place: Some("north".into()) };
     let pass = paid.passes[0].id;
     let entered = paid.check_in(pass, used.clone()).unwrap().next;
+    assert_eq!((paid.admitted, entered.admitted), (0, 1));
     assert_eq!(entered.check_in(pass, used.clone()), Err(OrderError::AlreadyCheckedIn(used.clone())));
     assert!(entered.check_in(entered.passes[1].id, used.clone()).is_ok());
     let refunded = after(entered, &[Input::MoneyReturned]);
     assert_eq!(refunded.check_in(refunded.passes[1].id, used), Err(OrderError::NotComplete));
+}
+
+#[test]
+fn payments_tell_how_much_of_the_money_went_back() {
+    let usd = |cents| Money::from_minor(cents, Currency::USD).unwrap();
+    let order = order(500);
+    let (order_id, buyer_id, amount, refund_id) = (order.id, order.buyer_id, order.total, RefundId::generate(START));
+    let back = |cents, in_full, returned: Option<i64>| {
+        let (refund, returned) = (usd(cents), returned.map(usd));
+        PaymentRefunded { order_id, buyer_id, amount, refund_id, refund, in_full, returned }.into()
+    };
+    let told = |event: &PaymentEvent| Returned::told_by(event, 7).map(|(_, returned)| returned.amount);
+    assert_eq!(told(&back(200, false, Some(300))), Some(300));
+    assert_eq!(told(&back(200, false, None)), Some(200), "as told before the sum was");
+    assert_eq!(told(&back(200, true, None)), Some(1000), "as told before the sum was");
+    let failed =
+        PaymentRefundFailed { order_id, buyer_id, amount, refund_id, code: "x".into(), returned: Some(usd(100)) };
+    assert_eq!(told(&failed.into()), Some(100), "a refund that bounced is with the seller again");
+    assert_eq!(told(&PaymentSucceeded { order_id, buyer_id, amount }.into()), None);
 }
 
 /// The world around an order: payments as the arbiter of the money, and a real inventory. Everything that is on its way may

@@ -3,10 +3,10 @@
 use common::clock::Time;
 use common::http::Principal;
 use common::id::{OrderId, RefundId, UserId};
-use common::money::Money;
 use common::store::Versioned;
 use serde::{Deserialize, Serialize};
 
+use crate::decline;
 use crate::payment::{Payment, PaymentState};
 use crate::refund::{Refund, RefundState};
 
@@ -68,6 +68,23 @@ pub(crate) struct ListFilter {
 pub(crate) struct Config {
     /// Whether only test cards work and no real money moves.
     pub(crate) test_mode: bool,
+    /// The key with which a browser talks to Stripe; null if browsers do not, as with the stand-in for Stripe.
+    pub(crate) publishable_key: Option<String>,
+}
+
+/// Why the last attempt was declined.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct DeclineView {
+    /// Stripe's decline or error code, such as `insufficient_funds`.
+    code: String,
+    /// What the buyer may be told, and what they can do.
+    message: &'static str,
+}
+
+impl DeclineView {
+    fn of(code: &str) -> Self {
+        Self { code: code.to_owned(), message: decline::message(code) }
+    }
 }
 
 /// A refund.
@@ -105,9 +122,9 @@ pub(crate) struct PaymentView {
     currency: String,
     /// Which attempt is the current one, from 1.
     attempt: u32,
-    /// Why the last attempt was declined.
+    /// Why the last attempt was declined, until another one is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    decline_code: Option<String>,
+    last_decline: Option<DeclineView>,
     /// How much went back.
     refunded: String,
     refunds: Vec<RefundView>,
@@ -119,7 +136,8 @@ pub(crate) struct PaymentView {
     /// What lets the buyer's browser go on with Stripe's elements.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
-    /// The bank's page, where the buyer must go on.
+    /// The bank's page, where the buyer must go on while the status is `requires_action`. It sends them back to the
+    /// order's page. Shown in the answer to `POST` alone, which without a method or token tells it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_action: Option<String>,
 }
@@ -128,19 +146,16 @@ impl PaymentView {
     /// The payment as `who` may see it.
     pub(crate) fn of(payment: &Versioned<Payment>, who: &Principal) -> Self {
         let Versioned { version, value } = payment;
-        let currency = value.amount.currency();
-        let refunded =
-            Money::from_minor(value.returned(), currency).map_or_else(|_| value.amount.decimal(), Money::decimal);
         Self {
             id: value.order_id,
             order_id: value.order_id,
             buyer_id: (who.is_admin() || who.user == value.buyer_id).then_some(value.buyer_id),
             status: value.state,
             amount: value.amount.decimal(),
-            currency: currency.to_string(),
+            currency: value.amount.currency().to_string(),
             attempt: value.attempt,
-            decline_code: value.decline_code.clone(),
-            refunded,
+            last_decline: value.decline_code.as_deref().map(DeclineView::of),
+            refunded: value.returned_money().decimal(),
             refunds: value.refunds.iter().map(RefundView::from).collect(),
             dispute_reason: value.dispute.clone(),
             created_at: value.created_at,

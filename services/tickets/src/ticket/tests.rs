@@ -14,6 +14,7 @@ fn offer() -> Offer {
         description: None,
         venue: None,
         starts_at: None,
+        time_zone: None,
         per_order_limit: None,
         image_url: None,
         refund_policy: RefundPolicy::UntilStart,

@@ -4,7 +4,7 @@ use common::events::tickets::RefundPolicy;
 use common::id::{OrderId, TicketId, UserId};
 use common::money::{Currency, Money};
 use orders::inventory::Inventory;
-use orders::order::{Order, OrderState};
+use orders::order::{Order, OrderState, Returned};
 
 use super::properties::Memo;
 use super::state::{DEADLINE, Desk, Luck, START, Sale, Shared, State};
@@ -117,6 +117,7 @@ fn order(buyer: usize, cents: i64) -> Order {
         title: "Friday".to_owned(),
         venue: None,
         starts_at: None,
+        time_zone: None,
         refund_policy: RefundPolicy::UntilStart,
         quantity: 1,
         unit_price: price,
@@ -124,7 +125,10 @@ fn order(buyer: usize, cents: i64) -> Order {
         state: OrderState::Created,
         created_at: START,
         expires_at: DEADLINE,
+        paid_at: None,
         refund_reason: None,
         passes: Vec::new(),
+        admitted: 0,
+        returned: Returned::default(),
     }
 }
