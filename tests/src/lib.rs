@@ -6,6 +6,7 @@ pub mod chaos;
 mod fault_proxy;
 mod person;
 mod servers;
+mod smtp_sink;
 mod wait;
 
 pub use app::{ADMIN, App};
@@ -13,4 +14,5 @@ pub use binaries::{Process, ops_of, spawn};
 pub use fault_proxy::{FaultProxy, Way};
 pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};
+pub use smtp_sink::{SmtpMail, SmtpSink};
 pub use wait::{eventually, pause};

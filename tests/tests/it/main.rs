@@ -14,6 +14,7 @@ mod policies;
 mod processes;
 mod reads;
 mod rebuild;
+mod recovery;
 mod rolling;
 mod sale;
 mod tickets;
