@@ -135,6 +135,8 @@ ids! {
     PassId,
     /// One refund of a payment.
     RefundId,
+    /// A mail that is to be sent, also if it takes several tries.
+    MailId,
 }
 
 #[cfg(test)]

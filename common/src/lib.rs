@@ -5,6 +5,7 @@ pub mod clock;
 pub mod events;
 pub mod http;
 pub mod id;
+pub mod mail;
 pub mod money;
 pub mod service;
 pub mod settings;

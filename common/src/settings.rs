@@ -10,6 +10,8 @@ use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use jiff::tz::TimeZone;
+use lettre::message::Mailbox;
+use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -113,9 +115,15 @@ pub struct Settings {
     #[arg(long, env = "STRIPE_API_BASE", value_parser = web_address)]
     pub stripe_api_base: Option<Url>,
 
-    /// The mail server, such as smtps://user:password@mail.example.org
-    #[arg(long, env = "SMTP_URL", hide_env_values = true, value_parser = secret)]
+    /// The mail server, such as smtps://user:password@mail.example.org; without one, mails are files in the folder mail
+    /// of the data directory
+    #[arg(long, env = "SMTP_URL", hide_env_values = true, value_parser = smtp_url)]
     pub smtp_url: Option<SecretString>,
+
+    /// Who sends the mails, such as Docket <no-reply@docket.example.org>; no-reply at the host of the public address if
+    /// not set
+    #[arg(long, env = "MAIL_FROM", value_parser = mail_from)]
+    pub mail_from: Option<Mailbox>,
 
     /// Who becomes administrator when they sign up
     #[arg(long, env = "BOOTSTRAP_ADMIN_EMAIL")]
@@ -243,6 +251,10 @@ impl Settings {
                 "DOCKET_HTTP_ADDR is reachable from outside, but DOCKET_PUBLIC_URL is not https: browsers send session cookies only over https",
             ),
             (
+                self.smtp_url.is_none() && !self.previews_mail(),
+                "SMTP_URL is not set: mails are written to files and reach nobody, so no forgotten password can be reset",
+            ),
+            (
                 self.clock_offset_ms != 0,
                 "DOCKET_CLOCK_OFFSET_MS is set: this process has a WRONG CLOCK ON PURPOSE, as only tests may want",
             ),
@@ -318,6 +330,16 @@ impl Settings {
         Duration::from_secs(self.drain_seconds.into())
     }
 
+    /// Whether this is a test on somebody's own machine, where mails are looked at instead of sent: there is no mail
+    /// server, and nobody from elsewhere comes here.
+    pub fn previews_mail(&self) -> bool {
+        let local = match &self.public_url {
+            Some(url) => is_this_machine(url),
+            None => self.http_addr.ip().is_loopback(),
+        };
+        self.smtp_url.is_none() && local
+    }
+
     fn own_url(&self, path: &str) -> Url {
         let mut reachable = self.http_addr;
         if reachable.ip().is_unspecified() {
@@ -379,6 +401,24 @@ fn mongodb_uri(text: &str) -> Result<SecretString, &'static str> {
 fn web_address(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or("must be a web address such as https://docket.example.org")
+}
+
+fn smtp_url(text: &str) -> Result<SecretString, &'static str> {
+    let right = AsyncSmtpTransport::<Tokio1Executor>::from_url(text).is_ok();
+    right.then(|| text.into()).ok_or("must be a mail server such as smtps://user:password@mail.example.org")
+}
+
+fn mail_from(text: &str) -> Result<Mailbox, &'static str> {
+    text.parse().map_err(|_| "must be an address such as Docket <no-reply@docket.example.org>")
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 fn namespace(text: &str) -> Result<String, &'static str> {
@@ -461,6 +501,24 @@ mod tests {
         assert_eq!(Settings::default().business_zone().name(), "UTC");
         let settings = Settings::parse_flags(["--business-time-zone", "europe/rome"]).unwrap();
         assert_eq!(settings.business_zone().name(), "Europe/Rome");
+    }
+
+    #[test]
+    fn mails_are_shown_only_where_nobody_comes_from_elsewhere() {
+        let previews = |flags: &[&str]| Settings::parse_flags(flags.iter().copied()).unwrap().previews_mail();
+        assert!(previews(&[]) && previews(&["--public-url", "http://docket.localhost:3000"]));
+        assert!(previews(&["--http-addr", "0.0.0.0:80", "--public-url", "http://[::1]/"]));
+        assert!(!previews(&["--http-addr", "0.0.0.0:80"]));
+        assert!(!previews(&["--public-url", "https://docket.example.org"]));
+        assert!(!previews(&["--public-url", "http://localhost.example.org"]));
+        assert!(!previews(&["--smtp-url", "smtp://127.0.0.1:1025"]));
+    }
+
+    #[test]
+    fn a_mail_server_and_a_sender_are_checked_at_the_start() {
+        let shown = refused(&["--smtp-url", "imap://user:hunter2@mail.example.org"]);
+        assert!(shown.starts_with("SMTP_URL (--smtp-url): must be a mail server") && !shown.contains("hunter2"));
+        assert!(refused(&["--mail-from", "Docket"]).starts_with("MAIL_FROM (--mail-from): must be an address"));
     }
 
     #[test]

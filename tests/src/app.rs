@@ -8,6 +8,7 @@ use common::service::{Running, Service, start};
 use common::settings::Settings;
 use docket_stripe::{Options, StripeStandIn};
 use secrecy::{ExposeSecret, SecretString};
+use tempfile::TempDir;
 
 use crate::{Person, namespace, servers};
 
@@ -21,6 +22,7 @@ pub struct App {
     ops: SocketAddr,
     stripe: StripeStandIn,
     settings: Settings,
+    _data: TempDir,
 }
 
 impl App {
@@ -38,12 +40,14 @@ impl App {
     pub async fn of(services: Vec<Service>, change: impl FnOnce(&mut Settings)) -> Self {
         let stripe = StripeStandIn::start(Options::default()).await.expect("the Stripe stand-in starts");
         let mut settings = Self::settings(&stripe);
+        let data = TempDir::new().expect("a folder for the mails can be made");
+        data.path().clone_into(&mut settings.data_dir);
         change(&mut settings);
         refuse_scans(&settings).await;
         let running = start(services, settings.clone()).await.expect("Docket starts");
         stripe.set_webhook_url(Some(format!("http://{}/api/payments/webhook", running.http_addr())));
         let (http, ops) = (running.http_addr(), running.ops_addr());
-        Self { running: Mutex::new(Some(running)), http, ops, stripe, settings }
+        Self { running: Mutex::new(Some(running)), http, ops, stripe, settings, _data: data }
     }
 
     /// Every service there is.

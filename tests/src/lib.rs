@@ -8,6 +8,7 @@ mod demo;
 mod fault_proxy;
 mod person;
 mod servers;
+mod smtp_sink;
 mod wait;
 
 pub use app::{ADMIN, App};
@@ -17,4 +18,5 @@ pub use demo::Demo;
 pub use fault_proxy::{FaultProxy, Way};
 pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};
+pub use smtp_sink::{SmtpMail, SmtpSink};
 pub use wait::{eventually, pause};

@@ -14,6 +14,11 @@ domain_events! {
         Updated(UserUpdated) = "user.updated", 1;
         RoleChanged(UserRoleChanged) = "user.role-changed", 1;
         Disabled(UserDisabled) = "user.disabled", 1;
+        PasswordResetRequested(UserPasswordResetRequested) = "user.password-reset-requested", 1;
+        PasswordReset(UserPasswordReset) = "user.password-reset", 1;
+        PasswordChanged(UserPasswordChanged) = "user.password-changed", 1;
+        EmailVerificationRequested(UserEmailVerificationRequested) = "user.email-verification-requested", 1;
+        EmailVerified(UserEmailVerified) = "user.email-verified", 1;
         SessionStarted(SessionStarted) = "session.started", 1;
         SessionRevoked(SessionRevoked) = "session.revoked", 1;
         ApiKeyCreated(ApiKeyCreated) = "api-key.created", 1;
@@ -62,6 +67,48 @@ pub struct UserRoleChanged {
 pub struct UserDisabled {
     /// The person.
     pub user_id: UserId,
+}
+
+/// Somebody, who need not be the person, asked for a mail with which a forgotten password can be replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserPasswordResetRequested {
+    /// Whose password.
+    pub user_id: UserId,
+}
+
+/// A forgotten password was replaced by whoever reads the person's mail. All sessions end, each by an event of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserPasswordReset {
+    /// Whose password.
+    pub user_id: UserId,
+}
+
+/// Somebody who knew their password replaced it. Their other sessions end, each by an event of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserPasswordChanged {
+    /// Whose password.
+    pub user_id: UserId,
+}
+
+/// Somebody asked for another mail with which they can show that their address is theirs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserEmailVerificationRequested {
+    /// The person.
+    pub user_id: UserId,
+}
+
+/// Somebody has shown that they read what is sent to their address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserEmailVerified {
+    /// The person.
+    pub user_id: UserId,
+    /// The address.
+    pub email: String,
 }
 
 /// Somebody signed in on a device.

@@ -142,6 +142,36 @@ impl<A: Aggregate> Aggregates<A> {
     /// [`StoreError::Exists`] if there is one with this id or another unique value.
     pub async fn insert(&self, value: A, event: Raised<A::Event>) -> Result<Versioned<A>, StoreError> {
         let (document, outbox) = self.first(&value, &event)?;
+        self.insert_first(value, document, outbox).await
+    }
+
+    /// Stores a new one as version 1, with an element in the array `field` beside the state, in the same write, as
+    /// [`Change::pushing`] does.
+    ///
+    /// # Errors
+    /// As [`Aggregates::insert`].
+    pub async fn insert_pushing(
+        &self,
+        value: A,
+        event: Raised<A::Event>,
+        field: &str,
+        element: &impl Serialize,
+    ) -> Result<Versioned<A>, StoreError> {
+        let (mut document, outbox) = self.first(&value, &event)?;
+        let pushed = RawDocumentBuf::try_from(&doc! { field: [to_document(element)?] })?;
+        for entry in &pushed {
+            let (name, array) = entry?;
+            document.append(name, array);
+        }
+        self.insert_first(value, document, outbox).await
+    }
+
+    async fn insert_first(
+        &self,
+        value: A,
+        document: RawDocumentBuf,
+        outbox: Outbox,
+    ) -> Result<Versioned<A>, StoreError> {
         self.table.insert_raw(document).await?;
         self.relay.hand_over(vec![outbox]);
         Ok(Versioned { version: 1, value })

@@ -156,6 +156,12 @@ impl Indexes {
         self.partial(doc! { "outbox.at": 1 }, doc! { "outbox.0": { "$exists": true } })
     }
 
+    /// With the index by which letters are found that stand in the documents: see [`crate::mail::Letters`].
+    #[must_use]
+    pub fn letters(self) -> Self {
+        self.partial(doc! { "letters.dueAt": 1 }, doc! { "letters.0": { "$exists": true } })
+    }
+
     fn with(mut self, keys: Document, options: IndexOptions) -> Self {
         self.models.push(IndexModel::builder().keys(keys).options(options).build());
         self

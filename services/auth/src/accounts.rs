@@ -3,12 +3,14 @@
 use common::events::{By, UserEvent};
 use common::http::Role;
 use common::id::UserId;
+use common::mail::{LETTERS, Letter};
 use common::store::{Change, ChangeError, StoreError, Versioned};
 
 use crate::Auth;
 use crate::display_name::DisplayName;
 use crate::email::Email;
 use crate::hashing::HashingError;
+use crate::notes::Note;
 use crate::password::Password;
 use crate::store::user_by_email;
 use crate::user::{NewUser, User};
@@ -47,7 +49,7 @@ impl From<ChangeError<Self>> for AccountError {
 }
 
 impl Auth {
-    /// Makes an account.
+    /// Makes an account; a mail asks whether the address is theirs.
     pub(crate) async fn sign_up(
         &self,
         email: Email,
@@ -61,8 +63,9 @@ impl Auth {
         let password_hash = self.hashing.hash(password).await?;
         let role = if self.first_admin.as_ref() == Some(&email) { Role::Admin } else { Role::Member };
         let (user, created) = User::sign_up(NewUser { email, name, password_hash, role }, self.clock.now());
-        let id = user.id;
-        self.users.insert(user, UserEvent::from(created).by(id)).await.map_err(|error| match error {
+        let letter = Letter::new(Note::VerifyEmail, user.created_at);
+        let created = UserEvent::from(created).by(user.id);
+        self.users.insert_pushing(user, created, LETTERS, &letter).await.map_err(|error| match error {
             StoreError::Exists => AccountError::EmailTaken,
             error => error.into(),
         })

@@ -1,17 +1,22 @@
 //! Auth: people's accounts, their sessions, and the tokens by which every service knows them.
 
 pub mod access_token;
+pub mod account_token;
 pub mod accounts;
 mod api;
 pub mod api_key;
 pub mod display_name;
 pub mod email;
 pub mod hashing;
+mod jobs;
 pub mod keyring;
+pub mod limits;
 mod listeners;
 pub mod machines;
+pub mod notes;
 pub mod password;
 mod problems;
+pub mod recovery;
 pub mod refresh_token;
 pub mod roles;
 pub mod secret;
@@ -26,16 +31,19 @@ use std::time::Duration;
 
 use common::clock::SharedClock;
 use common::http::{Policy, Role, routes};
+use common::mail::{Letters, Post};
 use common::service::{Context, JobError, Service, StartError};
 use common::store::Aggregates;
+use url::Url;
 
-use crate::api::{api_keys, audit, jwks, people, sessions, sign_in};
+use crate::api::{api_keys, audit, credentials, dev_mail, jwks, people, sessions, sign_in};
 use crate::api_key::ApiKey;
 use crate::email::Email;
 use crate::hashing::Hashing;
 use crate::keyring::Keyring;
+use crate::notes::Note;
 use crate::session::Session;
-use crate::store::{Admins, AuditTrail, RefreshTokens, SigningKeys};
+use crate::store::{AccountTokens, Admins, Attempts, AuditTrail, RefreshTokens, ResetRequests, SigningKeys};
 use crate::user::User;
 
 const ADMIN: Policy = Policy::Roles(&[Role::Admin]);
@@ -51,6 +59,14 @@ pub fn service() -> Service {
             sign_out => Policy::Public;
             current_user => Policy::Public;
         })
+        .routes(routes! { credentials:
+            forgot_password => Policy::Public;
+            reset_password => Policy::Public;
+            change_password => Policy::SignedIn;
+            verify_email => Policy::Public;
+            request_verification => Policy::SignedIn;
+        })
+        .routes(routes! { dev_mail: list => Policy::Public; get => Policy::Public; })
         .routes(routes! { sessions: list => Policy::SignedIn; revoke => Policy::Owner; })
         .routes(routes! { api_keys:
             create => Policy::SignedIn;
@@ -70,6 +86,8 @@ pub fn service() -> Service {
         .listen(listeners::on_user)
         .indexes(store::indexes())
         .job("signing-keys", Duration::from_secs(60), rotate_keys)
+        .job("mail", Duration::from_secs(1), jobs::send_mail)
+        .job("unended-sessions", Duration::from_secs(5), jobs::end_forgotten_sessions)
         .build()
 }
 
@@ -82,12 +100,17 @@ pub struct Auth {
     users: Aggregates<User>,
     sessions: Aggregates<Session>,
     refresh_tokens: RefreshTokens,
+    account_tokens: AccountTokens,
+    reset_requests: ResetRequests,
+    letters: Letters<Note>,
+    attempts: Attempts,
     api_keys: Aggregates<ApiKey>,
     admins: Admins,
     keyring: Keyring,
     audit: AuditTrail,
     hashing: Hashing,
     clock: SharedClock,
+    public_url: Url,
     first_admin: Option<Email>,
 }
 
@@ -98,12 +121,17 @@ impl Auth {
             users: ctx.aggregates(),
             sessions: ctx.aggregates(),
             refresh_tokens: RefreshTokens::new(ctx.database()),
+            account_tokens: AccountTokens::new(ctx.database()),
+            reset_requests: ResetRequests::new(ctx.database()),
+            letters: Letters::beside::<User>(ctx.database(), ctx.clock(), Post::open(ctx.settings())?),
+            attempts: Attempts::new(ctx.database()),
             api_keys: ctx.aggregates(),
             admins: Admins::open(ctx.database()).await?,
             keyring: Keyring::open(SigningKeys::new(ctx.database()), ctx.clock()).await?,
             audit: AuditTrail::new(ctx.database()),
             hashing: Hashing::on(cores),
             clock: ctx.clock(),
+            public_url: ctx.settings().public_url(),
             first_admin: ctx.settings().bootstrap_admin_email.as_deref().map(first_admin).transpose()?,
         })
     }

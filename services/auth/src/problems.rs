@@ -8,6 +8,7 @@ use common::http::Problem;
 use crate::accounts::AccountError;
 use crate::hashing::HashingError;
 use crate::machines::ApiKeyError;
+use crate::recovery::RecoveryError;
 use crate::refresh_token::RefreshRefused;
 use crate::roles::RoleError;
 use crate::session_life::SessionError;
@@ -47,10 +48,6 @@ impl From<SessionError> for Problem {
                 "refresh_token_reused",
                 "Somebody used this refresh token before, so the session was ended. Sign in again.",
             ),
-            SessionError::Refused(RefreshRefused::InProgress) => Self::conflict(
-                "refresh_in_progress",
-                "The session was refreshed a moment ago. Go on with the new tokens.",
-            ),
             SessionError::NotFound => Self::not_found(),
             SessionError::Signing(error) => Self::internal(error),
             SessionError::Store(error) => error.into(),
@@ -68,6 +65,27 @@ impl From<RoleError> for Problem {
             }
             RoleError::Sessions(error) => error.into(),
             RoleError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RecoveryError> for Problem {
+    fn from(error: RecoveryError) -> Self {
+        match error {
+            RecoveryError::ResetTokenInvalid => Self::bad_request(
+                "reset_token_invalid",
+                "This link was used before, or is too old. Ask for another mail.",
+            ),
+            RecoveryError::VerificationTokenInvalid => Self::bad_request(
+                "verification_token_invalid",
+                "This link was used before, or is too old. Ask for another mail.",
+            ),
+            RecoveryError::WrongPassword => Self::invalid("currentPassword", "is not your password"),
+            RecoveryError::NotFound => Self::not_found(),
+            RecoveryError::TooOften(wait) => Self::too_many_requests(wait),
+            RecoveryError::Hashing(error) => AccountError::from(error).into(),
+            RecoveryError::Sessions(error) => error.into(),
+            RecoveryError::Store(error) => error.into(),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Auth {
     /// Closes an account and ends its sessions; also those that an earlier call, broken off, has left.
     pub(crate) async fn disable(&self, user: UserId, by: UserId) -> Result<Versioned<User>, RoleError> {
         let disabled = self.apply(user, Removal::Disable, by).await?;
-        self.end_sessions_of(user, by).await?;
+        self.end_sessions_of(user, by, None).await?;
         Ok(disabled)
     }
 

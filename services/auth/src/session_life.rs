@@ -14,7 +14,7 @@ use crate::access_token::{self, SigningError};
 use crate::refresh_token::{RefreshRefused, RefreshToken};
 use crate::secret::Secret;
 use crate::session::{Device, Session};
-use crate::store::sessions_of;
+use crate::store::{live_sessions, sessions_of};
 use crate::user::User;
 
 /// Why a session was not started, refreshed or ended.
@@ -51,6 +51,13 @@ impl Auth {
         let (session, started) = Session::start(user.value.id, device, now);
         let (token, secret) = RefreshToken::issue(&session, now);
         let session = self.sessions.insert(session, UserEvent::from(started).by(user.value.id)).await?.value;
+        // Who replaces a password ends the sessions that there are by then. One that comes later, because the old
+        // password was proven a moment before, ends itself.
+        let current = self.users.get(user.value.id).await?;
+        if current.is_none_or(|current| current.value.password_changes != user.value.password_changes) {
+            self.end_session(session.id, None).await?;
+            return Err(RefreshRefused::Invalid.into());
+        }
         self.refresh_tokens.insert(&token).await?;
         self.signed_in(user, &session, &token, secret)
     }
@@ -73,18 +80,10 @@ impl Auth {
             .filter(|user| user.value.is_active())
             .ok_or(RefreshRefused::Invalid)?;
         let (next, secret) = RefreshToken::issue(&session, now);
-        self.exchange(&token, &next, now).await?;
+        // The successor is stored before the token is used up: a crash in between leaves the token good for another try.
+        self.refresh_tokens.insert(&next).await?;
+        self.refresh_tokens.use_up(&token.hash, now).await?;
         self.signed_in(user, &session, &next, secret)
-    }
-
-    /// The successor is stored before the token is used up: a crash in between leaves the token good for another try.
-    async fn exchange(&self, token: &RefreshToken, next: &RefreshToken, now: Time) -> Result<(), SessionError> {
-        self.refresh_tokens.insert(next).await?;
-        if self.refresh_tokens.use_up(&token.hash, now).await? {
-            return Ok(());
-        }
-        self.refresh_tokens.remove(&next.hash).await?;
-        Err(RefreshRefused::InProgress.into())
     }
 
     fn signed_in(
@@ -113,11 +112,16 @@ impl Auth {
         self.end_session(session, Some(owner)).await
     }
 
-    /// Ends all of somebody's sessions.
-    pub(crate) async fn end_sessions_of(&self, user: UserId, by: UserId) -> Result<(), SessionError> {
+    /// Ends all of somebody's sessions but `spared`.
+    pub(crate) async fn end_sessions_of(
+        &self,
+        user: UserId,
+        by: UserId,
+        spared: Option<SessionId>,
+    ) -> Result<(), SessionError> {
         const BATCH: i64 = 100;
         loop {
-            let live = sessions_of(&self.sessions, user, self.clock.now(), None, BATCH).await?;
+            let live = live_sessions(&self.sessions, user, self.clock.now(), spared, BATCH).await?;
             if live.is_empty() {
                 return Ok(());
             }

@@ -1,7 +1,9 @@
 //! People's accounts: who they are, what they may do, and whether they may sign in.
 
 use common::clock::Time;
-use common::events::users::{UserCreated, UserDisabled, UserRoleChanged, UserUpdated};
+use common::events::users::{
+    UserCreated, UserDisabled, UserEmailVerified, UserPasswordChanged, UserPasswordReset, UserRoleChanged, UserUpdated,
+};
 use common::http::Role;
 use common::id::UserId;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,12 @@ pub struct User {
     pub role: Role,
     /// What is kept of the password.
     pub password_hash: PasswordHash,
+    /// How often the password was replaced. What was proven or granted for an earlier password is void.
+    #[serde(default)]
+    pub password_changes: i64,
+    /// When they first showed that they read what is sent to the address.
+    #[serde(default)]
+    pub email_verified_at: Option<Time>,
     /// When they signed up.
     pub created_at: Time,
     /// When an administrator closed the account.
@@ -56,6 +64,8 @@ impl User {
             name: new.name,
             role: new.role,
             password_hash: new.password_hash,
+            password_changes: 0,
+            email_verified_at: None,
             created_at: now,
             disabled_at: None,
         };
@@ -77,6 +87,32 @@ impl User {
     /// Gives them another role; `None` if it is theirs already.
     pub fn change_role(&self, role: Role) -> Option<(Self, UserRoleChanged)> {
         (self.role != role).then(|| (Self { role, ..self.clone() }, UserRoleChanged { user_id: self.id, role }))
+    }
+
+    /// Replaces the password by one that its owner chose, knowing the old one.
+    pub fn change_password(&self, password_hash: PasswordHash) -> (Self, UserPasswordChanged) {
+        (self.with_password(password_hash), UserPasswordChanged { user_id: self.id })
+    }
+
+    /// Replaces a forgotten password. Who does that reads what is sent to the address, so the address is verified too.
+    pub fn reset_password(&self, password_hash: PasswordHash, now: Time) -> (Self, UserPasswordReset) {
+        let email_verified_at = self.email_verified_at.or(Some(now));
+        (Self { email_verified_at, ..self.with_password(password_hash) }, UserPasswordReset { user_id: self.id })
+    }
+
+    fn with_password(&self, password_hash: PasswordHash) -> Self {
+        Self { password_hash, password_changes: self.password_changes + 1, ..self.clone() }
+    }
+
+    /// Notes that the address is theirs; `None` if that is known.
+    pub fn verify_email(&self, now: Time) -> Option<(Self, UserEmailVerified)> {
+        let event = || UserEmailVerified { user_id: self.id, email: self.email_text() };
+        (!self.has_verified_email()).then(|| (Self { email_verified_at: Some(now), ..self.clone() }, event()))
+    }
+
+    /// Whether they have shown that the address is theirs.
+    pub fn has_verified_email(&self) -> bool {
+        self.email_verified_at.is_some()
     }
 
     /// Closes the account; `None` if it is closed already.
@@ -130,6 +166,17 @@ mod tests {
         assert!(ana.change_role(Role::Member).is_none());
         let (closed, _) = ana.disable(Time::from_millis(2)).unwrap();
         assert!(closed.disable(Time::from_millis(3)).is_none());
+    }
+
+    #[test]
+    fn who_resets_a_password_has_shown_that_the_address_is_theirs() {
+        let now = Time::from_millis(2);
+        let (reset, _) = ana().reset_password(PasswordHash::new("$argon2id$new".to_owned()), now);
+        assert_eq!((reset.password_changes, reset.email_verified_at), (1, Some(now)));
+        assert!(reset.verify_email(now).is_none());
+        let (changed, _) = ana().change_password(reset.password_hash.clone());
+        assert_eq!((changed.password_changes, changed.has_verified_email()), (1, false));
+        assert_eq!(changed.verify_email(now).unwrap().1.email, "ana@example.org");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod policies;
 mod processes;
 mod reads;
 mod rebuild;
+mod recovery;
 mod rolling;
 mod sale;
 mod sales;

@@ -2,6 +2,9 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod audit;
+mod client_address;
+pub(crate) mod credentials;
+pub(crate) mod dev_mail;
 pub(crate) mod jwks;
 pub(crate) mod people;
 pub(crate) mod sessions;
@@ -22,6 +25,8 @@ use crate::user::User;
 pub(crate) struct Account {
     id: UserId,
     email: String,
+    /// Whether the owner has shown that the address is theirs.
+    email_verified: bool,
     name: Option<String>,
     role: Role,
     created_at: Time,
@@ -35,6 +40,7 @@ impl From<&Versioned<User>> for Account {
         Self {
             id: user.id,
             email: user.email.as_str().to_owned(),
+            email_verified: user.has_verified_email(),
             name: user.name.as_ref().map(|name| name.as_str().to_owned()),
             role: user.role,
             created_at: user.created_at,

@@ -138,13 +138,13 @@ async fn authenticated(auth: &Auth, input: Credentials, request: &HttpRequest) -
     Ok(auth.start_session(user, device(request)).await?)
 }
 
-/// Takes a refresh token, from the cookie or the body, and answers with new tokens in the same way.
+/// Takes a refresh token, from the cookie or the body, and answers with new tokens in the same way. A token may be used
+/// again for ten seconds, as by another tab; after that, its reuse ends the session.
 #[utoipa::path(
     post, path = "/api/users/refresh", request_body = Option<RefreshInput>,
     responses(
         (status = 200, description = "An `Account` with new cookies, or `Tokens` for a token in the body"),
-        (status = 401, description = "`refresh_token_invalid`, or `refresh_token_reused`: the session has ended"),
-        (status = 409, description = "`refresh_in_progress`: another request has just refreshed this session")
+        (status = 401, description = "`refresh_token_invalid`, or `refresh_token_reused`: the session has ended")
     )
 )]
 pub(crate) async fn refresh(auth: web::Data<Auth>, presented: Presented) -> Result<HttpResponse, Problem> {

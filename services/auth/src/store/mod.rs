@@ -1,14 +1,22 @@
 //! What auth keeps: accounts, sessions and their refresh tokens, API keys, signing keys.
 
+mod account_tokens;
 mod admins;
+mod attempts;
 mod audit;
+mod endings;
 mod refresh_tokens;
+mod reset_requests;
 mod signing_keys;
 mod users;
 
+pub use account_tokens::AccountTokens;
 pub use admins::{Admins, Leaving, Removal, Turn};
+pub use attempts::Attempts;
 pub use audit::{AuditEntry, AuditTrail};
+pub use endings::{ENDINGS, Ending, forget_ending, unfinished_endings};
 pub use refresh_tokens::RefreshTokens;
+pub use reset_requests::{ResetRequest, ResetRequests};
 pub use signing_keys::SigningKeys;
 pub use users::{UserFilter, active_admins, user_by_email, users};
 
@@ -17,7 +25,7 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use common::clock::Time;
 use common::events::UserEvent;
-use common::id::UserId;
+use common::id::{SessionId, UserId};
 use common::store::{Aggregate, Aggregates, Indexes, StoreError, Versioned};
 
 use crate::api_key::ApiKey;
@@ -61,11 +69,16 @@ pub fn indexes() -> Vec<Indexes> {
             .unique(doc! { "email": 1 })
             .on(doc! { "role": 1, "email": 1 })
             .on(doc! { "search": 1, "email": 1 })
+            .partial(doc! { "endings.at": 1 }, doc! { "endings.0": { "$exists": true } })
+            .letters()
             .outbox(),
         Indexes::of(Session::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).ttl("endsAt", KEPT).outbox(),
         Indexes::of(RefreshTokens::COLLECTION)
             .on(doc! { "sessionId": 1, "usedAt": 1 })
             .ttl("expiresAt", Duration::ZERO),
+        Indexes::of(AccountTokens::COLLECTION).ttl("expiresAt", Duration::ZERO),
+        Indexes::of(ResetRequests::COLLECTION).on(doc! { "dueAt": 1 }),
+        Indexes::of(Attempts::COLLECTION).ttl("endsAt", Duration::ZERO),
         Indexes::of(AuditTrail::COLLECTION).on(doc! { "at": -1, "_id": -1 }),
         Indexes::of(ApiKey::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).outbox(),
     ]
@@ -84,6 +97,24 @@ pub async fn sessions_of(
 ) -> Result<Vec<Versioned<Session>>, StoreError> {
     let mut filter = doc! { "userId": user, "revokedAt": Bson::Null, "endsAt": { "$gt": now } };
     older_than(&mut filter, after);
+    sessions.find(filter, doc! { "_id": -1 }, limit).await
+}
+
+/// Somebody's sessions that have not been ended, but `spared`, newest first.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn live_sessions(
+    sessions: &Aggregates<Session>,
+    user: UserId,
+    now: Time,
+    spared: Option<SessionId>,
+    limit: i64,
+) -> Result<Vec<Versioned<Session>>, StoreError> {
+    let mut filter = doc! { "userId": user, "revokedAt": Bson::Null, "endsAt": { "$gt": now } };
+    if let Some(spared) = spared {
+        filter.insert("_id", doc! { "$ne": spared });
+    }
     sessions.find(filter, doc! { "_id": -1 }, limit).await
 }
 

@@ -42,22 +42,13 @@ impl RefreshTokens {
         Ok(self.collection.find_one(doc! { "_id": hash.as_str() }).await?)
     }
 
-    /// Marks it as used; false if somebody else was faster. Of any number of callers one gets true.
+    /// Marks it as used at `now`, unless it is marked already: the time of the first use counts.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn use_up(&self, hash: &SecretHash, now: Time) -> Result<bool, StoreError> {
+    pub async fn use_up(&self, hash: &SecretHash, now: Time) -> Result<(), StoreError> {
         let unused = doc! { "_id": hash.as_str(), "usedAt": Bson::Null };
-        let result = self.collection.update_one(unused, doc! { "$set": { "usedAt": now } }).await?;
-        Ok(result.modified_count == 1)
-    }
-
-    /// Forgets one that was never handed out.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub async fn remove(&self, hash: &SecretHash) -> Result<(), StoreError> {
-        self.collection.delete_one(doc! { "_id": hash.as_str() }).await?;
+        self.collection.update_one(unused, doc! { "$set": { "usedAt": now } }).await?;
         Ok(())
     }
 

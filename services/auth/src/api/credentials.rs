@@ -1,0 +1,152 @@
+//! Passwords that are forgotten or replaced, and addresses that are shown to be one's own.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use common::http::{Body, Fields, Principal, Problem, Tagged};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::client_address::client_address;
+use super::{Account, person};
+use crate::Auth;
+use crate::email::Email;
+use crate::password::Password;
+
+/// Who forgot their password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Forgotten {
+    /// The address of the account.
+    email: String,
+}
+
+/// A new password for a forgotten one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reset {
+    /// From the mail.
+    #[schema(value_type = String)]
+    token: SecretString,
+    /// The new password: 8 to 128 characters.
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+}
+
+/// A new password for one that is known.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewPassword {
+    #[schema(value_type = String, format = Password)]
+    current_password: SecretString,
+    /// 8 to 128 characters.
+    #[schema(value_type = String, format = Password)]
+    new_password: SecretString,
+}
+
+/// What shows that an address is one's own.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verification {
+    /// From the mail.
+    #[schema(value_type = String)]
+    token: SecretString,
+}
+
+/// Sends a mail with a link that lets its reader set a new password, if there is an account. The answer is the same if
+/// there is none.
+#[utoipa::path(
+    post, path = "/api/users/forgot-password", request_body = Forgotten,
+    responses((status = 202, description = "If there is an account, a mail is on its way"), (status = 429, description = "`too_many_requests`"))
+)]
+pub(crate) async fn forgot_password(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    Body(input): Body<Forgotten>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let email = fields.take("email", Email::parse(&input.email));
+    auth.forget_password(fields.finish(email)?, &client_address(&request)).await?;
+    Ok(accepted())
+}
+
+/// Sets a new password with the token from the mail, once. All sessions end; one signs in with the new password.
+#[utoipa::path(
+    post, path = "/api/users/reset-password", request_body = Reset,
+    responses(
+        (status = 200, description = "The password is replaced and nobody is signed in"),
+        (status = 400, description = "`invalid_input`, or `reset_token_invalid`: used, too old or unknown"),
+        (status = 429, description = "`too_many_requests`"),
+    )
+)]
+pub(crate) async fn reset_password(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    Body(input): Body<Reset>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let password = fields.take("password", Password::parse(input.password));
+    let password = fields.finish(password)?;
+    auth.reset_password(input.token.expose_secret(), password, &client_address(&request)).await?;
+    Ok(done())
+}
+
+/// Replaces one's password. All other sessions end.
+#[utoipa::path(
+    post, path = "/api/users/change-password", request_body = NewPassword,
+    responses(
+        (status = 200, body = Account),
+        (status = 400, description = "`invalid_input`, also for a wrong `currentPassword`"),
+        (status = 429, description = "`too_many_requests`"),
+    )
+)]
+pub(crate) async fn change_password(
+    auth: web::Data<Auth>,
+    principal: Principal,
+    Body(input): Body<NewPassword>,
+) -> Result<Tagged<Account>, Problem> {
+    let user = person(&principal)?;
+    let mut fields = Fields::default();
+    // What can be nobody's password is not this one's either.
+    let current =
+        fields.take("currentPassword", Password::parse(input.current_password).map_err(|_| "is not your password"));
+    let new = fields.take("newPassword", Password::parse(input.new_password));
+    let (current, new) = fields.finish((current, new))?;
+    let user = auth.change_password((user, principal.session), current, new).await?;
+    Ok(Tagged { version: user.version, body: Account::from(&user) })
+}
+
+/// Notes that the address of an account is its owner's, with the token from the mail.
+#[utoipa::path(
+    post, path = "/api/users/verify-email", request_body = Verification,
+    responses(
+        (status = 200, description = "The address is verified"),
+        (status = 400, description = "`verification_token_invalid`: used, too old or unknown"),
+        (status = 429, description = "`too_many_requests`"),
+    )
+)]
+pub(crate) async fn verify_email(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    Body(input): Body<Verification>,
+) -> Result<HttpResponse, Problem> {
+    auth.verify_email(input.token.expose_secret(), &client_address(&request)).await?;
+    Ok(done())
+}
+
+/// Sends another mail that verifies one's address, unless it is verified.
+#[utoipa::path(
+    post, path = "/api/users/verify-email/request",
+    responses((status = 202, description = "A mail is on its way, or none is needed"), (status = 429, description = "`too_many_requests`"))
+)]
+pub(crate) async fn request_verification(auth: web::Data<Auth>, principal: Principal) -> Result<HttpResponse, Problem> {
+    auth.request_verification(person(&principal)?).await?;
+    Ok(accepted())
+}
+
+fn accepted() -> HttpResponse {
+    HttpResponse::Accepted().json(serde_json::json!({}))
+}
+
+fn done() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({}))
+}

@@ -1,0 +1,18 @@
+//! What goes on by itself: letters that wait, and sessions whose end a crash came in between.
+
+use std::sync::Arc;
+
+use common::service::JobError;
+
+use crate::Auth;
+
+/// Finds out who of those that forgot their password have an account, and sends the letters that wait.
+pub(crate) async fn send_mail(auth: Arc<Auth>) -> Result<(), JobError> {
+    auth.answer_reset_requests().await?;
+    Ok(auth.letters.deliver(|user, letter| auth.write(user, letter)).await?)
+}
+
+/// Ends the sessions that a replaced password was to end.
+pub(crate) async fn end_forgotten_sessions(auth: Arc<Auth>) -> Result<(), JobError> {
+    Ok(auth.end_forgotten_sessions().await?)
+}

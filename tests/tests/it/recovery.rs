@@ -1,0 +1,332 @@
+//! Forgotten passwords, replaced passwords, verified addresses, and the mails about them.
+
+use std::net::SocketAddr;
+
+use docket_tests::{Answer, App, PASSWORD, Person, SmtpMail, SmtpSink, eventually};
+use futures::future::{join, join_all};
+use mail_parser::MessageParser;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+const NEW: &str = "a staple for the battery";
+const RESET: &str = "Set a new password";
+const VERIFY: &str = "Is this your address?";
+
+/// The mails that an address was sent about a matter, the newest first.
+async fn mails(app: &App, to: &str, subject: &str) -> Vec<Value> {
+    let items = app.visitor().get("/api/users/dev/mail").await.expect(200)["items"].as_array().unwrap().clone();
+    items.into_iter().filter(|mail| mail["to"] == to && mail["subject"] == subject).collect()
+}
+
+async fn until_mails(app: &App, to: &str, subject: &str, count: usize) -> Vec<Value> {
+    eventually(&format!("{count} mails to {to}: {subject}"), 20, || async {
+        let mails = mails(app, to, subject).await;
+        (mails.len() >= count).then_some(mails)
+    })
+    .await
+}
+
+/// The token in the link of a mail.
+fn token_in(text: &str) -> &str {
+    let after = text.split_once("token=").expect("the mail has a link").1;
+    after.split_whitespace().next().unwrap()
+}
+
+fn token_of(mail: &Value) -> String {
+    token_in(mail["text"].as_str().unwrap()).to_owned()
+}
+
+async fn forget(app: &App, email: &str) -> Answer {
+    app.visitor().post("/api/users/forgot-password", json!({ "email": email })).await
+}
+
+/// The token that somebody who forgot their password is sent.
+async fn reset_token(app: &App, email: &str) -> String {
+    let before = mails(app, email, RESET).await.len();
+    forget(app, email).await.expect(202);
+    token_of(&until_mails(app, email, RESET, before + 1).await[0])
+}
+
+async fn reset(app: &App, token: &str, password: &str) -> Answer {
+    app.visitor().post("/api/users/reset-password", json!({ "token": token, "password": password })).await
+}
+
+async fn sign_in(app: &App, email: &str, password: &str) -> Answer {
+    app.visitor().post("/api/users/signin", json!({ "email": email, "password": password })).await
+}
+
+/// Other services of the same Docket, in another process for all they know.
+async fn beside(app: &App, services: Vec<common::service::Service>, ahead_ms: i64) -> App {
+    App::of(services, |settings| {
+        settings.namespace.clone_from(&app.settings_used().namespace);
+        settings.jwks_url = Some(format!("{}/.well-known/jwks.json", app.base()).parse().unwrap());
+        settings.clock_offset_ms = ahead_ms;
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_password_is_answered_alike_for_everybody() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let (known, unknown) = (forget(&app, &ana.email).await, forget(&app, "nobody@example.org").await);
+    assert_eq!((known.status, &known.body), (202, &unknown.body));
+    assert_eq!(unknown.status, 202);
+    let names = |answer: &Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&known), names(&unknown));
+    forget(&app, "nobody").await.refuses("email");
+    until_mails(&app, &ana.email, RESET, 1).await;
+    let requests = app.database("auth").await.collection::<bson::Document>("reset_requests");
+    eventually("all requests are looked after", 10, || async {
+        (requests.estimated_document_count().await.unwrap() == 0).then_some(())
+    })
+    .await;
+    assert_eq!(mails(&app, "nobody@example.org", RESET).await, Vec::<Value>::new());
+
+    // Known or not, five mails an hour are enough.
+    for email in [&ana.email, "nobody@example.org"] {
+        let answers = join_all((0..5).map(|_| forget(&app, email))).await;
+        let refused: Vec<_> = answers.into_iter().filter(|answer| answer.status == 429).collect();
+        assert_eq!(refused.len(), 1, "{email}");
+        assert!(refused[0].headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() <= 3600);
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_ends_all_sessions_on_every_service() {
+    let app = App::start().await;
+    let orders = beside(&app, vec![orders::service()], 0).await;
+    let ana = app.sign_up().await;
+    let phone = ana.elsewhere().await;
+    ana.at(&orders.base()).get("/api/orders").await.expect(200);
+    let token = reset_token(&app, &ana.email).await;
+    reset(&app, &token, "short").await.refuses("password");
+    reset(&app, &token, NEW).await.expect(200);
+    for device in [&ana, &phone] {
+        for base in [app.base(), orders.base()] {
+            eventually("the session has ended there", 1, || async {
+                (device.at(&base).get("/api/orders").await.status == 401).then_some(())
+            })
+            .await;
+        }
+        device.post("/api/users/refresh", Value::Null).await.problem(401, "refresh_token_invalid");
+    }
+    sign_in(&app, &ana.email, PASSWORD).await.problem(401, "invalid_credentials");
+    let account = sign_in(&app, &ana.email, NEW).await.expect(200);
+    assert_eq!(account["emailVerified"], true, "who resets a password reads the mail");
+    orders.stop().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_token_is_good_once_and_ends_with_the_password_it_was_for() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let (older, token) = (reset_token(&app, &ana.email).await, reset_token(&app, &ana.email).await);
+    let passwords = ["the first new password", "the second new password"];
+    let (one, other) = join(reset(&app, &token, passwords[0]), reset(&app, &token, passwords[1])).await;
+    let won = usize::from(one.status != 200);
+    let (winner, loser) = if won == 0 { (one, other) } else { (other, one) };
+    winner.expect(200);
+    loser.problem(400, "reset_token_invalid");
+    sign_in(&app, &ana.email, passwords[won]).await.expect(200);
+    sign_in(&app, &ana.email, passwords[1 - won]).await.problem(401, "invalid_credentials");
+    for spent in [&*token, &*older, "forged", &"A".repeat(43)] {
+        reset(&app, spent, NEW).await.problem(400, "reset_token_invalid");
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_token_ends_after_an_hour_and_is_stored_as_its_hash_only() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let token = reset_token(&app, &ana.email).await;
+    let tokens = app.database("auth").await.collection::<bson::Document>("account_tokens");
+    let stored =
+        tokens.find_one(bson::doc! { "purpose": "reset-password", "_id": { "$gt": "" } }).await.unwrap().unwrap();
+    assert!(!stored.to_string().contains(&token), "{stored}");
+    assert_eq!(stored.get_str("_id").unwrap().len(), 64);
+    let later = beside(&app, vec![auth::service()], 3_600_000).await;
+    reset(&later, &token, NEW).await.problem(400, "reset_token_invalid");
+    later.stop().await;
+    reset(&app, &token, NEW).await.expect(200);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_changes_the_password_stays_signed_in_alone() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let phone = ana.elsewhere().await;
+    let change = async |current: &str, new: &str| {
+        ana.post("/api/users/change-password", json!({ "currentPassword": current, "newPassword": new })).await
+    };
+    change("not this one", NEW).await.refuses("currentPassword");
+    change("short", NEW).await.refuses("currentPassword");
+    change(PASSWORD, "short").await.refuses("newPassword");
+    assert_eq!(change(PASSWORD, NEW).await.expect(200)["email"], ana.email);
+    eventually("the other session has ended", 1, || async {
+        (phone.get("/api/orders").await.status == 401).then_some(())
+    })
+    .await;
+    ana.get("/api/orders").await.expect(200);
+    ana.post("/api/users/refresh", Value::Null).await.expect(200);
+    sign_in(&app, &ana.email, NEW).await.expect(200);
+
+    let answers = join_all((0..10).map(|_| change("not this one", NEW))).await;
+    let refused = answers.iter().filter(|answer| answer.status == 429).count();
+    assert_eq!(refused, 2, "two of the ten tries were made above");
+    app.stop().await;
+}
+
+/// The process died after it had replaced the password, and before it ended the sessions.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_a_crash_left_are_ended() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let phone = ana.elsewhere().await;
+    let sessions = ana.get("/api/users/sessions").await.expect(200);
+    let own = sessions["items"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
+    let users = app.database("auth").await.collection::<bson::Document>("users");
+    let long_ago = bson::DateTime::from_millis(0);
+    let left = bson::doc! { "number": 1_i64, "spared": own["id"].as_str().unwrap(), "at": long_ago };
+    let ana_only = bson::doc! { "_id": ana.id.as_str().unwrap() };
+    users.update_one(ana_only.clone(), bson::doc! { "$push": { "endings": left } }).await.unwrap();
+    eventually("the other session has ended", 15, || async {
+        (phone.get("/api/orders").await.status == 401).then_some(())
+    })
+    .await;
+    ana.get("/api/orders").await.expect(200);
+    eventually("it is noted as done", 5, || async {
+        let user = users.find_one(ana_only.clone()).await.unwrap().unwrap();
+        user.get_array("endings").unwrap().is_empty().then_some(())
+    })
+    .await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_verified_by_the_mail_that_a_sign_up_sends() {
+    let app = App::start().await;
+    let (ana, bo) = (app.sign_up().await, app.sign_up().await);
+    let verified = async |person: &Person| {
+        person.get("/api/users/currentuser").await.expect(200)["currentUser"]["emailVerified"].clone()
+    };
+    let verify = async |token: &str| app.visitor().post("/api/users/verify-email", json!({ "token": token })).await;
+    assert_eq!(verified(&ana).await, false);
+    let mail = until_mails(&app, &ana.email, VERIFY, 1).await.remove(0);
+    let one = app.visitor().get(&format!("/api/users/dev/mail/{}", mail["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(one, mail);
+    let link = format!("{}/verify-email?token={}", app.base(), token_of(&mail));
+    assert!(mail["text"].as_str().unwrap().contains(&link) && mail["html"].as_str().unwrap().contains(&link), "{mail}");
+    reset(&app, &token_of(&mail), NEW).await.problem(400, "reset_token_invalid");
+    verify(&token_of(&mail)).await.expect(200);
+    assert_eq!((verified(&ana).await, verified(&bo).await), (json!(true), json!(false)));
+    verify(&token_of(&mail)).await.problem(400, "verification_token_invalid");
+
+    let first = token_of(&until_mails(&app, &bo.email, VERIFY, 1).await[0]);
+    bo.post("/api/users/verify-email/request", Value::Null).await.expect(202);
+    let second = token_of(&until_mails(&app, &bo.email, VERIFY, 2).await[0]);
+    assert_ne!(first, second);
+    verify(&first).await.expect(200);
+    assert_eq!(verified(&bo).await, true);
+    bo.post("/api/users/verify-email/request", Value::Null).await.expect(202);
+    app.visitor().post("/api/users/verify-email/request", Value::Null).await.problem(401, "unauthenticated");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_trail_tells_of_passwords_and_addresses() {
+    let app = App::start().await;
+    let (admin, ana) = (app.admin().await, app.sign_up().await);
+    ana.post("/api/users/verify-email/request", Value::Null).await.expect(202);
+    let verification = token_of(&until_mails(&app, &ana.email, VERIFY, 2).await[0]);
+    app.visitor().post("/api/users/verify-email", json!({ "token": verification })).await.expect(200);
+    let passwords = json!({ "currentPassword": PASSWORD, "newPassword": NEW });
+    ana.post("/api/users/change-password", passwords).await.expect(200);
+    reset(&app, &reset_token(&app, &ana.email).await, PASSWORD).await.expect(200);
+    let expected = [
+        ("user.email-verification-requested", &ana.id),
+        ("user.email-verified", &ana.id),
+        ("user.password-changed", &ana.id),
+        ("user.password-reset-requested", &Value::Null),
+        ("user.password-reset", &ana.id),
+        ("session.revoked", &ana.id),
+    ];
+    eventually("all is on the trail", 10, || async {
+        let lines = admin.get("/api/users/audit").await.expect(200);
+        let told = |(event, actor): &(&str, &Value)| {
+            let mut lines = lines["items"].as_array().unwrap().iter();
+            lines.any(|line| line["event"] == *event && line["userId"] == ana.id && line["actor"] == **actor)
+        };
+        expected.iter().all(told).then_some(())
+    })
+    .await;
+    app.stop().await;
+}
+
+fn text_of(mail: &SmtpMail) -> String {
+    MessageParser::default().parse(&mail.message).unwrap().body_text(0).unwrap().into_owned()
+}
+
+/// A port at which nobody listens yet.
+fn silent_port() -> SocketAddr {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_arrive_when_the_mail_server_is_back_once_from_all_replicas() {
+    let address = silent_port();
+    let smtp = |settings: &mut common::settings::Settings| {
+        settings.smtp_url = Some(SecretString::from(SmtpSink::url(address)));
+        settings.mail_from = Some("Docket <box@docket.example.org>".parse().unwrap());
+    };
+    let app = App::with(smtp).await;
+    let namespace = app.settings_used().namespace.clone();
+    let replica = App::of(vec![auth::service()], |settings| {
+        smtp(settings);
+        settings.namespace = namespace;
+    })
+    .await;
+    let ana = app.sign_up().await;
+    forget(&app, &ana.email).await.expect(202);
+    app.visitor().get("/api/users/dev/mail").await.problem(404, "not_found");
+    let users = app.database("auth").await.collection::<bson::Document>("users");
+    let both_tried = bson::doc! { "_id": ana.id.as_str().unwrap(), "letters": { "$size": 2 },
+    "letters.0.tries": { "$gte": 1 }, "letters.1.tries": { "$gte": 1 } };
+    let waiting = eventually("both letters were tried in vain", 20, || async {
+        users.find_one(both_tried.clone()).await.unwrap()
+    })
+    .await;
+    assert!(!waiting.to_string().contains("token="), "{waiting}");
+
+    let sink = SmtpSink::listen(address, 1).await;
+    let mails = eventually("both mails arrive", 30, || async {
+        let mails = sink.mails_to(&ana.email);
+        (mails.len() == 2).then_some(mails)
+    })
+    .await;
+    eventually("no letter waits any more", 10, || async {
+        let user = users.find_one(bson::doc! { "_id": ana.id.as_str().unwrap() }).await.unwrap().unwrap();
+        user.get_array("letters").unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(sink.mails_to(&ana.email).len(), 2);
+    let mail = mails.iter().find(|mail| mail.message.contains(RESET)).unwrap();
+    assert!(mail.message.contains("From: Docket <box@docket.example.org>"), "{}", mail.message);
+    reset(&app, token_in(&text_of(mail)), NEW).await.expect(200);
+    replica.stop().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_are_shown_to_nobody_who_may_come_from_elsewhere() {
+    let app = App::with(|settings| settings.public_url = Some("https://docket.example.org".parse().unwrap())).await;
+    let ana = app.sign_up().await;
+    for path in ["/api/users/dev/mail", "/api/users/dev/mail/01932b00-0000-7000-8000-000000000000"] {
+        ana.get(path).await.problem(404, "not_found");
+    }
+    app.stop().await;
+}
