@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use docket_tests::{Browser, Demo, Person};
+use serde_json::Value;
 
 #[derive(Parser)]
 struct Arguments {
@@ -31,7 +32,21 @@ struct Shot {
 
 /// The pages in the order in which they stand in the README. What they show beyond the demo data is made here first.
 async fn shots(demo: &Demo) -> Vec<Shot> {
-    vec![Shot { name: "start", path: "/".to_owned(), who: demo.visitor(), shows: "Docket" }]
+    let (visitor, buyer) = (demo.visitor(), demo.buyer().await);
+    let tickets = visitor.get("/api/tickets").await.expect(200);
+    let ticket = &tickets["items"][0];
+    let order = buyer.hold(ticket, 2).await.expect(201);
+    let shot = |name, path: String, who: &Person, shows| Shot { name, path, who: who.clone(), shows };
+    vec![
+        shot("on-sale", "/".to_owned(), &visitor, "What is on"),
+        shot("ticket", format!("/tickets/{}", id(ticket)), &visitor, "Hold"),
+        shot("checkout", format!("/orders/{}/pay", id(&order)), &buyer, "Pay"),
+        shot("orders", "/orders".to_owned(), &buyer, "My orders"),
+    ]
+}
+
+fn id(of: &Value) -> &str {
+    of["id"].as_str().expect("it has an id")
 }
 
 #[tokio::main]

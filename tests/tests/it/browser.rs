@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, COOKIE, ContentType, SET_COOKIE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use docket_tests::{Browser, Key};
+use docket_tests::{App as Docket, Browser, Key};
 use futures::future::join;
 
 /// A page whose content security policy is as strict as Docket's.
@@ -221,6 +221,24 @@ async fn a_page_is_weighed_pictured_and_printed() {
     assert_eq!(page.print().await.sheets(), 4);
     page.open("/quiet").await;
     assert_eq!(page.print().await.sheets(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_start_page_is_light_accessible_and_without_errors() {
+    let docket = Docket::start().await;
+    for browser in [Browser::phone(), Browser::desktop().dark()] {
+        let page = browser.visit_as(&docket.sign_up().await).await;
+        page.open("/").await;
+        page.see("Docket").await;
+        page.expect_accessible().await;
+        page.expect_no_errors().await;
+        let weight = page.weight().await;
+        assert!(weight.document > 0 && weight.code() < 100_000, "{weight:?}");
+        assert!(page.cookie("__Host-docket_access").await.is_some());
+        page.open("/orders").await;
+        page.see("My orders").await;
+    }
+    docket.stop().await;
 }
 
 /// The size in the header of a lossy WebP picture.
