@@ -130,13 +130,13 @@ fn table(header: &[&str], texts: usize, rows: Vec<Vec<String>>) -> Table {
 
 fn latencies(outcomes: &[Outcome]) -> Table {
     let row = |outcome: &Outcome, row: &Row| {
-        let Latency { p50, p99, p999, max } = row.latency;
+        let Latency { p50, p95, p99, p999, max } = row.latency;
         let mut cells = vec![outcome.name.clone(), row.step.clone(), row.count.to_string(), whole(row.rate)];
-        cells.extend([p50, p99, p999, max].map(|millis| format!("{millis:.1}")));
+        cells.extend([p50, p95, p99, p999, max].map(|millis| format!("{millis:.1}")));
         cells
     };
     let rows = outcomes.iter().flat_map(|outcome| outcome.rows.iter().map(move |it| row(outcome, it))).collect();
-    table(&["scenario", "step", "count", "per s", "p50 ms", "p99 ms", "p99.9 ms", "max ms"], 2, rows)
+    table(&["scenario", "step", "count", "per s", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "max ms"], 2, rows)
 }
 
 fn costs(outcomes: &[Outcome]) -> Option<Table> {

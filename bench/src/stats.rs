@@ -9,6 +9,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Latency {
     pub(crate) p50: f64,
+    pub(crate) p95: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
     pub(crate) max: f64,
@@ -20,7 +21,7 @@ impl Latency {
         let mut histogram: Histogram<u64> = Histogram::new(3).expect("three digits can be kept");
         durations.for_each(|duration| histogram += u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: histogram.max() as f64 / 1000.0 }
+        Self { p50: at(0.5), p95: at(0.95), p99: at(0.99), p999: at(0.999), max: histogram.max() as f64 / 1000.0 }
     }
 }
 
@@ -47,7 +48,10 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_durations() {
         let latency = Latency::of((1..=1000).map(Duration::from_millis));
-        assert!((latency.p50 - 500.0).abs() < 1.0 && (latency.p99 - 990.0).abs() < 1.0, "{latency:?}");
+        assert!(
+            (latency.p50 - 500.0).abs() < 1.0 && (latency.p95 - 950.0).abs() < 1.0 && (latency.p99 - 990.0).abs() < 1.0,
+            "{latency:?}"
+        );
         assert!((latency.max - 1000.0).abs() < 1.0, "{latency:?}");
     }
 

@@ -48,6 +48,7 @@ pub(crate) fn targets(outcomes: &[Outcome]) -> Vec<Target> {
         row("sellout", "losers after")
             .map(|it| Target::below("p99 of a loser after the sell-out, ms", 100.0, it.latency.p99)),
         figure("read", "plain").map(|it| Target::at_least("ticket pages/s, against a bare handler", 0.5, it)),
+        row("pages", "start page").map(|it| Target::below("p95 of the start page, ms", 15.0, it.latency.p95)),
         overload.map(|it| Target::at_least("accepted at 3x the sustainable rate, against the peak", 0.8, it)),
     ]
     .into_iter()

@@ -2,7 +2,9 @@
 
 mod app;
 mod binaries;
+pub mod browser;
 pub mod chaos;
+mod demo;
 mod fault_proxy;
 mod person;
 mod servers;
@@ -10,6 +12,8 @@ mod wait;
 
 pub use app::{ADMIN, App};
 pub use binaries::{Process, ops_of, spawn};
+pub use browser::{Browser, Key, Page};
+pub use demo::Demo;
 pub use fault_proxy::{FaultProxy, Way};
 pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};

@@ -72,6 +72,7 @@ pub const PASSWORD: &str = "correct horse battery";
 impl Person {
     /// A visitor of the Docket at `base`.
     pub fn visitor(base: &str) -> Self {
+        common::http::install_tls_provider();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client without TLS roots can be made");
         Self { base: base.to_owned(), client, cookies: Arc::default(), id: Value::Null, email: String::new() }
     }
@@ -100,6 +101,16 @@ impl Person {
     /// The value of a cookie.
     pub fn cookie(&self, name: &str) -> Option<String> {
         self.cookies.lock().expect("no test panics while it holds cookies").get(name).cloned()
+    }
+
+    /// All cookies.
+    pub(crate) fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.lock().expect("no test panics while it holds cookies").clone()
+    }
+
+    /// The address of the Docket they use.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Sends a request; `body` may be null.

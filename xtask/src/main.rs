@@ -1,11 +1,13 @@
 //! The one task runner, for people and for CI: `cargo xtask --help`.
 
 mod bench;
+mod browser;
 mod chaos;
 mod check;
 mod deny;
 mod documents;
 mod run;
+mod shots;
 mod test;
 mod tidy;
 
@@ -31,6 +33,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Have people buy while servers and processes fail, and check that every promise is kept
     Chaos(chaos::Arguments),
+    /// Take pictures of the pages, on phone and desktop, light and dark, into docs/shots
+    Shots(shots::Arguments),
     /// Check format, lints, repository rules, licences and generated documents
     Check,
     /// Write the documents which are generated from code: schemas, OpenAPI, AsyncAPI
@@ -53,6 +57,7 @@ fn perform(task: Task) -> Result {
         Task::Test(arguments) => test::test(&arguments),
         Task::Bench(arguments) => bench::bench(&arguments),
         Task::Chaos(arguments) => chaos::chaos(&arguments),
+        Task::Shots(arguments) => shots::shots(&arguments),
         Task::Check => check::check(),
         Task::Documents => documents::documents("--write"),
     }

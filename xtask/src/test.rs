@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::run::{announce, cargo};
-use crate::{Result, root};
+use crate::{Result, browser, root};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -28,8 +28,14 @@ pub(crate) struct Arguments {
 #[tokio::main]
 pub(crate) async fn test(arguments: &Arguments) -> Result {
     build().await?;
+    let mut tests = tests(arguments);
+    if needs_browser(arguments) {
+        tests.env("CHROMIUM", browser::chromium()?).env("DOCKET_TEST_AXE", browser::axe()?);
+    }
     let servers = start().await?;
-    let outcome = succeed(tests(arguments, &servers)).await;
+    tests.envs(servers.mongodb_uri().map(|uri| ("DOCKET_TEST_MONGODB_URI", uri)));
+    tests.envs(servers.nats_url().map(|url| ("DOCKET_TEST_NATS_URL", url)));
+    let outcome = succeed(tests).await;
     servers.stop().await;
     outcome
 }
@@ -62,13 +68,15 @@ pub(crate) fn target() -> PathBuf {
     root().join(folder)
 }
 
-fn tests(arguments: &Arguments, servers: &LocalServers) -> Command {
+fn tests(arguments: &Arguments) -> Command {
     let mut command = Command::from(cargo(&["test"]));
-    command.args(selection(arguments));
-    command.env("DOCKET_SERVERS_DIR", servers_dir());
-    command.envs(servers.mongodb_uri().map(|uri| ("DOCKET_TEST_MONGODB_URI", uri)));
-    command.envs(servers.nats_url().map(|url| ("DOCKET_TEST_NATS_URL", url)));
+    command.args(selection(arguments)).env("DOCKET_SERVERS_DIR", servers_dir());
     command
+}
+
+/// Only one package has tests in a browser.
+fn needs_browser(arguments: &Arguments) -> bool {
+    arguments.package.is_empty() || arguments.package.iter().any(|name| name == "docket-tests")
 }
 
 fn selection(arguments: &Arguments) -> Vec<String> {
@@ -125,6 +133,12 @@ mod tests {
     #[test]
     fn without_a_choice_the_whole_workspace_is_tested() {
         assert_eq!(selection(&arguments(None, &[])), ["--workspace", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn a_browser_is_wanted_only_where_it_is_used() {
+        assert!(needs_browser(&arguments(None, &[])) && needs_browser(&arguments(None, &["orders", "docket-tests"])));
+        assert!(!needs_browser(&arguments(None, &["orders"])));
     }
 
     #[test]

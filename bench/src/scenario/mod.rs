@@ -5,6 +5,7 @@ mod hot;
 mod journey;
 mod meter;
 mod overload;
+mod pages;
 mod read;
 mod sellout;
 mod spread;
@@ -37,12 +38,14 @@ pub(crate) enum Scenario {
     JourneySpread,
     /// The ticket page against a bare handler with the same bytes
     Read,
+    /// The start page with a thousand listings, against what it asks the API for
+    Pages,
     /// More buyers than can be served
     Overload,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Hot,
         Self::Sellout,
         Self::Spread,
@@ -50,6 +53,7 @@ impl Scenario {
         Self::Journey,
         Self::JourneySpread,
         Self::Read,
+        Self::Pages,
         Self::Overload,
     ];
 
@@ -66,6 +70,7 @@ impl Scenario {
             Self::Journey => journey::run(bench, 1).await,
             Self::JourneySpread => journey::run(bench, bench.sizes.listings).await,
             Self::Read => read::run(bench).await,
+            Self::Pages => pages::run(bench).await,
             Self::Overload => overload::run(bench).await,
         }
     }

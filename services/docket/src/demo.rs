@@ -1,6 +1,9 @@
 //! Examples for an empty installation, made through the API like everything else.
 
+use common::clock::Time;
 use common::service::StartError;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
@@ -10,14 +13,14 @@ pub(crate) const BUYER: &str = "buyer@example.com";
 pub(crate) const PASSWORD: &str = "docket-demo-2026";
 
 /// Makes two people and a few listings, unless they are there. What fails is logged: Docket runs without a demo too.
-pub(crate) async fn seed(base: &str) {
-    match try_seed(base).await {
+pub(crate) async fn seed(base: &str, now: Time) {
+    match try_seed(base, now).await {
         Ok(()) => {}
         Err(error) => tracing::warn!(%error, "no demo data"),
     }
 }
 
-async fn try_seed(base: &str) -> Result<(), StartError> {
+async fn try_seed(base: &str, now: Time) -> Result<(), StartError> {
     let client = Client::builder().no_proxy().build().map_err(StartError::other)?;
     let there = sign_up(&client, base, SELLER, "Sam Seller").await?;
     sign_up(&client, base, BUYER, "Bea Buyer").await?;
@@ -25,7 +28,8 @@ async fn try_seed(base: &str) -> Result<(), StartError> {
         return Ok(());
     }
     let token = token(&client, base).await?;
-    for listing in listings() {
+    for show in SHOWS {
+        let listing = show.listing(now);
         let request = client.post(format!("{base}/api/tickets")).bearer_auth(&token).json(&listing);
         request.send().await.and_then(reqwest::Response::error_for_status).map_err(StartError::other)?;
     }
@@ -57,10 +61,127 @@ async fn token(client: &Client, base: &str) -> Result<String, StartError> {
     body["accessToken"].as_str().map(ToOwned::to_owned).ok_or_else(|| StartError::other("no access token"))
 }
 
-fn listings() -> [Value; 3] {
-    [
-        json!({ "title": "Friday evening: The Late Trains", "price": "24.50", "quantity": 400, "perOrderLimit": 6, "venue": "Old Goods Hall" }),
-        json!({ "title": "Matinee for small ears", "price": "9", "quantity": 80, "venue": "Theatre on the Quay" }),
-        json!({ "title": "Open rehearsal", "price": "0", "quantity": 30, "venue": "Old Goods Hall" }),
-    ]
+/// A listing of the demo: how many days from now it begins, and at which hour of its place.
+struct Show {
+    title: &'static str,
+    venue: &'static str,
+    zone: &'static str,
+    price: (&'static str, &'static str),
+    quantity: u32,
+    days: i32,
+    hour: i8,
+    description: &'static str,
+}
+
+const SHOWS: [Show; 8] = [
+    Show {
+        title: "The Late Trains",
+        venue: "Old Goods Hall, Turin",
+        zone: "Europe/Rome",
+        price: ("24.50", "eur"),
+        quantity: 400,
+        days: 6,
+        hour: 21,
+        description: "Six people, two drum kits and a brass section that arrives when it likes.\n\nDoors open an hour before. Standing only.",
+    },
+    Show {
+        title: "Matinee for small ears",
+        venue: "Theatre on the Quay, Hamburg",
+        zone: "Europe/Berlin",
+        price: ("9", "eur"),
+        quantity: 80,
+        days: 9,
+        hour: 11,
+        description: "Forty minutes of Saint-Saëns with animals, for everybody between three and eight and whoever brings them.",
+    },
+    Show {
+        title: "Open rehearsal",
+        venue: "Old Goods Hall, Turin",
+        zone: "Europe/Rome",
+        price: ("0", "eur"),
+        quantity: 30,
+        days: 3,
+        hour: 17,
+        description: "Come and hear how it is made. It costs nothing; a place has to be held all the same.",
+    },
+    Show {
+        title: "Night of the short film",
+        venue: "Paper Mill Cinema, Leeds",
+        zone: "Europe/London",
+        price: ("12", "gbp"),
+        quantity: 140,
+        days: 13,
+        hour: 20,
+        description: "Fourteen films, none longer than twelve minutes. The audience gives the prize.",
+    },
+    Show {
+        title: "Winter garden supper",
+        venue: "Glasshouse No. 3, Portland",
+        zone: "America/Los_Angeles",
+        price: ("68", "usd"),
+        quantity: 24,
+        days: 20,
+        hour: 19,
+        description: "One long table among the citrus trees. Five courses, no meat.",
+    },
+    Show {
+        title: "A talk about bridges",
+        venue: "Harbour Library, Rotterdam",
+        zone: "Europe/Amsterdam",
+        price: ("6.50", "eur"),
+        quantity: 90,
+        days: 16,
+        hour: 19,
+        description: "Why some of them hum, and what happens when everybody walks in step.",
+    },
+    Show {
+        title: "Sixteen hands",
+        venue: "Kleiner Saal, Vienna",
+        zone: "Europe/Vienna",
+        price: ("31", "eur"),
+        quantity: 6,
+        days: 27,
+        hour: 19,
+        description: "Four pianos, eight pianists. The front row only; the rest is subscribed.",
+    },
+    Show {
+        title: "Dawn chorus walk",
+        venue: "North Gate, Uppsala",
+        zone: "Europe/Stockholm",
+        price: ("120", "sek"),
+        quantity: 18,
+        days: 34,
+        hour: 5,
+        description: "Wear something warm. We stop where the robins are.",
+    },
+];
+
+impl Show {
+    fn listing(&self, now: Time) -> Value {
+        let (price, currency) = self.price;
+        json!({
+            "title": self.title, "venue": self.venue, "description": self.description, "price": price, "currency": currency,
+            "quantity": self.quantity, "perOrderLimit": self.quantity.min(6), "startsAt": self.starts_at(now),
+            "timeZone": self.zone,
+        })
+    }
+
+    fn starts_at(&self, now: Time) -> Option<String> {
+        let zone = TimeZone::get(self.zone).ok()?;
+        let today = Timestamp::from_millisecond(now.millis()).ok()?.to_zoned(zone.clone()).date();
+        let begins = today.checked_add(Span::new().days(self.days)).ok()?.at(self.hour, 0, 0, 0).to_zoned(zone).ok()?;
+        Some(begins.timestamp().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_begin_at_their_hour_of_their_place() {
+        let now = "2026-11-21T23:30:00Z".parse().unwrap();
+        assert_eq!(SHOWS[0].starts_at(now).as_deref(), Some("2026-11-28T20:00:00Z"), "it is the 22nd in Turin");
+        assert!(SHOWS.iter().all(|show| show.starts_at(now).is_some()));
+    }
 }

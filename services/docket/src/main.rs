@@ -90,11 +90,12 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
 }
 
 async fn serve_on(embedded: &embedded::Embedded, settings: Settings, signal: StopSignal) -> Result<(), StartError> {
+    let now = settings.clock().now();
     let running = common::service::start(services(), settings.clone()).await?;
     let base = format!("http://{}", running.http_addr());
     embedded.send_webhooks_to(&base);
     if settings.demo {
-        demo::seed(&base).await;
+        demo::seed(&base, now).await;
     }
     home::greet(&base, &settings, embedded.test_mode());
     signal.received().await;

@@ -53,7 +53,7 @@ impl actix_web::ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::SignIn { .. } => StatusCode::SEE_OTHER,
-            Self::Refused(problem) => StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_GATEWAY),
+            Self::Refused(problem) => problem.status_code(),
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Broken(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -87,7 +87,20 @@ impl Failure {
     }
 }
 
+/// What an API refused of what a form has sent, if it refused.
+///
+/// # Errors
+/// What is no fault of the form's.
+pub(crate) fn refusal<T>(outcome: Result<T, Failure>) -> Result<Option<ApiProblem>, Failure> {
+    outcome.err().map(Failure::problem).transpose()
+}
+
 impl ApiProblem {
+    /// The status that a page which tells the problem has.
+    pub(crate) fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST)
+    }
+
     /// What is wrong with a field.
     pub(crate) fn of(&self, field: &str) -> Option<&str> {
         let named = self.errors.iter().find(|error| error.field.as_deref() == Some(field))?;

@@ -2,12 +2,13 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use askama::Template;
 
-use crate::failure::Failure;
+use crate::failure::{ApiProblem, Failure};
 use crate::shell::{Shell, next_query};
 use crate::visit::NewCookies;
 
@@ -27,13 +28,18 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// A page.
 pub(crate) fn page(template: &impl Template) -> Answered {
-    with_status(actix_web::http::StatusCode::OK, template)
+    with_status(StatusCode::OK, template)
 }
 
 /// A page with another status than 200.
-pub(crate) fn with_status(status: actix_web::http::StatusCode, template: &impl Template) -> Answered {
+fn with_status(status: StatusCode, template: &impl Template) -> Answered {
     let body = template.render().map_err(crate::visit::broken)?;
     Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(body))
+}
+
+/// The page of a form that was sent: with the status of what is wrong with it, if anything is.
+pub(crate) fn form_page(problem: Option<&ApiProblem>, template: &impl Template) -> Answered {
+    with_status(problem.map_or(StatusCode::OK, ApiProblem::status_code), template)
 }
 
 /// A page on which cards are typed into Stripe's own frames.
@@ -50,10 +56,7 @@ pub(crate) fn go(to: &str) -> HttpResponse {
 
 /// Gives every answer of the pages what it must have, and tells failures as pages.
 pub(crate) async fn dress(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
-    let response = match next.call(request).await {
-        Ok(response) => response,
-        Err(error) => return Err(error),
-    };
+    let response = next.call(request).await?;
     let told = response.response().error().and_then(|error| error.as_error::<Failure>()).map(told);
     let mut response = match told {
         Some(told) => response.into_response(told),
@@ -112,7 +115,7 @@ fn told(failure: &Failure) -> HttpResponse {
     };
     let page = FailurePage { shell: Shell::new(None, "/"), heading, text, request_id };
     let mut response = with_status(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish());
-    if status == actix_web::http::StatusCode::SERVICE_UNAVAILABLE {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
     response

@@ -26,7 +26,7 @@ use common::service::{Context, Service, StartError};
 use tokio_util::sync::CancellationToken;
 
 use live::Listings;
-use pages::{account, check_in, home, order, sales, sell, ticket};
+use pages::{account, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
 
@@ -56,6 +56,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/orders/{id}/pay", post().to(order::pay))
         .route("/orders/{id}/intent", post().to(order::intent))
         .route("/orders/{id}/cancel", post().to(order::cancel))
+        .route("/orders/{id}/passes", get().to(passes::show))
         .route("/sales", get().to(sales::list))
         .route("/sales/new", get().to(sell::new_form))
         .route("/sales/new", post().to(sell::create))
@@ -73,6 +74,18 @@ fn routes(config: &mut ServiceConfig) {
         .route("/signup", get().to(account::sign_up_form))
         .route("/signup", post().to(account::sign_up))
         .route("/signout", post().to(account::sign_out))
+        .route("/forgot-password", get().to(password::forgot_form))
+        .route("/forgot-password", post().to(password::forgot))
+        .route("/reset-password", get().to(password::reset_form))
+        .route("/reset-password", post().to(password::reset))
+        .route("/verify-email", get().to(password::verify_form))
+        .route("/verify-email", post().to(password::verify))
+        .route("/profile", get().to(profile::show))
+        .route("/profile/name", post().to(profile::rename))
+        .route("/profile/password", post().to(profile::change_password))
+        .route("/profile/verification", post().to(profile::send_verification))
+        .route("/profile/sessions/{id}/end", post().to(profile::end_session))
+        .route("/dev/mail", get().to(dev_mail::show))
         .default_service(web::to(pages::nothing));
     config.service(pages);
 }

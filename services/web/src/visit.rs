@@ -27,6 +27,8 @@ use crate::upstream::Answer;
 /// What the APIs learn of the browser: on whose behalf a request comes, and which device.
 const PASSED_ON: [&str; 3] = ["origin", "sec-fetch-site", "user-agent"];
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// Cookies to be set by the answer.
 #[derive(Clone, Default)]
 pub(crate) struct NewCookies(Rc<RefCell<Vec<String>>>);
@@ -73,6 +75,7 @@ impl Visit {
             let value = HeaderValue::from_str(header(name)?).ok()?;
             Some((HeaderName::from_static(name), value))
         });
+        let from = HeaderValue::from_str(&came_by(request)).ok().map(|value| (FORWARDED_FOR, value));
         let cookies = request.cookies().map(|cookies| {
             cookies.iter().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
         });
@@ -83,7 +86,7 @@ impl Visit {
             path: request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             words: Words::for_languages(header(incoming::ACCEPT_LANGUAGE.as_str()).unwrap_or_default()),
             partial: request.headers().contains_key("hx-request"),
-            passed_on: passed_on.collect(),
+            passed_on: passed_on.chain(from).collect(),
             jar: RefCell::new(cookies.unwrap_or_default()),
             new,
         })
@@ -248,6 +251,13 @@ impl Visit {
         }
         self.new.0.borrow_mut().extend(set);
     }
+}
+
+/// From where the browser came, over which proxies: these pages are one more of them.
+fn came_by(request: &HttpRequest) -> String {
+    let known = request.headers().get_all(FORWARDED_FOR.as_str()).filter_map(|value| value.to_str().ok());
+    let peer = request.peer_addr().map(|peer| peer.ip().to_string());
+    known.map(str::to_owned).chain(peer).collect::<Vec<_>>().join(", ")
 }
 
 fn set_cookies(headers: &HeaderMap) -> Vec<String> {

@@ -1,6 +1,5 @@
 //! Signing up, in and out.
 
-use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
 use reqwest::Method;
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::ApiProblem;
-use crate::html::{Answered, go, page, with_status};
+use crate::html::{Answered, form_page, go, page};
 use crate::shell::{Shell, safe_next};
 use crate::visit::{Form, Visit};
 
@@ -72,8 +71,7 @@ pub(crate) async fn sign_in(visit: Visit, form: Form<Credentials>) -> Answered {
             Ok(_) => return Ok(go(&next)),
             Err(failure) => failure.problem()?,
         };
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::UNAUTHORIZED);
-    with_status(status, &SignInPage { shell: visit.shell().await?, next, email, problem: Some(problem) })
+    form_page(Some(&problem.clone()), &SignInPage { shell: visit.shell().await?, next, email, problem: Some(problem) })
 }
 
 pub(crate) async fn sign_up_form(visit: Visit, next: Query<Next>) -> Answered {
@@ -89,8 +87,10 @@ pub(crate) async fn sign_up(visit: Visit, form: Form<Credentials>) -> Answered {
         Ok(_) => return Ok(go(&next)),
         Err(failure) => failure.problem()?,
     };
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
-    with_status(status, &SignUpPage { shell: visit.shell().await?, next, email, name, problem: Some(problem) })
+    form_page(
+        Some(&problem.clone()),
+        &SignUpPage { shell: visit.shell().await?, next, email, name, problem: Some(problem) },
+    )
 }
 
 pub(crate) async fn sign_out(visit: Visit) -> Answered {

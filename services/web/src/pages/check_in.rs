@@ -1,6 +1,5 @@
 //! At the door: a pass is shown, and the answer is yes or no.
 
-use actix_web::http::StatusCode;
 use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,9 +8,9 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::failure::{ApiProblem, Failure};
+use crate::failure::ApiProblem;
 use crate::format::{Words, zone_name};
-use crate::html::{Answered, page, with_status};
+use crate::html::{Answered, form_page, page};
 use crate::model::{Admitted, Order};
 use crate::shell::Shell;
 use crate::visit::{Form, Visit};
@@ -55,22 +54,23 @@ pub(crate) async fn check(visit: Visit, form: Form<Scan>) -> Answered {
     let (shell, _) = visit.own_shell().await.map_err(|failure| failure.at("/check-in"))?;
     let wish = json!({ "code": code.trim(), "place": place });
     let problem = match visit.post::<Admitted>("/api/passes/check-in", None, &wish).await {
-        Ok(pass) => return told(&visit, StatusCode::OK, shell, Verdict::welcome(&pass), place),
+        Ok(pass) => return told(&visit, None, shell, Verdict::welcome(&pass), place),
         Err(failure) => failure.at("/check-in").problem()?,
     };
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
     if problem.of("place").is_some() {
-        return with_status(status, &CheckInPage { shell, verdict: None, problem: Some(problem), code, place });
+        let page = CheckInPage { shell, verdict: None, problem: Some(problem), code, place };
+        return form_page(page.problem.as_ref(), &page);
     }
-    match Verdict::refused(&visit, &code, problem).await {
-        Ok(verdict) => told(&visit, status, shell, verdict, place),
-        Err(problem) => Err(Failure::from(problem)),
+    match Verdict::refused(&visit, &code, &problem).await {
+        Some(verdict) => told(&visit, Some(&problem), shell, verdict, place),
+        // Whoever stands at the door is not to be sent away for what says nothing of the pass.
+        None => Err(problem.into()),
     }
 }
 
-fn told(visit: &Visit, status: StatusCode, shell: Shell, verdict: Verdict, place: String) -> Answered {
+fn told(visit: &Visit, problem: Option<&ApiProblem>, shell: Shell, verdict: Verdict, place: String) -> Answered {
     let page = CheckInPage { shell, verdict: Some(verdict), problem: None, code: String::new(), place };
-    if visit.is_partial() { with_status(status, &page.as_result()) } else { with_status(status, &page) }
+    if visit.is_partial() { form_page(problem, &page.as_result()) } else { form_page(problem, &page) }
 }
 
 impl Verdict {
@@ -83,21 +83,18 @@ impl Verdict {
         Self { yes: false, text: text.into(), more: None }
     }
 
-    /// Why a pass does not admit.
-    ///
-    /// # Errors
-    /// The problem itself, if it says nothing of the pass: whoever stands at the door is not to be sent away for it.
-    async fn refused(visit: &Visit, code: &str, problem: ApiProblem) -> Result<Self, ApiProblem> {
-        match problem.code.as_str() {
+    /// Why a pass does not admit; none if the problem says nothing of the pass.
+    async fn refused(visit: &Visit, code: &str, problem: &ApiProblem) -> Option<Self> {
+        Some(match problem.code.as_str() {
             "already_checked_in" => {
                 let order = order_of(visit, code).await;
-                Ok(Self { more: first_scan(&problem, order.as_ref(), visit.words()), ..Self::used(order.as_ref()) })
+                Self { more: first_scan(problem, order.as_ref(), visit.words()), ..Self::used(order.as_ref()) }
             }
-            "pass_void" => Ok(Self::no("This pass is not valid any more: its order was given back.")),
-            _ if problem.of("code").is_some() => Ok(Self::no("This is no pass of ours.")),
-            _ if problem.status == 404 => Ok(Self::no("This pass is for no show of yours.")),
-            _ => Err(problem),
-        }
+            "pass_void" => Self::no("This pass is not valid any more: its order was given back."),
+            _ if problem.of("code").is_some() => Self::no("This is no pass of ours."),
+            _ if problem.status == 404 => Self::no("This pass is for no show of yours."),
+            _ => return None,
+        })
     }
 
     fn used(order: Option<&Order>) -> Self {

@@ -2,9 +2,13 @@
 
 pub(crate) mod account;
 pub(crate) mod check_in;
+pub(crate) mod dev_mail;
 pub(crate) mod home;
 pub(crate) mod offer;
 pub(crate) mod order;
+pub(crate) mod passes;
+pub(crate) mod password;
+pub(crate) mod profile;
 pub(crate) mod sales;
 pub(crate) mod sell;
 pub(crate) mod ticket;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use askama::Template;
 use common::clock::Time;
 use futures::stream::unfold;
@@ -204,11 +203,12 @@ pub(crate) async fn pay(visit: Visit, id: Id, form: Form<Card>) -> Answered {
         Ok(_) => return Ok(go(&format!("/orders/{id}"))),
         Err(failure) => failure.at(&format!("/orders/{id}")).problem()?,
     };
+    let status = problem.status_code();
     let mut page = OrderPage::of(&visit, &id).await?;
     page.declined = Some(problem.detail);
     page.chosen = form.0.method;
     let mut response = page.shown()?;
-    *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
+    *response.status_mut() = status;
     Ok(response)
 }
 

@@ -1,6 +1,5 @@
 //! Putting tickets on sale, and changing what was said about them.
 
-use actix_web::http::StatusCode;
 use askama::Template;
 use common::clock::Time;
 use reqwest::Method;
@@ -9,7 +8,7 @@ use serde::Deserialize;
 use super::offer::{Offer, OtherChange, at_fields};
 use super::ticket::new_key;
 use crate::failure::{ApiProblem, Failure};
-use crate::html::{Answered, go, page, with_status};
+use crate::html::{Answered, form_page, go, page};
 use crate::local_time::zones;
 use crate::model::Ticket;
 use crate::shell::Shell;
@@ -81,10 +80,6 @@ impl SellPage {
         Self { shell, offer, problem, key, change, meanwhile, zones: zones(), guessed: false }
     }
 
-    fn is_wrong(&self, field: &str) -> bool {
-        self.problem.as_ref().is_some_and(|problem| problem.of(field).is_some())
-    }
-
     fn action(&self) -> String {
         self.change.as_ref().map_or_else(|| "/sales/new".to_owned(), |change| format!("/sales/{}/edit", change.id))
     }
@@ -115,11 +110,10 @@ pub(crate) async fn create(visit: Visit, form: Form<Sent>) -> Answered {
         Err(failure) => failure.at("/sales/new").problem()?,
     };
     let problem = at_fields(problem, starts_at.err());
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
     let (shell, _) = visit.own_shell().await?;
     // What was wrong was not made; the next try is another one.
-    let page = SellPage::new(shell, offer, new_key(&visit));
-    with_status(status, &SellPage { problem: Some(problem), ..page })
+    let page = SellPage { problem: Some(problem), ..SellPage::new(shell, offer, new_key(&visit)) };
+    form_page(page.problem.as_ref(), &page)
 }
 
 /// The listing, if it is the visitor's own.
@@ -148,23 +142,23 @@ pub(crate) async fn edit(visit: Visit, id: Id, form: Form<Sent>) -> Answered {
         Ok(_) => return Ok(go(&format!("/sales/{id}"))),
         Err(failure) => failure.at(&here).problem()?,
     };
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
     let (shell, ticket) = own_ticket(&visit, &id).await?;
     if problem.code == "version_mismatch" {
-        return with_status(status, &overtaken(shell, offer, &seen, &ticket)?);
+        return form_page(Some(&problem), &overtaken(shell, offer, &seen, &ticket)?);
     }
     let problem = at_fields(problem, starts_at.err());
     let change = Change { id: ticket.id, version, was, seen };
     let page = SellPage::new(shell, offer, String::new());
-    with_status(status, &SellPage { problem: Some(problem), change: Some(change), ..page })
+    let page = SellPage { problem: Some(problem), change: Some(change), ..page };
+    form_page(page.problem.as_ref(), &page)
 }
 
 /// The form with the person's changes on top of those that came first, for another look.
 fn overtaken(shell: Shell, offer: Offer, seen: &str, ticket: &Ticket) -> Result<SellPage, Failure> {
     let now = Offer::of(ticket);
     let change = Change::of(ticket, &now)?;
-    // A form that does not say what it showed was not ours: all that differs is told then.
-    let seen = serde_json::from_str(seen).unwrap_or_else(|_| offer.clone());
+    // Of a form that does not say what it showed, all is taken for typed.
+    let seen = serde_json::from_str(seen).unwrap_or_default();
     let (offer, others) = offer.onto(seen, now);
     let meanwhile = Some(Meanwhile { others, on_sale: ticket.on_sale });
     Ok(SellPage { change: Some(change), meanwhile, ..SellPage::new(shell, offer, String::new()) })

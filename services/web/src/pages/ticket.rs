@@ -1,6 +1,6 @@
 //! A listing: what it is, how many places are left at this moment, and the way to hold some.
 
-use actix_web::http::StatusCode;
+use actix_web::web::Query;
 use askama::Template;
 use common::id::uuid_at;
 use futures::StreamExt as _;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::failure::ApiProblem;
 use crate::format::{Words, zone_name};
-use crate::html::{Answered, go, page, with_status};
+use crate::html::{Answered, form_page, go, page};
 use crate::live;
 use crate::model::{Order, Ticket};
 use crate::shell::Shell;
@@ -59,11 +59,23 @@ impl TicketPage {
     }
 }
 
+/// How many places the visitor had chosen before signing in.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Chosen {
+    #[serde(default = "one")]
+    quantity: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
 /// The page.
-pub(crate) async fn show(visit: Visit, id: Id) -> Answered {
+pub(crate) async fn show(visit: Visit, id: Id, chosen: Query<Chosen>) -> Answered {
     let path = format!("/api/tickets/{id}");
     let (shell, ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
-    page(&TicketPage::new(shell, ticket, visit.words(), new_key(&visit)))
+    let page_of = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
+    page(&TicketPage { chosen: chosen.quantity, ..page_of })
 }
 
 /// How many places are left, again and again; and the form, when it must become another one.
@@ -99,14 +111,13 @@ pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
     let key = (!key.is_empty()).then_some(key.as_str());
     let problem = match visit.post::<Order>("/api/orders", key, &wish).await {
         Ok(order) => return Ok(go(&format!("/orders/{}", order.id))),
-        Err(failure) => failure.at(&format!("/tickets/{id}")).problem()?,
+        Err(failure) => failure.at(&format!("/tickets/{id}?quantity={quantity}")).problem()?,
     };
     let path = format!("/api/tickets/{id}");
     let (shell, ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
     // What was wrong was not made; the next try is another one.
     let page = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
-    with_status(status, &TicketPage { problem: Some(problem), chosen: quantity, ..page })
+    form_page(Some(&problem.clone()), &TicketPage { problem: Some(problem), chosen: quantity, ..page })
 }
 
 /// A name for something that a form is about to make.

@@ -1,0 +1,25 @@
+//! The passes of an order, each as large as a phone's screen, and on a page of its own when printed.
+
+use askama::Template;
+
+use crate::html::{Answered, page};
+use crate::model::{Items, Order, Pass};
+use crate::pages::order::Docket;
+use crate::shell::Shell;
+use crate::visit::{Id, Visit};
+
+#[derive(Template)]
+#[template(path = "passes.html")]
+struct PassesPage {
+    shell: Shell,
+    docket: Docket,
+    passes: Vec<Pass>,
+}
+
+/// The passes.
+pub(crate) async fn show(visit: Visit, id: Id) -> Answered {
+    let (order, passes) = (format!("/api/orders/{id}"), format!("/api/orders/{id}/passes"));
+    let (shell, _) = visit.own_shell().await?;
+    let (order, passes) = futures::try_join!(visit.get::<Order>(&order), visit.get::<Items<Pass>>(&passes))?;
+    page(&PassesPage { shell, docket: Docket::new(order, visit.words()), passes: passes.items })
+}

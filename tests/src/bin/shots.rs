@@ -1,0 +1,69 @@
+//! Pictures of the pages for the README; `cargo xtask shots` builds what it needs and starts it.
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use docket_tests::{Browser, Demo, Person};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Where the pictures are written
+    #[arg(long, default_value = "docs/shots")]
+    folder: PathBuf,
+    /// Only the pages whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// A page that is pictured on a phone and on a desktop, in light and in dark.
+struct Shot {
+    /// The picture is called `<name>-<phone or desktop>-<light or dark>.webp`.
+    name: &'static str,
+    path: String,
+    /// Who looks at it.
+    who: Person,
+    /// What it must show before it is pictured.
+    shows: &'static str,
+}
+
+/// The pages in the order in which they stand in the README. What they show beyond the demo data is made here first.
+async fn shots(demo: &Demo) -> Vec<Shot> {
+    vec![Shot { name: "start", path: "/".to_owned(), who: demo.visitor(), shows: "Docket" }]
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let demo = Arc::new(Demo::start().await);
+    // A panic while pictures are taken must not leave the servers behind.
+    let taking = tokio::spawn(take_all(Arc::clone(&demo), arguments)).await;
+    if let Some(demo) = Arc::into_inner(demo) {
+        demo.stop().await;
+    }
+    if taking.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn take_all(demo: Arc<Demo>, arguments: Arguments) {
+    std::fs::create_dir_all(&arguments.folder).expect("the folder can be made");
+    for shot in shots(&demo).await.iter().filter(|shot| shot.name.contains(&arguments.only)) {
+        for (device, browser) in [("phone", Browser::phone()), ("desktop", Browser::desktop())] {
+            for (colours, browser) in [("light", browser.clone()), ("dark", browser.dark())] {
+                let file = arguments.folder.join(format!("{}-{device}-{colours}.webp", shot.name));
+                let picture = take(shot, &browser).await;
+                std::fs::write(&file, &picture).expect("the picture can be written");
+                println!("{} {} KB", file.display(), picture.len().div_ceil(1000));
+            }
+        }
+    }
+}
+
+async fn take(shot: &Shot, browser: &Browser) -> Vec<u8> {
+    let page = browser.clone().reduced_motion().visit_as(&shot.who).await;
+    page.open(&shot.path).await;
+    page.see(shot.shows).await;
+    page.expect_no_errors().await;
+    page.screenshot().await
+}

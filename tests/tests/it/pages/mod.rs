@@ -1,0 +1,6 @@
+//! Docket in a real browser: what people do on its pages, and what every page must keep to.
+
+mod account;
+mod buying;
+mod rules;
+mod waiting;

@@ -1,0 +1,81 @@
+//! What every page keeps to, whoever sees it and however: no errors, nothing that shuts people out, no more than they must load.
+
+use docket_tests::{App, Browser, Person};
+use serde_json::Value;
+
+/// HTML, styles and scripts of a page, compressed, in bytes.
+const MOST_CODE: u64 = 100_000;
+
+struct Seen {
+    path: String,
+    by: Person,
+    /// What tells that it is the page that was meant.
+    shows: &'static str,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_accessible_light_and_quiet() {
+    let app = App::start().await;
+    let pages = pages(&app).await;
+    for browser in [Browser::phone(), Browser::desktop()] {
+        for browser in [browser.clone(), browser.dark()] {
+            for seen in &pages {
+                let page = browser.clone().reduced_motion().visit_as(&seen.by).await;
+                page.open(&seen.path).await;
+                page.see(seen.shows).await;
+                page.expect_accessible().await;
+                page.expect_no_errors().await;
+                let code = page.weight().await.code();
+                assert!(code < MOST_CODE, "{} weighs {code} bytes", seen.path);
+                assert_eq!(page.script("document.documentElement.scrollWidth > innerWidth").await, false, "{}", seen.path);
+            }
+        }
+    }
+    app.stop().await;
+}
+
+/// Every page there is, in each of the states that look different.
+async fn pages(app: &App) -> Vec<Seen> {
+    let (visitor, seller, buyer) = (app.visitor(), app.sign_up().await, app.sign_up().await);
+    let (ticket, last) = (seller.sell(10).await, seller.sell(1).await);
+    let (held, paid, declined, cancelled) = (
+        buyer.hold(&ticket, 2).await.expect(201),
+        buyer.hold(&ticket, 2).await.expect(201),
+        buyer.hold(&ticket, 1).await.expect(201),
+        buyer.hold(&ticket, 1).await.expect(201),
+    );
+    buyer.hold(&last, 1).await.expect(201);
+    buyer.pay(&paid, "pm_card_visa").await.expect(201);
+    buyer.until_order(&paid, "complete").await;
+    buyer.pay(&declined, "pm_card_chargeDeclined").await.problem(402, "payment_declined");
+    buyer.delete(&format!("/api/orders/{}", id(&cancelled))).await.expect(200);
+    visitor.until_counts(&last, 1, 0).await;
+    let seen = |path: &str, by: &Person, shows| Seen { path: path.to_owned(), by: by.clone(), shows };
+    let of = |what: &str, thing: &Value, by: &Person, shows| seen(&format!("/{what}/{}", id(thing)), by, shows);
+    vec![
+        seen("/", &visitor, "What is on"),
+        seen("/?search=nothing+goes+by+this", &visitor, "Nothing goes by that."),
+        of("tickets", &ticket, &visitor, "places left"),
+        of("tickets", &ticket, &seller, "This is your own listing."),
+        of("tickets", &last, &visitor, "Sold out"),
+        seen("/signin", &visitor, "Sign in"),
+        seen("/signup", &visitor, "8 characters or more."),
+        seen("/forgot-password", &visitor, "Send me a link"),
+        seen("/reset-password?token=t", &visitor, "New password"),
+        seen("/verify-email?token=t", &visitor, "Confirm my address"),
+        seen("/dev/mail", &visitor, "Mails"),
+        seen("/nothing/here", &visitor, "Nothing here"),
+        seen("/orders", &buyer, "My orders"),
+        seen("/orders", &seller, "No orders yet."),
+        of("orders", &held, &buyer, "Held for you for"),
+        of("orders", &declined, &buyer, "your places are still held"),
+        of("orders", &cancelled, &buyer, "nothing was charged"),
+        of("orders", &paid, &buyer, "Pass 1 of 2"),
+        seen(&format!("/orders/{}/passes", id(&paid)), &buyer, "Your passes"),
+        seen("/profile", &buyer, "Where you are signed in"),
+    ]
+}
+
+fn id(thing: &Value) -> &str {
+    thing["id"].as_str().unwrap()
+}

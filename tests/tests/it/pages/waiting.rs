@@ -1,0 +1,54 @@
+//! Pages that are open while something happens elsewhere.
+
+use docket_tests::{App, Browser};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_runs_out_says_so_and_leads_back() {
+    let app = App::with(|settings| settings.hold_seconds = 3).await;
+    let ticket = app.sign_up().await.sell(10).await;
+    let buyer = app.sign_up().await;
+    let order = buyer.hold(&ticket, 2).await.expect(201);
+    let page = Browser::phone().visit_as(&buyer).await;
+    page.open(&format!("/orders/{}", order["id"].as_str().unwrap())).await;
+    page.see("Held for you for").await;
+    page.see("The hold has run out").await;
+    page.click_link("Try again").await;
+    page.until_at("/tickets/").await;
+    page.see("10 places left").await;
+    page.expect_no_errors().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_show_sells_out_while_somebody_looks_and_comes_back() {
+    let app = App::start().await;
+    let ticket = app.sign_up().await.sell(3).await;
+    let page = Browser::desktop().visit(&app.base()).await;
+    page.open(&format!("/tickets/{}", ticket["id"].as_str().unwrap())).await;
+    page.see("3 places left").await;
+    let buyer = app.sign_up().await;
+    buyer.hold(&ticket, 2).await.expect(201);
+    page.see("1 place left").await;
+    let last = buyer.hold(&ticket, 1).await.expect(201);
+    page.see("Sold out").await;
+    page.see_no("Hold places").await;
+    buyer.delete(&format!("/api/orders/{}", last["id"].as_str().unwrap())).await.expect(200);
+    page.see("1 place left").await;
+    page.see("Hold places").await;
+    page.expect_no_errors().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_too_late_is_told_what_is_left() {
+    let app = App::start().await;
+    let ticket = app.sign_up().await.sell(2).await;
+    let page = Browser::phone().without_javascript().visit_as(&app.sign_up().await).await;
+    page.open(&format!("/tickets/{}", ticket["id"].as_str().unwrap())).await;
+    page.fill("How many", "2").await;
+    app.sign_up().await.hold(&ticket, 1).await.expect(201);
+    page.click_button("Hold places").await;
+    page.see("1 place left").await;
+    assert_eq!(page.count("alert").await, 1, "the reason stands where the places were chosen");
+    app.stop().await;
+}
