@@ -274,6 +274,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sale_is_read_as_the_api_tells_it() {
+        let sale = serde_json::json!({ "ticketId": "7", "title": "Jazz", "startsAt": "2026-11-27T19:00:00.000Z", "timeZone": "Europe/Rome",
+            "onSale": true, "capacity": 10, "held": 2, "sold": 3, "currency": "eur", "revenue": "15.00", "checkedIn": 1,
+            "orders": { "held": 1, "paid": 2, "refunded": 0, "ended": 4 }, "businessTimeZone": "UTC",
+            "byDay": [{ "day": "2026-11-21", "places": 3, "revenue": "15.00" }] });
+        let sale: Sale = serde_json::from_value(sale).unwrap();
+        assert_eq!((sale.standing.left(), sale.checked_in, sale.orders.paid), (5, 1, 2));
+        assert_eq!(sale.by_day, [day("2026-11-21", 3)]);
+        assert_eq!(sale.standing.label(), "On sale");
+        assert_eq!(Standing { held: 7, ..sale.standing.clone() }.label(), "Sold out");
+        assert_eq!(Standing { on_sale: false, ..sale.standing }.label(), "Taken from sale");
+    }
+
+    #[test]
     fn a_list_goes_on_where_it_ended() {
         assert_eq!(after("/sales", ""), "/sales");
         assert_eq!(after("/sales/7/live", "a=b"), "/sales/7/live?cursor=a%3Db");

@@ -163,3 +163,19 @@ fn overtaken(shell: Shell, offer: Offer, seen: &str, ticket: &Ticket) -> Result<
     let meanwhile = Some(Meanwhile { others, on_sale: ticket.on_sale });
     Ok(SellPage { change: Some(change), meanwhile, ..SellPage::new(shell, offer, String::new()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_read_with_what_it_remembers() {
+        let body =
+            "title=Jazz&timeZone=Europe%2FRome&perOrderLimit=&version=3&seen=%7B%22title%22%3A%22Jaz%22%7D&more=1";
+        let sent: Sent = serde_urlencoded::from_str(body).unwrap();
+        assert_eq!((sent.offer.title.as_str(), sent.offer.time_zone.as_str()), ("Jazz", "Europe/Rome"));
+        assert_eq!((sent.version.as_str(), sent.key.as_str(), sent.offer.per_order_limit.as_str()), ("3", "", ""));
+        let seen: Offer = serde_json::from_str(&sent.seen).unwrap();
+        assert_eq!(seen, Offer { title: "Jaz".to_owned(), ..Offer::default() });
+    }
+}
