@@ -108,7 +108,49 @@ impl ApiProblem {
     }
 
     /// What is wrong with the whole; nothing if fields say it all.
-    pub(crate) fn general(&self) -> Option<&str> {
-        self.errors.iter().all(|error| error.field.is_none()).then_some(self.detail.as_str())
+    pub(crate) fn general(&self) -> Option<String> {
+        self.errors.iter().all(|error| error.field.is_none()).then(|| self.words())
+    }
+
+    /// What happened, in a sentence for the visitor.
+    pub(crate) fn words(&self) -> String {
+        match (self.code.as_str(), self.available) {
+            ("sold_out", Some(0)) => "Somebody was faster: no place is left.".to_owned(),
+            ("sold_out", Some(1)) => "Somebody was faster: only one place is left.".to_owned(),
+            ("sold_out", Some(left)) => format!("Somebody was faster: only {left} places are left."),
+            _ => sentence(&self.detail),
+        }
+    }
+}
+
+/// With a capital letter at its beginning and a full stop at its end.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(json: &str) -> ApiProblem {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn problems_are_told_in_sentences() {
+        let sold_out = problem(r#"{"status":409,"code":"sold_out","detail":"only 1 places are left","available":1}"#);
+        assert_eq!(sold_out.words(), "Somebody was faster: only one place is left.");
+        let other = problem(r#"{"status":409,"code":"not_on_sale","detail":"this ticket is not on sale"}"#);
+        assert_eq!(other.general().as_deref(), Some("This ticket is not on sale."));
+    }
+
+    #[test]
+    fn a_problem_of_fields_is_told_at_them() {
+        let errors = r#"{"status":400,"code":"invalid_input","detail":"d","errors":[{"field":"email","message":"m"}]}"#;
+        let problem = problem(errors);
+        assert_eq!((problem.general(), problem.of("email"), problem.of("name")), (None, Some("m"), None));
     }
 }

@@ -106,7 +106,7 @@ fn told(failure: &Failure) -> HttpResponse {
             "Many people are here at this moment. Nothing is lost: please try again in a few seconds.".to_owned(),
             None,
         ),
-        Failure::Refused(problem) => ("That did not work", problem.detail.clone(), problem.request_id.clone()),
+        Failure::Refused(problem) => ("That did not work", problem.words(), problem.request_id.clone()),
         _ => (
             "Out of order",
             "Part of Docket does not answer. Nothing is lost: please try again in a moment.".to_owned(),

@@ -9,6 +9,7 @@ mod journey;
 mod model;
 mod outage;
 mod overload;
+mod pages;
 mod payments;
 mod poison;
 mod policies;

@@ -205,7 +205,7 @@ pub(crate) async fn pay(visit: Visit, id: Id, form: Form<Card>) -> Answered {
     };
     let status = problem.status_code();
     let mut page = OrderPage::of(&visit, &id).await?;
-    page.declined = Some(problem.detail);
+    page.declined = Some(problem.words());
     page.chosen = form.0.method;
     let mut response = page.shown()?;
     *response.status_mut() = status;

@@ -114,7 +114,9 @@ pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
         Err(failure) => failure.at(&format!("/tickets/{id}?quantity={quantity}")).problem()?,
     };
     let path = format!("/api/tickets/{id}");
-    let (shell, ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
+    let (shell, mut ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
+    // Whoever refused knows better than the catalogue, which hears of it a moment later.
+    ticket.available = problem.available.unwrap_or(ticket.available);
     // What was wrong was not made; the next try is another one.
     let page = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
     form_page(Some(&problem.clone()), &TicketPage { problem: Some(problem), chosen: quantity, ..page })

@@ -1,7 +1,7 @@
 //! One's account in a browser: the password that comes by mail, name and sessions.
 
-use docket_tests::wait::eventually;
-use docket_tests::{App, Browser, PASSWORD};
+
+use docket_tests::{App, Browser, PASSWORD, eventually};
 
 const NEW_PASSWORD: &str = "another horse, another battery";
 
@@ -63,6 +63,7 @@ async fn the_profile_changes_the_name_and_ends_other_sessions() {
     page.see_no("End the session").await;
     elsewhere.get("/api/users/sessions").await.problem(401, "unauthenticated");
 
+    page.click("Robin Reader").await;
     page.click_button("Sign out").await;
     page.see("Sign in").await;
     page.expect_no_errors().await;

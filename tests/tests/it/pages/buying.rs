@@ -11,7 +11,7 @@ const ASKS_THE_BANK: &str = "4000 0000 0000 3220 Asks the bank (3-D Secure)";
 
 async fn sign_up(page: &Page, email: &str) {
     page.until_at("/signin").await;
-    page.click_link("Sign up").await;
+    page.click_link("Make an account").await;
     page.until_at("/signup").await;
     page.fill("E-mail", email).await;
     page.fill("Password", PASSWORD).await;
