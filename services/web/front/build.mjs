@@ -10,7 +10,7 @@ mkdirSync(outdir, { recursive: true });
 
 await build({
   absWorkingDir: front,
-  entryPoints: { main: 'ts/main.ts', pay: 'ts/pay.ts', scan: 'ts/scan.ts', style: 'style.css' },
+  entryPoints: { main: 'ts/main.ts', pay: 'ts/pay.ts', scan: 'ts/scan.ts', decoder: 'ts/decoder.ts', style: 'style.css' },
   outdir,
   bundle: true,
   minify: true,

@@ -2,10 +2,12 @@
 //! what a page may show or do is decided there.
 
 mod assets;
+mod chart;
 mod failure;
 mod format;
 mod html;
 mod live;
+mod local_time;
 mod model;
 mod pages;
 mod refreshes;
@@ -18,15 +20,18 @@ use std::sync::Arc;
 use actix_web::Route;
 use actix_web::guard::{self, Guard, GuardContext};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, ServiceConfig, post};
+use actix_web::web::{self, FormConfig, ServiceConfig, post};
 use common::clock::SharedClock;
 use common::service::{Context, Service, StartError};
 use tokio_util::sync::CancellationToken;
 
 use live::Listings;
-use pages::{account, dev_mail, home, order, passes, password, profile, ticket};
+use pages::{account, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
+
+/// The largest form: a long description in any script, twice, as forms write it.
+const FORM_LIMIT: usize = 512 * 1024;
 
 /// The service.
 pub fn service() -> Service {
@@ -39,6 +44,7 @@ fn routes(config: &mut ServiceConfig) {
     let pages = web::scope("")
         .wrap(from_fn(html::dress))
         .guard(NotTheApi)
+        .app_data(FormConfig::default().limit(FORM_LIMIT))
         .route("/", get().to(home::show))
         .route("/tickets/{id}", get().to(ticket::show))
         .route("/tickets/{id}/live", get().to(ticket::live))
@@ -51,6 +57,18 @@ fn routes(config: &mut ServiceConfig) {
         .route("/orders/{id}/intent", post().to(order::intent))
         .route("/orders/{id}/cancel", post().to(order::cancel))
         .route("/orders/{id}/passes", get().to(passes::show))
+        .route("/sales", get().to(sales::list))
+        .route("/sales/new", get().to(sell::new_form))
+        .route("/sales/new", post().to(sell::create))
+        .route("/sales/{id}", get().to(sales::show))
+        .route("/sales/{id}/live", get().to(sales::live))
+        .route("/sales/{id}/orders.csv", get().to(sales::export))
+        .route("/sales/{id}/edit", get().to(sell::edit_form))
+        .route("/sales/{id}/edit", post().to(sell::edit))
+        .route("/sales/{id}/withdraw", get().to(sales::back))
+        .route("/sales/{id}/withdraw", post().to(sales::withdraw))
+        .route("/check-in", get().to(check_in::form))
+        .route("/check-in", post().to(check_in::check))
         .route("/signin", get().to(account::sign_in_form))
         .route("/signin", post().to(account::sign_in))
         .route("/signup", get().to(account::sign_up_form))
@@ -83,6 +101,8 @@ pub struct Web {
     refreshes: Refreshes,
     listings: Listings,
     clock: SharedClock,
+    /// The time zone of the business, in which most shows take place.
+    zone: String,
     closing: CancellationToken,
 }
 
@@ -93,7 +113,8 @@ impl Web {
         }
         let upstream = Arc::new(Upstream::new(ctx.settings()));
         let listings = Listings::new(upstream.clone());
-        Ok(Self { upstream, refreshes: Refreshes::new(), listings, clock: ctx.clock(), closing: ctx.closing() })
+        let zone = ctx.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned();
+        Ok(Self { upstream, refreshes: Refreshes::new(), listings, clock: ctx.clock(), zone, closing: ctx.closing() })
     }
 }
 

@@ -3,6 +3,10 @@
 use common::clock::Time;
 use serde::Deserialize;
 
+mod selling;
+
+pub(crate) use selling::{Admitted, DaySales, Sale, SoldOrder, Standing};
+
 /// A page of a list.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -13,3 +13,10 @@ export function sendOnce(): void {
 function setButtons(form: HTMLFormElement, resting: boolean): void {
   form.querySelectorAll<HTMLButtonElement>('button').forEach((button) => (button.disabled = resting));
 }
+
+// A time zone that was guessed by the server is the visitor's own, if it is one of those that can be chosen.
+export function guessZone(): void {
+  const field = document.querySelector<HTMLInputElement>('input[data-own-zone]');
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (field && [...(field.list?.options ?? [])].some((option) => option.value === own)) field.value = own;
+}

@@ -2,7 +2,8 @@
 import 'htmx.org';
 import 'htmx.org/dist/ext/hx-sse.js';
 import { startCountdowns } from './countdown';
-import { sendOnce } from './forms';
+import { guessZone, sendOnce } from './forms';
 
 startCountdowns();
 sendOnce();
+guessZone();

@@ -122,6 +122,7 @@ pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
     form_page(Some(&problem.clone()), &TicketPage { problem: Some(problem), chosen: quantity, ..page })
 }
 
-fn new_key(visit: &Visit) -> String {
+/// A name for something that a form is about to make.
+pub(crate) fn new_key(visit: &Visit) -> String {
     uuid_at(visit.web().clock.now()).to_string()
 }

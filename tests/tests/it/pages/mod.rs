@@ -3,4 +3,5 @@
 mod account;
 mod buying;
 mod rules;
+mod selling;
 mod waiting;

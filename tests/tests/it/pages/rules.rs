@@ -73,6 +73,12 @@ async fn pages(app: &App) -> Vec<Seen> {
         of("orders", &paid, &buyer, "Pass 1 of 2"),
         seen(&format!("/orders/{}/passes", id(&paid)), &buyer, "Your passes"),
         seen("/profile", &buyer, "Where you are signed in"),
+        seen("/sales", &seller, "Put tickets on sale"),
+        seen("/sales", &buyer, "You have nothing on sale yet."),
+        seen("/sales/new", &seller, "Time zone"),
+        of("sales", &ticket, &seller, "Download as CSV"),
+        seen(&format!("/sales/{}/edit", id(&ticket)), &seller, "Edit your listing"),
+        seen("/check-in", &seller, "Code of the pass"),
     ]
 }
 

@@ -1,0 +1,93 @@
+//! What sellers see of their listings.
+
+use common::clock::Time;
+use serde::Deserialize;
+
+use super::OrderStatus;
+
+/// How a listing of one's own sells.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Standing {
+    pub(crate) ticket_id: String,
+    pub(crate) title: String,
+    pub(crate) starts_at: Option<Time>,
+    #[serde(default = "super::utc")]
+    pub(crate) time_zone: String,
+    pub(crate) on_sale: bool,
+    pub(crate) capacity: u32,
+    pub(crate) held: u32,
+    pub(crate) sold: u32,
+    pub(crate) currency: String,
+    pub(crate) revenue: String,
+}
+
+impl Standing {
+    /// How many places nobody has.
+    pub(crate) fn left(&self) -> u32 {
+        self.capacity.saturating_sub(self.held).saturating_sub(self.sold)
+    }
+
+    /// In a word or two.
+    pub(crate) fn label(&self) -> &'static str {
+        match self.left() {
+            _ if !self.on_sale => "Taken from sale",
+            0 => "Sold out",
+            _ => "On sale",
+        }
+    }
+
+    /// Which colour it has: a class of the style sheet.
+    pub(crate) fn tone(&self) -> &'static str {
+        if self.on_sale { "good" } else { "quiet" }
+    }
+}
+
+/// What came of a listing of one's own.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Sale {
+    #[serde(flatten)]
+    pub(crate) standing: Standing,
+    pub(crate) orders: OrderCounts,
+    pub(crate) checked_in: u32,
+    pub(crate) by_day: Vec<DaySales>,
+}
+
+/// How many orders there are of each kind.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct OrderCounts {
+    pub(crate) held: u32,
+    pub(crate) paid: u32,
+    pub(crate) refunded: u32,
+    pub(crate) ended: u32,
+}
+
+/// What was sold on one day.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct DaySales {
+    pub(crate) day: jiff::civil::Date,
+    pub(crate) places: u32,
+}
+
+/// An order as the seller sees it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SoldOrder {
+    pub(crate) id: String,
+    pub(crate) status: OrderStatus,
+    pub(crate) quantity: u32,
+    pub(crate) total: String,
+    pub(crate) refunded: String,
+    pub(crate) currency: String,
+    pub(crate) created_at: Time,
+    pub(crate) checked_in: u32,
+}
+
+/// A pass that was just used at the door.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Admitted {
+    pub(crate) number: u32,
+    pub(crate) of: u32,
+    pub(crate) title: String,
+}

@@ -1,0 +1,217 @@
+//! What a seller says about a listing, as the fields of the form have it: how it is read from a listing, what is sent to the
+//! API, and how two changes that were made at the same time go together. Pure.
+
+use common::clock::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::failure::{ApiProblem, FieldProblem};
+use crate::local_time::{NoMoment, moment, typed};
+use crate::model::Ticket;
+
+/// The fields, as they were typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Offer {
+    pub(crate) title: String,
+    pub(crate) price: String,
+    pub(crate) currency: String,
+    pub(crate) quantity: String,
+    pub(crate) venue: String,
+    pub(crate) date: String,
+    pub(crate) time: String,
+    pub(crate) time_zone: String,
+    pub(crate) per_order_limit: String,
+    pub(crate) refund_policy: String,
+    pub(crate) image_url: String,
+    pub(crate) description: String,
+}
+
+type Field = fn(&mut Offer) -> &mut String;
+
+/// Each field by the name that people know it by.
+const FIELDS: [(&str, Field); 12] = [
+    ("Title", |offer| &mut offer.title),
+    ("Price", |offer| &mut offer.price),
+    ("Currency", |offer| &mut offer.currency),
+    ("Places", |offer| &mut offer.quantity),
+    ("Venue", |offer| &mut offer.venue),
+    ("Day", |offer| &mut offer.date),
+    ("Time", |offer| &mut offer.time),
+    ("Time zone", |offer| &mut offer.time_zone),
+    ("Places per order", |offer| &mut offer.per_order_limit),
+    ("Refunds", |offer| &mut offer.refund_policy),
+    ("Picture", |offer| &mut offer.image_url),
+    ("Description", |offer| &mut offer.description),
+];
+
+/// A field that somebody else has changed meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OtherChange {
+    pub(crate) field: &'static str,
+    pub(crate) before: String,
+    pub(crate) now: String,
+    /// Whether the person at the form has changed it too, to something else.
+    pub(crate) clashes: bool,
+}
+
+impl Offer {
+    /// What a listing says.
+    pub(crate) fn of(ticket: &Ticket) -> Self {
+        let said = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (date, time) = ticket.starts_at.map(|at| typed(at, &ticket.time_zone)).unwrap_or_default();
+        Self {
+            title: ticket.title.clone(),
+            price: ticket.price.clone(),
+            currency: ticket.currency.to_uppercase(),
+            quantity: ticket.quantity.to_string(),
+            venue: said(&ticket.venue),
+            date,
+            time,
+            time_zone: ticket.time_zone.clone(),
+            per_order_limit: ticket.per_order_limit.map(|limit| limit.to_string()).unwrap_or_default(),
+            refund_policy: ticket.refund_policy.clone(),
+            image_url: said(&ticket.image_url),
+            description: said(&ticket.description).replace("\r\n", "\n"),
+        }
+    }
+
+    /// The same without what forms and fingers add: spaces at the ends, and the line ends of the web.
+    pub(crate) fn tidied(mut self) -> Self {
+        for (_, field) in FIELDS {
+            let text = field(&mut self);
+            *text = text.trim().replace("\r\n", "\n");
+        }
+        self
+    }
+
+    /// When it starts. Fields that still show what they showed of `was` mean that very moment, with its seconds, and the second
+    /// of two equal hours.
+    pub(crate) fn starts_at(&self, was: Option<Time>) -> Result<Option<Time>, NoMoment> {
+        let shown = was.map(|at| typed(at, &self.time_zone));
+        let said = moment(&self.date, &self.time, &self.time_zone)?;
+        let stays = shown.is_some_and(|(date, time)| (date, time) == (self.date.clone(), self.time.clone()));
+        Ok(if stays { was } else { said })
+    }
+
+    /// What is sent to the API. A moment that does not exist is sent as something that it refuses, so that it tells at once what
+    /// else is wrong.
+    pub(crate) fn wish(&self, starts_at: Result<Option<Time>, NoMoment>) -> Value {
+        let said = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+        let whole = |text: &str| text.parse::<i64>().map_or_else(|_| said(text), |number| json!(number));
+        let starts_at = starts_at.map_or_else(|wrong| json!(wrong.to_string()), |at| json!(at));
+        json!({
+            "title": self.title,
+            "price": self.price,
+            "currency": said(&self.currency),
+            "quantity": whole(&self.quantity),
+            "venue": said(&self.venue),
+            "startsAt": starts_at,
+            "timeZone": said(&self.time_zone),
+            "perOrderLimit": whole(&self.per_order_limit),
+            "refundPolicy": said(&self.refund_policy),
+            "imageUrl": said(&self.image_url),
+            "description": said(&self.description),
+        })
+    }
+
+    /// Puts this, which was made of `seen`, on top of what is there `now`, and tells what others have changed. Where both have
+    /// changed the same field, this stays.
+    pub(crate) fn onto(mut self, mut seen: Self, mut now: Self) -> (Self, Vec<OtherChange>) {
+        let mut others = Vec::new();
+        for (name, field) in FIELDS {
+            let (before, now, mine) = (field(&mut seen), field(&mut now), field(&mut self));
+            if before == now {
+                continue;
+            }
+            let clashes = mine != before && mine != now;
+            if !clashes {
+                mine.clone_from(now);
+            }
+            others.push(OtherChange { field: name, before: before.clone(), now: now.clone(), clashes });
+        }
+        (self, others)
+    }
+}
+
+/// The problem, with each thing that is wrong at the field of the form where it can be mended.
+pub(crate) fn at_fields(mut problem: ApiProblem, no_moment: Option<NoMoment>) -> ApiProblem {
+    if let Some(wrong) = no_moment {
+        problem.errors.retain(|error| error.field.as_deref() != Some("startsAt"));
+        problem.errors.push(FieldProblem { field: Some(wrong.field().to_owned()), message: wrong.to_string() });
+    }
+    for error in problem.errors.iter_mut().filter(|error| error.field.as_deref() == Some("startsAt")) {
+        error.field = Some("date".to_owned());
+    }
+    let refused = match problem.code.as_str() {
+        "quantity_below_taken" => Some("quantity"),
+        "price_locked" => Some("price"),
+        "currency_locked" => Some("currency"),
+        _ => None,
+    };
+    if let Some(field) = refused {
+        problem.errors.push(FieldProblem { field: Some(field.to_owned()), message: problem.detail.clone() });
+    }
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer() -> Offer {
+        let text = |text: &str| text.to_owned();
+        Offer { title: text("Jazz"), price: text("5.00"), quantity: text("10"), ..Offer::default() }
+    }
+
+    #[test]
+    fn numbers_are_sent_as_numbers_and_nothing_as_nothing() {
+        let wish = Offer { per_order_limit: "a few".to_owned(), ..offer() }.wish(Ok(None));
+        assert_eq!((&wish["quantity"], &wish["perOrderLimit"]), (&json!(10), &json!("a few")));
+        assert_eq!((&wish["venue"], &wish["startsAt"], &wish["price"]), (&Value::Null, &Value::Null, &json!("5.00")));
+        assert!(wish.get("timeZone").is_some_and(Value::is_null));
+    }
+
+    #[test]
+    fn a_start_that_was_not_touched_stays_to_the_second() {
+        let was: Time = "2026-10-25T01:30:17Z".parse().unwrap();
+        let (date, time) = typed(was, "Europe/Rome");
+        let same = Offer { date, time, time_zone: "Europe/Rome".to_owned(), ..offer() };
+        assert_eq!(same.starts_at(Some(was)), Ok(Some(was)));
+        assert_eq!(same.starts_at(None).unwrap().unwrap().to_string(), "2026-10-25T00:30:00.000Z");
+        let later = Offer { time: "02:31".to_owned(), ..same };
+        assert_eq!(later.starts_at(Some(was)).unwrap().unwrap().to_string(), "2026-10-25T00:31:00.000Z");
+        let open = Offer { date: String::new(), time: String::new(), ..later };
+        assert_eq!(open.starts_at(Some(was)), Ok(None));
+    }
+
+    #[test]
+    fn changes_of_two_people_go_together_and_a_clash_is_told() {
+        let text = |text: &str| text.to_owned();
+        let mine = Offer { title: text("Jazz!"), quantity: text("20"), ..offer() };
+        let now = Offer { quantity: text("15"), venue: text("Pier 3"), ..offer() };
+        let (merged, others) = mine.onto(offer(), now);
+        assert_eq!((merged.title.as_str(), merged.quantity.as_str(), merged.venue.as_str()), ("Jazz!", "20", "Pier 3"));
+        let told: Vec<_> = others.iter().map(|other| (other.field, other.now.as_str(), other.clashes)).collect();
+        assert_eq!(told, [("Places", "15", true), ("Venue", "Pier 3", false)]);
+        assert_eq!(offer().onto(offer(), offer()), (offer(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_start_is_told_at_its_fields() {
+        let refused = json!({ "status": 400, "code": "invalid", "detail": "d",
+            "errors": [{ "field": "startsAt", "message": "m" }, { "field": "title", "message": "t" }] });
+        let problem: ApiProblem = serde_json::from_value(refused).unwrap();
+        let told = at_fields(problem.clone(), Some(NoMoment::Skipped));
+        assert_eq!((told.of("startsAt"), told.of("title")), (None, Some("t")));
+        assert!(told.of("time").is_some_and(|message| message.contains("skip")));
+        assert_eq!(at_fields(problem, None).of("date"), Some("m"));
+    }
+
+    #[test]
+    fn a_refused_change_is_told_at_its_field() {
+        let refused = json!({ "status": 409, "code": "price_locked", "detail": "held" });
+        let told = at_fields(serde_json::from_value(refused).unwrap(), None);
+        assert_eq!((told.of("price"), told.general()), (Some("held"), None));
+    }
+}

@@ -1,0 +1,181 @@
+//! Putting tickets on sale, and changing what was said about them.
+
+use askama::Template;
+use common::clock::Time;
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::offer::{Offer, OtherChange, at_fields};
+use super::ticket::new_key;
+use crate::failure::{ApiProblem, Failure};
+use crate::html::{Answered, form_page, go, page};
+use crate::local_time::zones;
+use crate::model::Ticket;
+use crate::shell::Shell;
+use crate::visit::{Form, Id, Visit, broken};
+
+/// What is offered for choosing; any other currency can be typed.
+const CURRENCIES: [&str; 14] =
+    ["AUD", "BRL", "CAD", "CHF", "DKK", "EUR", "GBP", "INR", "JPY", "NOK", "NZD", "PLN", "SEK", "USD"];
+const REFUNDS: [(&str, &str); 3] = [("until_start", "Until it begins"), ("always", "At any time"), ("never", "None")];
+
+/// A form as it comes back.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Sent {
+    #[serde(flatten)]
+    offer: Offer,
+    /// Makes the listing once, however often the form is sent.
+    key: String,
+    /// Which version of the listing the form showed.
+    version: String,
+    /// When it started then.
+    was: String,
+    /// What all the fields were then.
+    seen: String,
+}
+
+/// What a form for changing remembers.
+struct Change {
+    id: String,
+    version: String,
+    was: String,
+    seen: String,
+}
+
+impl Change {
+    fn of(ticket: &Ticket, offer: &Offer) -> Result<Self, Failure> {
+        Ok(Self {
+            id: ticket.id.clone(),
+            version: ticket.version.to_string(),
+            was: ticket.starts_at.map(|at| at.to_string()).unwrap_or_default(),
+            seen: serde_json::to_string(offer).map_err(broken)?,
+        })
+    }
+}
+
+/// What became of the listing while the form was open.
+struct Meanwhile {
+    others: Vec<OtherChange>,
+    on_sale: bool,
+}
+
+#[derive(Template)]
+#[template(path = "sell.html")]
+struct SellPage {
+    shell: Shell,
+    offer: Offer,
+    problem: Option<ApiProblem>,
+    key: String,
+    change: Option<Change>,
+    meanwhile: Option<Meanwhile>,
+    zones: Vec<String>,
+    /// Whether the time zone is a guess, which the browser may know better.
+    guessed: bool,
+}
+
+impl SellPage {
+    fn new(shell: Shell, offer: Offer, key: String) -> Self {
+        let (problem, change, meanwhile) = (None, None, None);
+        Self { shell, offer, problem, key, change, meanwhile, zones: zones(), guessed: false }
+    }
+
+    fn action(&self) -> String {
+        self.change.as_ref().map_or_else(|| "/sales/new".to_owned(), |change| format!("/sales/{}/edit", change.id))
+    }
+}
+
+/// An empty form.
+pub(crate) async fn new_form(visit: Visit) -> Answered {
+    let (shell, _) = visit.own_shell().await?;
+    let text = |text: &str| text.to_owned();
+    let offer = Offer {
+        currency: text("USD"),
+        quantity: text("100"),
+        refund_policy: text("until_start"),
+        time_zone: visit.web().zone.clone(),
+        ..Offer::default()
+    };
+    page(&SellPage { guessed: true, ..SellPage::new(shell, offer, new_key(&visit)) })
+}
+
+/// Puts tickets on sale, and leads to how they sell; or shows the form with what is wrong.
+pub(crate) async fn create(visit: Visit, form: Form<Sent>) -> Answered {
+    let Form(Sent { offer, key, .. }) = form;
+    let offer = offer.tidied();
+    let starts_at = offer.starts_at(None);
+    let key = (!key.is_empty()).then_some(key.as_str());
+    let problem = match visit.post::<Ticket>("/api/tickets", key, &offer.wish(starts_at)).await {
+        Ok(ticket) => return Ok(go(&format!("/sales/{}", ticket.id))),
+        Err(failure) => failure.at("/sales/new").problem()?,
+    };
+    let problem = at_fields(problem, starts_at.err());
+    let (shell, _) = visit.own_shell().await?;
+    // What was wrong was not made; the next try is another one.
+    let page = SellPage { problem: Some(problem), ..SellPage::new(shell, offer, new_key(&visit)) };
+    form_page(page.problem.as_ref(), &page)
+}
+
+/// The listing, if it is the visitor's own.
+async fn own_ticket(visit: &Visit, id: &Id) -> Result<(Shell, Ticket), Failure> {
+    let path = format!("/api/tickets/{id}");
+    let ((shell, user), ticket) = futures::try_join!(visit.own_shell(), visit.get::<Ticket>(&path))?;
+    if ticket.user_id == user.id { Ok((shell, ticket)) } else { Err(Failure::NotFound) }
+}
+
+/// The form with what the listing says.
+pub(crate) async fn edit_form(visit: Visit, id: Id) -> Answered {
+    let (shell, ticket) = own_ticket(&visit, &id).await?;
+    let offer = Offer::of(&ticket);
+    let change = Change::of(&ticket, &offer)?;
+    page(&SellPage { change: Some(change), ..SellPage::new(shell, offer, String::new()) })
+}
+
+/// Changes the listing, if it still is what the form showed.
+pub(crate) async fn edit(visit: Visit, id: Id, form: Form<Sent>) -> Answered {
+    let Form(Sent { offer, version, was, seen, .. }) = form;
+    let (offer, here) = (offer.tidied(), format!("/sales/{id}/edit"));
+    let starts_at = offer.starts_at(was.parse::<Time>().ok());
+    let tag = format!("\"{version}\"");
+    let (path, wish) = (format!("/api/tickets/{id}"), offer.wish(starts_at));
+    let problem = match visit.call(Method::PUT, &path, &[("if-match", &tag)], Some(&wish)).await {
+        Ok(_) => return Ok(go(&format!("/sales/{id}"))),
+        Err(failure) => failure.at(&here).problem()?,
+    };
+    let (shell, ticket) = own_ticket(&visit, &id).await?;
+    if problem.code == "version_mismatch" {
+        return form_page(Some(&problem), &overtaken(shell, offer, &seen, &ticket)?);
+    }
+    let problem = at_fields(problem, starts_at.err());
+    let change = Change { id: ticket.id, version, was, seen };
+    let page = SellPage::new(shell, offer, String::new());
+    let page = SellPage { problem: Some(problem), change: Some(change), ..page };
+    form_page(page.problem.as_ref(), &page)
+}
+
+/// The form with the person's changes on top of those that came first, for another look.
+fn overtaken(shell: Shell, offer: Offer, seen: &str, ticket: &Ticket) -> Result<SellPage, Failure> {
+    let now = Offer::of(ticket);
+    let change = Change::of(ticket, &now)?;
+    // Of a form that does not say what it showed, all is taken for typed.
+    let seen = serde_json::from_str(seen).unwrap_or_default();
+    let (offer, others) = offer.onto(seen, now);
+    let meanwhile = Some(Meanwhile { others, on_sale: ticket.on_sale });
+    Ok(SellPage { change: Some(change), meanwhile, ..SellPage::new(shell, offer, String::new()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_read_with_what_it_remembers() {
+        let body =
+            "title=Jazz&timeZone=Europe%2FRome&perOrderLimit=&version=3&seen=%7B%22title%22%3A%22Jaz%22%7D&more=1";
+        let sent: Sent = serde_urlencoded::from_str(body).unwrap();
+        assert_eq!((sent.offer.title.as_str(), sent.offer.time_zone.as_str()), ("Jazz", "Europe/Rome"));
+        assert_eq!((sent.version.as_str(), sent.key.as_str(), sent.offer.per_order_limit.as_str()), ("3", "", ""));
+        let seen: Offer = serde_json::from_str(&sent.seen).unwrap();
+        assert_eq!(seen, Offer { title: "Jaz".to_owned(), ..Offer::default() });
+    }
+}

@@ -1,0 +1,110 @@
+//! Selling in a browser: putting tickets on sale, seeing them sell, and checking passes in at the door.
+
+use docket_tests::{App, Browser, Page};
+use serde_json::{Value, json};
+
+const TITLE: &str = "Jazz by the river";
+
+/// From an empty dashboard to a listing that is on sale; what it answers is the listing for the API's sake.
+async fn put_on_sale(page: &Page) -> Value {
+    page.open("/sales").await;
+    page.see("You have nothing on sale yet.").await;
+    page.click_link("Put tickets on sale").await;
+    page.until_at("/sales/new").await;
+    page.fill("Title", TITLE).await;
+    page.fill("Price of one place", "19.99").await;
+    page.fill("Places", "10").await;
+    // On this day clocks in Rome go from two to three.
+    page.fill("Day", "2027-03-28").await;
+    page.fill("Time there", "02:30").await;
+    page.fill("Time zone", "Europe/Rome").await;
+    page.click_button("Put on sale").await;
+    page.see("skip this time").await;
+    assert_eq!(page.value("Title").await, TITLE, "what was typed is kept");
+    page.fill("Time there", "20:00").await;
+    page.click_button("Put on sale").await;
+    page.see("No orders yet.").await;
+    page.see("Rome time").await;
+    json!({ "id": page.path().await.trim_start_matches("/sales/") })
+}
+
+async fn until_figure(page: &Page, name: &str, shown: &str) {
+    page.until_true(&format!("document.querySelector('#figure-{name}')?.textContent === '{shown}'")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seller_lists_and_sees_the_sale_while_it_happens() {
+    let app = App::start().await;
+    let page = Browser::phone().visit_as(&app.sign_up().await).await;
+    let ticket = put_on_sale(&page).await;
+    let buyer = app.sign_up().await;
+    let order = buyer.hold(&ticket, 2).await.expect(201);
+    until_figure(&page, "held", "2").await;
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    buyer.until_order(&order, "complete").await;
+    until_figure(&page, "sold", "2").await;
+    until_figure(&page, "left", "8").await;
+    page.see("$39.98").await;
+    page.see("Paid").await;
+    page.expect_no_errors().await;
+
+    page.click("No longer on sale?").await;
+    page.click_button("Take it from sale").await;
+    page.see("Taken from sale").await;
+    page.expect_no_errors().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_says_what_somebody_else_has_changed_meanwhile() {
+    let app = App::start().await;
+    let seller = app.sign_up().await;
+    let page = Browser::desktop().visit_as(&seller).await;
+    let ticket = put_on_sale(&page).await;
+    let path = format!("/api/tickets/{}", ticket["id"].as_str().unwrap());
+    page.click_link("Edit").await;
+    page.see("Edit your listing").await;
+    let elsewhere = json!({ "title": TITLE, "price": "19.99", "startsAt": "2027-03-28T18:00:00Z", "timeZone": "Europe/Rome", "venue": "Pier 9" });
+    seller.put(&path, elsewhere).await.expect(200);
+    page.fill("Title", "Jazz at night").await;
+    page.click_button("Save").await;
+    page.see("Not saved").await;
+    page.see("Venue is now “Pier 9”; it was empty.").await;
+    assert_eq!(page.value("Title").await, "Jazz at night");
+    assert_eq!(page.value("Venue optional").await, "Pier 9");
+    page.click_button("Save").await;
+    page.see("See its page").await;
+    let now = seller.get(&path).await.expect(200);
+    assert_eq!((&now["title"], &now["venue"], &now["startsAt"]), (&json!("Jazz at night"), &json!("Pier 9"), &json!("2027-03-28T18:00:00.000Z")));
+    page.expect_no_errors().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_is_good_once_at_the_door() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(10).await, 2).await.expect(201);
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    buyer.until_order(&order, "complete").await;
+    let passes = buyer.passes(&order).await;
+    for (pass, browser) in passes.iter().zip([Browser::phone(), Browser::phone().without_javascript()]) {
+        let page = browser.visit_as(&seller).await;
+        let scan = async |code: &str| {
+            page.fill("Code of the pass", code).await;
+            page.fill("Door optional", "North door").await;
+            page.click_button("Check in").await;
+        };
+        page.open("/check-in").await;
+        let code = pass["code"].as_str().unwrap();
+        scan(code).await;
+        page.see(&format!("Welcome: pass {} of 2, Friday evening", pass["number"])).await;
+        assert_eq!(page.value("Code of the pass").await, "", "the field is ready for the next one");
+        scan(code).await;
+        page.see("This pass for Friday evening was used already.").await;
+        page.see("at North door.").await;
+        scan("forged").await;
+        page.see("This is no pass of ours.").await;
+    }
+    app.stop().await;
+}
