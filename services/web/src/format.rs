@@ -3,9 +3,9 @@
 
 use common::clock::Time;
 use icu_calendar::Iso;
-use icu_datetime::fieldsets::{self, YMD, YMDE};
+use icu_datetime::fieldsets::{YMD, YMDE};
 use icu_datetime::input::DateTime;
-use icu_datetime::{DateTimeFormatter, NoCalendarFormatter};
+use icu_datetime::DateTimeFormatter;
 use icu_decimal::DecimalFormatter;
 use icu_decimal::input::Decimal;
 use icu_experimental::dimension::currency::CurrencyType;
@@ -59,12 +59,6 @@ impl Words {
         let formatter = DateTimeFormatter::try_new((&self.locale).into(), YMD::medium());
         formatter.map_or_else(|_| at.to_string(), |formatter| formatter.format(&local(at, zone)).to_string())
     }
-
-    /// The time of day, such as `8:00 PM`.
-    pub(crate) fn time(&self, at: Time, zone: &str) -> String {
-        let formatter = NoCalendarFormatter::try_new((&self.locale).into(), fieldsets::T::hm());
-        formatter.map_or_else(|_| at.to_string(), |formatter| formatter.format(&local(at, zone).time).to_string())
-    }
 }
 
 fn local(at: Time, zone: &str) -> DateTime<Iso> {
@@ -113,7 +107,6 @@ mod tests {
         assert_eq!(shown("en-US", "America/New_York"), "Fri, Nov 27, 2026, 2:00 PM");
         assert_eq!(shown("de", "Europe/Berlin"), "Fr., 27.11.2026, 20:00");
         assert_eq!(words("en-GB").day(at, "Asia/Tokyo"), "28 Nov 2026");
-        assert_eq!(words("en-GB").time(at, "Asia/Tokyo"), "04:00");
     }
 
     #[test]

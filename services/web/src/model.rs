@@ -29,8 +29,6 @@ pub(crate) struct Account {
     pub(crate) id: String,
     pub(crate) email: String,
     pub(crate) name: Option<String>,
-    pub(crate) role: String,
-    pub(crate) created_at: Time,
     #[serde(default)]
     pub(crate) email_verified: bool,
 }
@@ -190,7 +188,6 @@ pub(crate) enum PaymentStatus {
 /// Why the bank said no.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Decline {
-    pub(crate) code: String,
     pub(crate) message: String,
 }
 
@@ -206,7 +203,6 @@ pub(crate) struct PaymentConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pass {
-    pub(crate) id: String,
     pub(crate) number: u32,
     pub(crate) code: String,
     pub(crate) qr: String,

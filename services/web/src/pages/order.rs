@@ -50,7 +50,6 @@ pub(crate) struct Docket {
     pub(crate) price: String,
     pub(crate) when: Option<String>,
     pub(crate) zone: String,
-    pub(crate) made: String,
 }
 
 impl Docket {
@@ -60,7 +59,6 @@ impl Docket {
             price: words.money(&order.price, &order.currency),
             when: order.starts_at.map(|at| words.moment(at, &order.time_zone)),
             zone: zone_name(&order.time_zone),
-            made: words.moment(order.created_at, &order.time_zone),
             order,
         }
     }
