@@ -64,7 +64,9 @@ async fn an_edit_says_what_somebody_else_has_changed_meanwhile() {
     let path = format!("/api/tickets/{}", ticket["id"].as_str().unwrap());
     page.click_link("Edit").await;
     page.see("Edit your listing").await;
-    let elsewhere = json!({ "title": TITLE, "price": "19.99", "startsAt": "2027-03-28T18:00:00Z", "timeZone": "Europe/Rome", "venue": "Pier 9" });
+    let elsewhere = json!({
+        "title": TITLE, "price": "19.99", "venue": "Pier 9", "startsAt": "2027-03-28T18:00:00Z", "timeZone": "Europe/Rome",
+    });
     seller.put(&path, elsewhere).await.expect(200);
     page.fill("Title", "Jazz at night").await;
     page.click_button("Save").await;
@@ -75,7 +77,10 @@ async fn an_edit_says_what_somebody_else_has_changed_meanwhile() {
     page.click_button("Save").await;
     page.see("See its page").await;
     let now = seller.get(&path).await.expect(200);
-    assert_eq!((&now["title"], &now["venue"], &now["startsAt"]), (&json!("Jazz at night"), &json!("Pier 9"), &json!("2027-03-28T18:00:00.000Z")));
+    assert_eq!(
+        (&now["title"], &now["venue"], &now["startsAt"]),
+        (&json!("Jazz at night"), &json!("Pier 9"), &json!("2027-03-28T18:00:00.000Z"))
+    );
     page.expect_no_errors().await;
     app.stop().await;
 }
