@@ -28,9 +28,7 @@ fn main() -> io::Result<()> {
         println!("cargo:warning=the pages will lack scripts and fonts: {missing}");
         fs::write(bundle.join("style.css"), plain_styles(&here)?)?;
     }
-    for picture in ["mark.svg"] {
-        fs::copy(here.join("front").join(picture), bundle.join(picture))?;
-    }
+    fs::copy(here.join("front/mark.svg"), bundle.join("mark.svg"))?;
     fs::write(out.join("assets.rs"), table(&bundle)?)
 }
 

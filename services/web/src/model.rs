@@ -107,7 +107,6 @@ pub(crate) struct Order {
     pub(crate) refund_policy: String,
     pub(crate) refund_reason: Option<String>,
     pub(crate) expires_at: Time,
-    pub(crate) created_at: Time,
 }
 
 /// How an order stands.

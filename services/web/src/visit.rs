@@ -24,8 +24,9 @@ use crate::model::{Account, CurrentUser};
 use crate::shell::Shell;
 use crate::upstream::Answer;
 
-/// What the APIs learn of the browser: on whose behalf a request comes, and which device.
-const PASSED_ON: [&str; 3] = ["origin", "sec-fetch-site", "user-agent"];
+/// On whose behalf a browser sends what changes things: the APIs refuse what comes from another site's page. A page that is only
+/// looked at may be linked from anywhere, so there these are kept back.
+const ORIGINS: [&str; 2] = ["origin", "sec-fetch-site"];
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -71,7 +72,8 @@ impl Visit {
         let web = request.app_data::<web::Data<Web>>().cloned();
         let web = web.ok_or_else(|| Failure::Broken("the pages are mounted without their state".to_owned()))?;
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let passed_on = PASSED_ON.iter().filter_map(|name| {
+        let origins = if request.method().is_safe() { &[][..] } else { &ORIGINS[..] };
+        let passed_on = origins.iter().chain(["user-agent"].iter()).filter_map(|name| {
             let value = HeaderValue::from_str(header(name)?).ok()?;
             Some((HeaderName::from_static(name), value))
         });
@@ -161,10 +163,11 @@ impl Visit {
         body: Option<&impl Serialize>,
     ) -> Result<Answer, Failure> {
         let body = body.map(serde_json::to_vec).transpose().map_err(broken)?;
-        let mut answer = self.ask(method.clone(), path, headers, body.clone()).await?;
+        // Pages ask several things at once; on the stack their calls would be large.
+        let mut answer = Box::pin(self.ask(method.clone(), path, headers, body.clone())).await?;
         if answer.status == StatusCode::UNAUTHORIZED && self.has(REFRESH_COOKIE) && !path.ends_with("/signin") {
-            self.refresh().await?;
-            answer = self.ask(method, path, headers, body).await?;
+            Box::pin(self.refresh()).await?;
+            answer = Box::pin(self.ask(method, path, headers, body)).await?;
         }
         if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
             return Ok(answer);

@@ -52,7 +52,7 @@ pub(crate) async fn show(visit: Visit, wanted: Query<Wanted>) -> Answered {
     let wanted = wanted.into_inner();
     let path = format!("/api/tickets?{}", wanted.for_api());
     let (shell, found) = futures::try_join!(visit.shell(), visit.get::<Page<Ticket>>(&path))?;
-    let more = found.next_cursor.map(|cursor| wanted.from_there_on(&cursor));
+    let more = found.next_cursor.map(|cursor| wanted.page_after(&cursor));
     let home = Home { shell, cards: cards(found.items, visit.words()), more, wanted };
     if visit.is_partial() { page(&home.as_results()) } else { page(&home) }
 }
@@ -73,7 +73,7 @@ impl Wanted {
         serde_urlencoded::to_string(query).unwrap_or_default()
     }
 
-    fn from_there_on(&self, cursor: &str) -> String {
+    fn page_after(&self, cursor: &str) -> String {
         let fields = [("search", self.search.as_str()), ("from", &self.from), ("to", &self.to), ("cursor", cursor)];
         let said = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>();
         format!("/?{}", serde_urlencoded::to_string(said).unwrap_or_default())
@@ -102,7 +102,7 @@ mod tests {
     fn a_search_goes_on_where_the_page_ended() {
         let wanted = Wanted { search: "late trains".to_owned(), from: "2026-11-27".to_owned(), ..Wanted::default() };
         assert_eq!(wanted.for_api(), "limit=24&search=late+trains&from=2026-11-27T00%3A00%3A00%2B14%3A00&to=");
-        assert_eq!(wanted.from_there_on("abc"), "/?search=late+trains&from=2026-11-27&cursor=abc");
+        assert_eq!(wanted.page_after("abc"), "/?search=late+trains&from=2026-11-27&cursor=abc");
         assert!(wanted.is_said() && !Wanted::default().is_said());
     }
 }

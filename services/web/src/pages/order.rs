@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use actix_web::web::Query;
 use askama::Template;
 use common::clock::Time;
 use futures::stream::unfold;
@@ -95,7 +96,13 @@ impl OrderPage {
             visit.get::<PaymentConfig>("/api/payments/config"),
         )?;
         let passes = if order.status == OrderStatus::Complete { passes(visit, id).await? } else { Vec::new() };
-        let payment = payments.items.into_iter().next();
+        let payment = match payments.items.into_iter().next() {
+            // Where the bank asks is told to the buyer alone, and only when they want to go on.
+            Some(asked) if asked.status == PaymentStatus::RequiresAction && order.status.is_payable() => {
+                asked_by_bank(visit, id).await?
+            }
+            payment => payment,
+        };
         let declined = payment.as_ref().filter(|payment| payment.status == PaymentStatus::Failed);
         let declined = declined.and_then(|payment| Some(payment.last_decline.as_ref()?.message.clone()));
         let docket = Docket::new(order, visit.words());
@@ -123,8 +130,21 @@ impl OrderPage {
     }
 
     /// What tells whether there is news.
-    fn state(&self) -> (OrderStatus, Option<PaymentStatus>) {
-        (self.docket.order.status, self.payment.as_ref().map(|payment| payment.status))
+    fn state(&self) -> String {
+        let payment = self.payment.as_ref().map(|payment| payment.status);
+        format!("{:?}.{payment:?}", self.docket.order.status).to_lowercase()
+    }
+}
+
+/// The payment with the address of the bank's page; as it is now, if meanwhile the bank has asked all it wanted.
+async fn asked_by_bank(visit: &Visit, id: &Id) -> Result<Option<Payment>, Failure> {
+    match visit.post::<Payment>("/api/payments", None, &json!({ "orderId": id.to_string() })).await {
+        Ok(payment) => Ok(Some(payment)),
+        Err(failure) => {
+            failure.problem()?;
+            let now = visit.get::<Page<Payment>>(&format!("/api/payments?orderId={id}")).await?;
+            Ok(now.items.into_iter().next())
+        }
     }
 }
 
@@ -147,7 +167,7 @@ pub(crate) struct From {
 }
 
 /// One's own orders, newest first.
-pub(crate) async fn list(visit: Visit, from: actix_web::web::Query<From>) -> Answered {
+pub(crate) async fn list(visit: Visit, from: Query<From>) -> Answered {
     let cursor = (!from.cursor.is_empty()).then_some(("cursor", from.cursor.as_str()));
     let path = format!("/api/orders?{}", serde_urlencoded::to_string(cursor.as_slice()).unwrap_or_default());
     let (shell, _) = visit.own_shell().await?;
@@ -167,23 +187,27 @@ pub(crate) async fn back(id: Id) -> Answered {
     Ok(go(&format!("/orders/{id}")))
 }
 
-/// How the order stands, whenever that changes, until it will not change any more.
-pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
-    let (visit, closing) = {
-        let closing = visit.web().closing.clone();
-        (visit.without_refresh(), closing)
-    };
-    let seen = OrderPage::of(&visit, &id).await?.state();
-    let pieces = unfold(Some((visit, id, seen)), |going| async move {
-        let (visit, id, seen) = going?;
+/// What the page shows that asks for news.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Shown {
+    #[serde(default)]
+    state: String,
+}
+
+/// How the order stands, whenever that is not what is shown, until it will not change any more.
+pub(crate) async fn live(visit: Visit, id: Id, shown: Query<Shown>) -> Answered {
+    let closing = visit.web().closing.clone();
+    let going = Some((visit.without_refresh(), id, shown.into_inner().state));
+    let pieces = unfold(going, |going| async move {
+        let (visit, id, shown) = going?;
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
             let page = OrderPage::of(&visit, &id).await.ok()?;
-            if page.state() != seen {
-                let (html, state) = (page.as_standing().render().unwrap_or_default(), page.state());
-                let goes_on = state.0.is_moving();
-                return Some((html, goes_on.then_some((visit, id, state))));
+            let state = page.state();
+            if state != shown {
+                let html = page.as_standing().render().ok()?;
+                return Some((html, page.docket.order.status.is_moving().then_some((visit, id, state))));
             }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     });
     Ok(live::answer(pieces, closing))

@@ -1,6 +1,5 @@
 //! One's account in a browser: the password that comes by mail, name and sessions.
 
-
 use docket_tests::{App, Browser, PASSWORD, eventually};
 
 const NEW_PASSWORD: &str = "another horse, another battery";
@@ -20,7 +19,13 @@ async fn a_forgotten_password_is_replaced_through_the_mail() {
     let link = format!("Follow the link in “Set a new password” to {}", person.email);
     let mails = page.tab().await;
     eventually("the mail is written", 10, || async {
-        app.visitor().get("/api/users/dev/mail").await.expect(200).to_string().contains("Set a new password").then_some(())
+        app.visitor()
+            .get("/api/users/dev/mail")
+            .await
+            .expect(200)
+            .to_string()
+            .contains("Set a new password")
+            .then_some(())
     })
     .await;
     mails.open("/dev/mail").await;
@@ -29,7 +34,7 @@ async fn a_forgotten_password_is_replaced_through_the_mail() {
     mails.fill("New password", NEW_PASSWORD).await;
     mails.click_button("Change password").await;
     mails.see("Your password is changed").await;
-    mails.click_link("Sign in").await;
+    mails.click_link("Go on to sign in").await;
 
     mails.until_at("/signin").await;
     mails.fill("E-mail", &person.email).await;

@@ -27,7 +27,12 @@ async fn every_page_is_accessible_light_and_quiet() {
                 page.expect_no_errors().await;
                 let code = page.weight().await.code();
                 assert!(code < MOST_CODE, "{} weighs {code} bytes", seen.path);
-                assert_eq!(page.script("document.documentElement.scrollWidth > innerWidth").await, false, "{}", seen.path);
+                assert_eq!(
+                    page.script("document.documentElement.scrollWidth > innerWidth").await,
+                    false,
+                    "{}",
+                    seen.path
+                );
             }
         }
     }
