@@ -19,6 +19,7 @@ use super::meter::{Meter, Metered};
 use super::policy::{Policy, reads};
 use super::problem::Problem;
 use super::routes::Route;
+use super::unread;
 
 /// What the routes of one service work with; several services of a process differ in it.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ pub(super) fn area_of(path: &str) -> &str {
 
 pub(super) async fn pass(
     guarded: Rc<Guarded>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     if guarded.meter.is_for(request.method())
@@ -118,11 +119,15 @@ pub(super) async fn pass(
         metered.by(&guarded.meter);
     }
     match guarded.gate.as_ref().map(Gate::enter).transpose() {
-        Err(Overloaded) => return Ok(refused(request, &guarded.admission)),
+        Err(Overloaded) => {
+            unread::throw_away(&mut request).await;
+            return Ok(refused(request, &guarded.admission));
+        }
         // It goes with the request, which may live on in a task of its own when the client has hung up.
         Ok(place) => drop(place.map(|place| request.extensions_mut().insert(place))),
     }
     if let Err(problem) = guarded.admit(request.request()).await {
+        unread::throw_away(&mut request).await;
         return Ok(request.error_response(problem));
     }
     match &guarded.repeatable {

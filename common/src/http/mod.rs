@@ -22,6 +22,7 @@ mod routes;
 mod server;
 mod shed;
 mod trace;
+mod unread;
 
 pub use admission::{Admission, Gate, Overloaded, Place};
 pub use auth::{MaybePrincipal, Principal, Revocations, Role, Verifier};

@@ -17,6 +17,7 @@ use super::finish::dressed;
 use super::health::Readiness;
 use super::policy::reads;
 use super::routes::Route;
+use super::unread;
 
 /// Only what is below it may be refused unseen: a page for people takes no place.
 const API: &str = "/api/";
@@ -49,11 +50,14 @@ impl LoadShedder {
 pub(super) async fn shed<B: MessageBody>(
     shedder: Option<Arc<LoadShedder>>,
     readiness: Readiness,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     match shedder.filter(|shedder| shedder.sheds(request.method(), request.path())) {
-        Some(shedder) => Ok(refused(&shedder.admission, &readiness, request).map_into_right_body()),
+        Some(shedder) => {
+            unread::throw_away(&mut request).await;
+            Ok(refused(&shedder.admission, &readiness, request).map_into_right_body())
+        }
         None => Ok(next.call(request).await?.map_into_left_body()),
     }
 }

@@ -26,6 +26,7 @@ fn refuses(answer: &Answer) {
     assert_eq!((answer.status, &answer.body["code"]), (503, &"overloaded".into()), "{answer:?}");
     assert_eq!(answer.headers["retry-after"], "1");
     assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    assert!(!answer.headers.contains_key("connection"), "who comes back need not connect anew: {answer:?}");
     assert_eq!(answer.body["requestId"], answer.headers["x-request-id"].to_str().unwrap());
 }
 
