@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use docket_tests::{Browser, Demo, Person};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Parser)]
 struct Arguments {
@@ -32,18 +32,52 @@ struct Shot {
 
 /// The pages in the order in which they stand in the README. What they show beyond the demo data is made here first.
 async fn shots(demo: &Demo) -> Vec<Shot> {
-    let (visitor, buyer) = (demo.visitor(), demo.buyer().await);
+    let (visitor, seller, buyer) = (demo.visitor(), demo.seller().await, demo.buyer().await);
     let tickets = visitor.get("/api/tickets").await.expect(200);
-    let priced = |ticket: &&Value| ticket["price"] != "0.00";
-    let ticket = tickets["items"].as_array().and_then(|all| all.iter().find(priced)).expect("the demo sells something");
-    let order = buyer.hold(ticket, 2).await.expect(201);
+    let ticket = listed(&tickets, "The Late Trains");
+    sell(demo, &seller, ticket).await;
+    sell_out(demo, listed(&tickets, "Sixteen hands")).await;
+    let waiting = buyer.hold(ticket, 2).await.expect(201);
+    let paid = buyer.hold(listed(&tickets, "Night of the short film"), 2).await.expect(201);
+    buyer.pay(&paid, "pm_card_visa").await.expect(201);
+    buyer.until_order(&paid, "complete").await;
     let shot = |name, path: String, who: &Person, shows| Shot { name, path, who: who.clone(), shows };
     vec![
-        shot("on-sale", "/".to_owned(), &visitor, "What is on"),
-        shot("ticket", format!("/tickets/{}", id(ticket)), &visitor, "Hold"),
-        shot("checkout", format!("/orders/{}/pay", id(&order)), &buyer, "Pay"),
-        shot("orders", "/orders".to_owned(), &buyer, "My orders"),
+        shot("on-sale", "/".to_owned(), &visitor, "Sold out"),
+        shot("ticket", format!("/tickets/{}", id(ticket)), &visitor, "Hold places"),
+        shot("checkout", format!("/orders/{}", id(&waiting)), &buyer, "Held for you for"),
+        shot("passes", format!("/orders/{}", id(&paid)), &buyer, "Pass 2 of 2"),
+        shot("sale", format!("/sales/{}", id(ticket)), &seller, "Checked in"),
+        shot("check-in", "/check-in".to_owned(), &seller, "Check-in"),
     ]
+}
+
+fn listed<'t>(tickets: &'t Value, title: &str) -> &'t Value {
+    let listed = tickets["items"].as_array().into_iter().flatten().find(|ticket| ticket["title"] == title);
+    listed.unwrap_or_else(|| panic!("the demo sells {title}"))
+}
+
+/// An evening's worth of orders, of which some people have come already and some have not paid yet.
+async fn sell(demo: &Demo, seller: &Person, ticket: &Value) {
+    for (nth, places) in [4, 2, 6, 1, 2, 3, 5, 2].into_iter().enumerate() {
+        let buyer = Person::sign_up(demo.base(), &format!("guest{nth}@example.com")).await;
+        let order = buyer.hold(ticket, places).await.expect(201);
+        if nth % 4 == 3 {
+            continue;
+        }
+        buyer.pay(&order, "pm_card_visa").await.expect(201);
+        buyer.until_order(&order, "complete").await;
+        for pass in buyer.passes(&order).await.iter().take(nth) {
+            let scan = json!({ "code": pass["code"], "place": "north door" });
+            seller.post("/api/passes/check-in", scan).await.expect(200);
+        }
+    }
+}
+
+async fn sell_out(demo: &Demo, ticket: &Value) {
+    let buyer = Person::sign_up(demo.base(), "subscriber@example.com").await;
+    buyer.hold(ticket, 6).await.expect(201);
+    demo.visitor().until_counts(ticket, 6, 0).await;
 }
 
 fn id(of: &Value) -> &str {
