@@ -58,7 +58,6 @@ pub struct Context {
     pub(super) bus: Bus,
     pub(super) relay: Relay,
     pub(super) admission: Admission,
-    pub(super) closing: CancellationToken,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -104,11 +103,6 @@ impl Context {
         &self.admission
     }
 
-    /// Is cancelled when the process takes no new requests: answers that would go on for ever end then.
-    pub fn closing(&self) -> CancellationToken {
-        self.closing.clone()
-    }
-
     /// Is cancelled when the process begins to stop.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
@@ -117,5 +111,30 @@ impl Context {
     /// Runs work beside the service; the stop waits for it.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(work);
+    }
+}
+
+/// What pages are given: the time, the settings, and the end.
+#[derive(Clone)]
+pub struct Site {
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: SharedClock,
+    pub(super) closing: CancellationToken,
+}
+
+impl Site {
+    /// The settings of the process.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> SharedClock {
+        self.clock.clone()
+    }
+
+    /// Is cancelled when the process takes no new requests: answers that would go on for ever end then.
+    pub fn closing(&self) -> CancellationToken {
+        self.closing.clone()
     }
 }

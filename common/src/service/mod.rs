@@ -2,10 +2,11 @@
 
 mod context;
 mod dead_letters;
+mod frame;
 mod rebuild;
 mod run;
 
-pub use context::{Context, StartError};
+pub use context::{Context, Site, StartError};
 pub use rebuild::{ProjectionOf, rebuild};
 pub use run::{Running, StopSignal, block_on, main, republish, start};
 
@@ -30,22 +31,35 @@ pub(crate) struct Job {
     turn: Arc<dyn Fn() -> BoxFuture<'static, Result<(), JobError>> + Send + Sync>,
 }
 
+/// Puts something into the application of each worker.
+type Configure = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
 /// A service that has its state: ready to serve.
 pub(crate) struct Opened {
-    data: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
+    data: Configure,
     listeners: Vec<Listener>,
     jobs: Vec<Job>,
 }
-
-type Pages = fn(&mut web::ServiceConfig);
 
 type Open = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Opened, StartError>> + Send>;
 
 /// A service: its table of contents, and the way to open it.
 pub struct Service {
     name: &'static str,
+    kind: Kind,
+}
+
+/// What a service needs.
+enum Kind {
+    /// It keeps things, and needs a database and the broker.
+    Keeping(Keeping),
+    /// It shows pages, and needs nothing.
+    Pages(Box<dyn FnOnce(Site) -> Configure + Send>),
+}
+
+/// A service that keeps something.
+struct Keeping {
     routes: Vec<Route>,
-    pages: Option<Pages>,
     indexes: Vec<Indexes>,
     domains: Vec<&'static str>,
     projections: Vec<ProjectionOf>,
@@ -67,7 +81,6 @@ impl Service {
             name,
             open,
             routes: Vec::new(),
-            pages: None,
             indexes,
             domains: Vec::new(),
             projections: Vec::new(),
@@ -81,28 +94,57 @@ impl Service {
         self.name
     }
 
+    /// Pages that everybody may ask for and that are no part of the API. What they show they ask of the APIs, as the visitor: so
+    /// they have no routes with policies, keep nothing, and a process of pages alone needs neither database nor broker.
+    pub fn pages<S: Send + Sync + 'static>(
+        name: &'static str,
+        open: impl FnOnce(Site) -> S + Send + 'static,
+        mount: fn(&mut web::ServiceConfig),
+    ) -> Self {
+        let open = move |site| -> Configure {
+            let state = web::Data::new(open(site));
+            Arc::new(move |cfg| {
+                cfg.app_data(state.clone());
+                mount(cfg);
+            })
+        };
+        Self { name, kind: Kind::Pages(Box::new(open)) }
+    }
+
+    /// Whether it keeps something, and so needs a database and the broker.
+    pub fn keeps_state(&self) -> bool {
+        matches!(self.kind, Kind::Keeping(_))
+    }
+
+    fn keeping(&self) -> Option<&Keeping> {
+        match &self.kind {
+            Kind::Keeping(keeping) => Some(keeping),
+            Kind::Pages(_) => None,
+        }
+    }
+
     /// Its routes.
     pub fn routes(&self) -> &[Route] {
-        &self.routes
+        self.keeping().map_or(&[], |keeping| &keeping.routes)
     }
 
     /// The indexes of its collections.
     pub fn indexes(&self) -> &[Indexes] {
-        &self.indexes
+        self.keeping().map_or(&[], |keeping| &keeping.indexes)
     }
 
     /// The domains it listens to.
     pub fn domains(&self) -> &[&'static str] {
-        &self.domains
+        self.keeping().map_or(&[], |keeping| &keeping.domains)
     }
 
     /// What it keeps of others' aggregates.
     pub fn projections(&self) -> &[ProjectionOf] {
-        &self.projections
+        self.keeping().map_or(&[], |keeping| &keeping.projections)
     }
 }
 
-/// The routes that every process has beside its services'.
+/// The routes that every process has beside its services', if these keep something.
 pub fn frame_routes() -> Vec<Route> {
     routes! { dead_letters:
         list => Policy::Roles(&[Role::Admin]);
@@ -119,7 +161,6 @@ pub struct Builder<S> {
     name: &'static str,
     open: Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<S, StartError>> + Send>,
     routes: Vec<Route>,
-    pages: Option<Pages>,
     indexes: Vec<Indexes>,
     domains: Vec<&'static str>,
     projections: Vec<ProjectionOf>,
@@ -132,13 +173,6 @@ impl<S: Send + Sync + 'static> Builder<S> {
     #[must_use]
     pub fn routes(mut self, routes: Vec<Route>) -> Self {
         self.routes.extend(routes);
-        self
-    }
-
-    /// With pages that everybody may see and that are no part of the API.
-    #[must_use]
-    pub fn pages(mut self, pages: fn(&mut web::ServiceConfig)) -> Self {
-        self.pages = Some(pages);
         self
     }
 
@@ -205,7 +239,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
 
     /// The service.
     pub fn build(self) -> Service {
-        let Self { name, open, routes, pages, indexes, domains, projections, listeners, jobs } = self;
+        let Self { name, open, routes, indexes, domains, projections, listeners, jobs } = self;
         let open: Open = Box::new(move |ctx| {
             Box::pin(async move {
                 let state = Arc::new(open(ctx).await?);
@@ -218,6 +252,6 @@ impl<S: Send + Sync + 'static> Builder<S> {
                 })
             })
         });
-        Service { name, routes, pages, indexes, domains, projections, open }
+        Service { name, kind: Kind::Keeping(Keeping { routes, indexes, domains, projections, open }) }
     }
 }

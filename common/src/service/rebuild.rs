@@ -5,7 +5,7 @@ use bson::{Document, doc};
 use mongodb::Database;
 
 use super::StartError;
-use super::run::{connect_bus, connect_database};
+use super::frame::{connect_bus, connect_database};
 use crate::bus::Bus;
 use crate::service::Service;
 use crate::settings::Settings;

@@ -10,13 +10,11 @@ use crate::{demo, documents};
 
 /// Pages that only this process has.
 pub(crate) fn service() -> Service {
-    Service::new("home", async |_| Ok(()))
-        .pages(|cfg| {
-            cfg.route("/api/docs/asyncapi.json", web::get().to(events));
-            cfg.service(SwaggerUi::new("/api/docs/{_:.*}").url("/api/docs/openapi.json", documents::openapi()));
-            cfg.route("/api/docs", web::get().to(to_docs));
-        })
-        .build()
+    Service::pages("documents", drop, |cfg| {
+        cfg.route("/api/docs/asyncapi.json", web::get().to(events));
+        cfg.service(SwaggerUi::new("/api/docs/{_:.*}").url("/api/docs/openapi.json", documents::openapi()));
+        cfg.route("/api/docs", web::get().to(to_docs));
+    })
 }
 
 async fn events() -> web::Json<serde_json::Value> {

@@ -21,6 +21,6 @@ pub(crate) async fn rebuild(settings: Settings, name: &str) -> Result<(), StartE
 }
 
 fn find(name: &str) -> Result<Service, StartError> {
-    let found = services().into_iter().find(|service| service.name() == name);
+    let found = services().into_iter().find(|service| service.keeps_state() && service.name() == name);
     found.ok_or_else(|| StartError::other(format!("there is no service {name}")))
 }

@@ -22,7 +22,7 @@ use actix_web::guard::{self, Guard, GuardContext};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, FormConfig, ServiceConfig, post};
 use common::clock::SharedClock;
-use common::service::{Context, Service, StartError};
+use common::service::{Service, Site};
 use tokio_util::sync::CancellationToken;
 
 use live::Listings;
@@ -35,7 +35,7 @@ const FORM_LIMIT: usize = 512 * 1024;
 
 /// The service.
 pub fn service() -> Service {
-    Service::new("web", Web::open).pages(routes).build()
+    Service::pages("web", Web::open, routes)
 }
 
 /// The pages, by address. Whether somebody may see one is for the APIs to say.
@@ -107,14 +107,14 @@ pub struct Web {
 }
 
 impl Web {
-    async fn open(ctx: Context) -> Result<Self, StartError> {
+    fn open(site: Site) -> Self {
         if !assets::complete() {
             tracing::warn!("the pages lack scripts and fonts: install Node 20 or newer, and build again");
         }
-        let upstream = Arc::new(Upstream::new(ctx.settings()));
+        let upstream = Arc::new(Upstream::new(site.settings()));
         let listings = Listings::new(upstream.clone());
-        let zone = ctx.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned();
-        Ok(Self { upstream, refreshes: Refreshes::new(), listings, clock: ctx.clock(), zone, closing: ctx.closing() })
+        let zone = site.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned();
+        Self { upstream, refreshes: Refreshes::new(), listings, clock: site.clock(), zone, closing: site.closing() }
     }
 }
 

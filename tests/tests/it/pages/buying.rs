@@ -1,6 +1,6 @@
 //! Buying in a browser: new here, declined, asked by the bank, by keyboard, without scripts.
 
-use docket_tests::{App, Browser, Key, PASSWORD, Page};
+use docket_tests::{App, Browser, Key, PASSWORD, Page, spawn};
 use serde_json::Value;
 
 /// What is on sale in these tests: sells at 19.99 dollars each.
@@ -139,5 +139,29 @@ async fn without_scripts_everything_works_up_to_the_pass() {
     page.until_at("/orders/").await;
     page.click_button("Pay $19.99").await;
     page.see("Pass 1 of 1").await;
+    app.stop().await;
+}
+
+/// As on Kubernetes: the pages have no database and no broker, only the addresses of the APIs. They stop in good order while a page
+/// is open that hears what is new.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_of_pages_alone_sells_too() {
+    let app = App::start().await;
+    on_sale(&app, 10).await;
+    let web = spawn("web", &[("DOCKET_API_URL", app.base())]).await;
+    let page = Browser::desktop().visit(&web.http).await;
+    hold(&page, "1").await;
+    sign_up(&page, "apart@example.com").await;
+    page.until_at("/tickets/").await;
+    page.click_button("Hold places").await;
+    page.until_at("/orders/").await;
+    page.see("Held for you for").await;
+    page.click_button("Pay $19.99").await;
+    page.see("Pass 1 of 1").await;
+    page.expect_no_errors().await;
+    page.click_link("On sale").await;
+    page.click_link(SHOW).await;
+    page.see("9 places left").await;
+    assert!(web.terminate().await, "it stops in good order when asked");
     app.stop().await;
 }

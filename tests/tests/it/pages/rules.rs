@@ -18,22 +18,18 @@ async fn every_page_is_accessible_light_and_quiet() {
     let app = App::start().await;
     let pages = pages(&app).await;
     for browser in [Browser::phone(), Browser::desktop()] {
-        for browser in [browser.clone(), browser.dark()] {
-            for seen in &pages {
-                let page = browser.clone().reduced_motion().visit_as(&seen.by).await;
-                page.open(&seen.path).await;
-                page.see(seen.shows).await;
-                page.expect_accessible().await;
-                page.expect_no_errors().await;
-                let code = page.weight().await.code();
-                assert!(code < MOST_CODE, "{} weighs {code} bytes", seen.path);
-                assert_eq!(
-                    page.script("document.documentElement.scrollWidth > innerWidth").await,
-                    false,
-                    "{}",
-                    seen.path
-                );
-            }
+        for seen in &pages {
+            let mut page = browser.clone().reduced_motion().visit_as(&seen.by).await;
+            page.open(&seen.path).await;
+            page.see(seen.shows).await;
+            page.expect_accessible().await;
+            page.prefer_dark(true).await;
+            page.expect_accessible().await;
+            page.expect_no_errors().await;
+            let code = page.weight().await.code();
+            assert!(code < MOST_CODE, "{} weighs {code} bytes", seen.path);
+            let wider = page.script("document.documentElement.scrollWidth > innerWidth").await;
+            assert_eq!(wider, false, "{} is wider than the screen", seen.path);
         }
     }
     app.stop().await;

@@ -1,0 +1,267 @@
+//! What the services of a process stand in: servers, ports for their routes, listeners and jobs that go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use mongodb::Client;
+use mongodb::options::ClientOptions;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::dead_letters::Desks;
+use super::{Configure, Context, Job, Kind, Opened, Service, Site, StartError};
+use crate::bus::{Bus, DeadLetters, Namespace, Received, listen};
+use crate::clock::SharedClock;
+use crate::events::UserEvent;
+use crate::http::auth::TOKENS_LIVE;
+use crate::http::{
+    Admission, IdempotencyStore, LoadShedder, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier,
+};
+use crate::settings::{Settings, SettingsError};
+use crate::store::{Relay, StoreError};
+
+/// How long the database may take to answer at the start.
+const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one connection to it may take, how many there may be, and how many are made at a time. Requests beyond that
+/// wait for a connection; the admission bounds how many requests there are. More connections would only have MongoDB
+/// divide its cores among more commands. The address may say otherwise (`maxPoolSize` and so on).
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+const CONNECTIONS: u32 = 64;
+const CONNECTING: u32 = 8;
+
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+
+/// What a service answers requests with.
+pub(super) struct Mount {
+    routes: Vec<Route>,
+    configure: Configure,
+}
+
+/// What all services of a process share.
+pub(super) struct Frame {
+    settings: Arc<Settings>,
+    clock: SharedClock,
+    pub(super) readiness: Readiness,
+    pub(super) closing: CancellationToken,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    admission: Admission,
+    servers: Option<Servers>,
+}
+
+/// What services that keep something share beyond that.
+struct Servers {
+    client: Client,
+    bus: Bus,
+    verifier: Arc<Verifier>,
+}
+
+impl Frame {
+    /// A frame for `services`, with a database and a broker if any of them needs these.
+    pub(super) async fn for_services(services: &[Service], settings: Arc<Settings>) -> Result<Self, StartError> {
+        let keeping = services.iter().any(Service::keeps_state);
+        let mut frame = Self {
+            clock: settings.clock(),
+            readiness: Readiness::waiting_for(if keeping { &["mongodb", "nats"][..] } else { &[] }.iter().copied()),
+            closing: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            admission: Admission::new(&settings),
+            servers: None,
+            settings,
+        };
+        if keeping {
+            frame.servers = Some(frame.connect().await?);
+        }
+        Ok(frame)
+    }
+
+    async fn connect(&self) -> Result<Servers, StartError> {
+        let client = connect_database(&self.settings).await?;
+        let bus = connect_bus(&self.settings).await?;
+        let verifier = Verifier::new(self.settings.jwks_url(), self.clock.clone());
+        let (learning, since) = (verifier.clone(), self.clock.now() - TOKENS_LIVE);
+        let follow = bus.follow(since, self.stop.clone(), move |event| learn(learning.revocations(), &event));
+        self.tasks.spawn(follow.await?);
+        Ok(Servers { client, bus, verifier })
+    }
+
+    /// Opens all services.
+    pub(super) async fn open(&self, services: Vec<Service>) -> Result<Vec<Mount>, StartError> {
+        let mut desks = Desks::default();
+        let mut mounts = Vec::new();
+        for service in services {
+            mounts.push(self.open_one(service, &mut desks).await?);
+        }
+        if let Some(servers) = &self.servers {
+            mounts.push(self.mount_desks(servers, desks));
+        }
+        Ok(mounts)
+    }
+
+    async fn open_one(&self, service: Service, desks: &mut Desks) -> Result<Mount, StartError> {
+        match (service.kind, &self.servers) {
+            (Kind::Pages(open), _) => {
+                let Self { settings, clock, closing, .. } = self;
+                let site = Site { settings: settings.clone(), clock: clock.clone(), closing: closing.clone() };
+                Ok(Mount { routes: Vec::new(), configure: open(site) })
+            }
+            (Kind::Keeping(keeping), Some(servers)) => self.open_keeping(service.name, keeping, servers, desks).await,
+            (Kind::Keeping(_), None) => {
+                Err(StartError::other("a service that keeps something came to a frame of pages"))
+            }
+        }
+    }
+
+    async fn open_keeping(
+        &self,
+        name: &'static str,
+        keeping: super::Keeping,
+        servers: &Servers,
+        desks: &mut Desks,
+    ) -> Result<Mount, StartError> {
+        let database = servers.client.database(&servers.bus.namespace().database(name));
+        for declared in keeping.indexes.iter().chain([&IdempotencyStore::indexes()]) {
+            declared.ensure(&database).await?;
+        }
+        let idempotency = IdempotencyStore::new(&database, self.clock.clone());
+        let (relay, work) = Relay::new(&database, servers.bus.clone(), self.clock.clone(), self.stop.clone());
+        self.tasks.spawn(work);
+        let letters = DeadLetters::new(&database, self.clock.clone());
+        let Opened { data, listeners, jobs } = (keeping.open)(self.context(servers, database, relay)).await?;
+        for listener in &listeners {
+            self.tasks.spawn(listen(servers.bus.clone(), name, listener.clone(), letters.clone(), self.stop.clone()));
+        }
+        jobs.into_iter().for_each(|job| self.repeat(name, job));
+        desks.0.insert(name, (letters, listeners));
+        Ok(Mount::of_routes(keeping.routes, self.http(servers, Some(idempotency)), data))
+    }
+
+    /// The routes that every process has which keeps something.
+    fn mount_desks(&self, servers: &Servers, desks: Desks) -> Mount {
+        let desks = web::Data::new(desks);
+        let data: Configure = Arc::new(move |cfg| {
+            cfg.app_data(desks.clone());
+        });
+        Mount::of_routes(super::frame_routes(), self.http(servers, None), data)
+    }
+
+    fn http(&self, servers: &Servers, idempotency: Option<IdempotencyStore>) -> ServiceHttp {
+        let (verifier, admission) = (servers.verifier.clone(), self.admission.clone());
+        ServiceHttp { verifier, idempotency, public_url: self.settings.public_url(), admission }
+    }
+
+    /// How the process serves what is mounted.
+    pub(super) fn options(&self, mounts: &[Mount]) -> ServerOptions {
+        let routes = mounts.iter().flat_map(|mount| &mount.routes);
+        let shedder = LoadShedder::new(self.admission.clone(), routes);
+        ServerOptions::new(&self.settings, self.readiness.clone()).shedding(shedder)
+    }
+
+    fn context(&self, servers: &Servers, database: mongodb::Database, relay: Relay) -> Context {
+        Context {
+            settings: self.settings.clone(),
+            clock: self.clock.clone(),
+            database,
+            bus: servers.bus.clone(),
+            relay,
+            admission: self.admission.clone(),
+            stop: self.stop.clone(),
+            tasks: self.tasks.clone(),
+        }
+    }
+
+    fn repeat(&self, service: &'static str, job: Job) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let mut turns = tokio::time::interval(job.every);
+            turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = turns.tick() => {}
+                }
+                if let Err(error) = (job.turn)().await {
+                    tracing::warn!(error, service, job = job.name, "job failed; its next turn comes");
+                }
+            }
+        });
+    }
+
+    /// Keeps `/readyz` true to what the database and the broker say.
+    pub(super) fn watch(&self) {
+        let Some(servers) = &self.servers else { return };
+        let (client, bus, readiness, stop) =
+            (servers.client.clone(), servers.bus.clone(), self.readiness.clone(), self.stop.clone());
+        self.readiness.set("mongodb", true);
+        self.readiness.set("nats", true);
+        self.tasks.spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
+                readiness.set("mongodb", ping(&client).await.is_ok());
+                readiness.set("nats", bus.is_connected());
+            }
+        });
+    }
+
+    /// The broker, if there is one.
+    pub(super) fn bus(&self) -> Option<Bus> {
+        self.servers.as_ref().map(|servers| servers.bus.clone())
+    }
+}
+
+impl Mount {
+    fn of_routes(routes: Vec<Route>, http: ServiceHttp, data: Configure) -> Self {
+        let mounted = routes.clone();
+        let configure: Configure = Arc::new(move |cfg| {
+            data(cfg);
+            crate::http::configure(&mounted, cfg, &http);
+        });
+        Self { routes, configure }
+    }
+
+    pub(super) fn configure(&self, cfg: &mut web::ServiceConfig) {
+        (self.configure)(cfg);
+    }
+}
+
+fn missing(variable: &str) -> StartError {
+    SettingsError::missing(variable).into()
+}
+
+pub(super) async fn connect_bus(settings: &Settings) -> Result<Bus, StartError> {
+    let nats = settings.nats_url.as_ref().ok_or_else(|| missing("NATS_URL"))?;
+    let bus = Bus::connect(nats.expose_secret(), Namespace::new(&settings.namespace)).await?;
+    bus.ensure_streams(usize::from(settings.nats_replicas)).await?;
+    Ok(bus)
+}
+
+pub(super) async fn connect_database(settings: &Settings) -> Result<Client, StartError> {
+    let uri = settings.mongodb_uri.as_ref().ok_or_else(|| missing("MONGODB_URI"))?;
+    let mut options = ClientOptions::parse(uri.expose_secret()).await.map_err(StoreError::from)?;
+    options.server_selection_timeout = Some(DATABASE_WAIT);
+    options.app_name = Some("docket".to_owned());
+    options.connect_timeout.get_or_insert(CONNECT_WAIT);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    options.max_connecting.get_or_insert(CONNECTING);
+    let client = Client::with_options(options).map_err(StoreError::from)?;
+    ping(&client).await?;
+    Ok(client)
+}
+
+async fn ping(client: &Client) -> Result<(), StoreError> {
+    client.database("admin").run_command(bson::doc! { "ping": 1 }).await?;
+    Ok(())
+}
+
+fn learn(revocations: &Revocations, received: &Received<UserEvent>) {
+    let until = received.record.at + TOKENS_LIVE;
+    match &received.event {
+        UserEvent::SessionRevoked(revoked) => revocations.revoke_session(revoked.session_id, until),
+        UserEvent::RoleChanged(changed) => revocations.require_version(changed.user_id, received.record.version, until),
+        UserEvent::Disabled(disabled) => revocations.disable(disabled.user_id, until),
+        _ => {}
+    }
+}
