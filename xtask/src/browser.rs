@@ -1,4 +1,4 @@
-//! What the tests of the pages need besides servers: Chromium, and axe-core from the packages of the pages.
+//! What the pages are checked with: Chromium, and axe-core and TypeScript from the packages of the pages.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -64,18 +64,30 @@ pub(crate) fn axe() -> Result<PathBuf> {
     if let Some(given) = env::var_os("DOCKET_TEST_AXE") {
         return Ok(given.into());
     }
+    package("axe-core/axe.min.js")
+}
+
+/// Whether the types of the pages' scripts agree.
+pub(crate) fn check_scripts() -> Result {
+    let mut compiler = Command::new(package(".bin/tsc")?);
+    compiler.args(["--noEmit", "--project"]).arg(root().join("services/web"));
+    run(compiler)
+}
+
+/// A file of the packages that the pages are made with; they are installed if it is not there.
+fn package(file: &str) -> Result<PathBuf> {
     let web = root().join("services/web");
-    let script = web.join("node_modules/axe-core/axe.min.js");
-    if !script.is_file() {
+    let path = web.join("node_modules").join(file);
+    if !path.is_file() {
         packages(&web)?;
     }
-    if script.is_file() { Ok(script) } else { Err(format!("{} is missing", script.display()).into()) }
+    if path.is_file() { Ok(path) } else { Err(format!("{} is missing", path.display()).into()) }
 }
 
 /// What the lock file names, and nothing that packages would run.
 fn packages(folder: &Path) -> Result {
     let npm = on_path("npm")
-        .ok_or("the tests of the pages need axe-core, and that needs npm: install Node.js 20 or newer")?;
+        .ok_or("what the pages are made and tested with comes by npm: install Node.js 20 or newer")?;
     let mut command = Command::new(npm);
     command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder).stdin(Stdio::null());
     run(command)
