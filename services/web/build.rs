@@ -57,12 +57,12 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// The style sheets that `style.css` imports from its own folder, one after the other.
+/// The style sheets that `style.css` imports, one after the other; without that of the fonts, which come by npm.
 fn plain_styles(here: &Path) -> io::Result<String> {
     let front = here.join("front");
     let entry = fs::read_to_string(front.join("style.css"))?;
     let imports = entry.lines().filter_map(|line| line.strip_prefix("@import \"./")?.strip_suffix("\";"));
-    imports.map(|sheet| fs::read_to_string(front.join(sheet))).collect()
+    imports.filter(|sheet| !sheet.ends_with("fonts.css")).map(|sheet| fs::read_to_string(front.join(sheet))).collect()
 }
 
 /// `assets.rs`: a list of `Asset`s, sorted by name.
