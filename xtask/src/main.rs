@@ -5,6 +5,7 @@ mod chaos;
 mod check;
 mod deny;
 mod documents;
+mod manifests;
 mod run;
 mod test;
 mod tidy;

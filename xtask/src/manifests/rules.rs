@@ -1,0 +1,21 @@
+//! What must hold for every overlay, beyond the schemas.
+
+mod calls;
+mod entrances;
+mod references;
+mod scaling;
+mod workloads;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use references::{nats_files, passwords_in};
+
+use super::cluster::Cluster;
+use super::sources::Sources;
+
+/// Every breach of a rule, in words.
+pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
+    let rules = [workloads::findings, calls::findings, entrances::findings, references::findings, scaling::findings];
+    rules.iter().flat_map(|rule| rule(cluster, sources)).collect()
+}
