@@ -2,6 +2,7 @@
 //! No cluster is needed.
 
 mod cluster;
+mod pipelines;
 mod rules;
 mod sources;
 mod tools;
@@ -19,19 +20,26 @@ use tools::Tools;
 
 const OVERLAYS: &str = "infra/k8s/overlays";
 
+/// The overlay that skaffold applies.
+const LOCAL: &str = "dev";
+
 /// Kinds which clusters learn from others, so that Kubernetes itself has no schema of them.
 const EXTENSIONS: [&str; 4] = ["Certificate", "Gateway", "HTTPRoute", "ScaledObject"];
 
 /// Renders all overlays, and checks them and what else describes how Docket is run.
 pub(crate) fn manifests() -> Result {
     let tools = Tools::ready()?;
-    let sources = Sources::read(&files::read(Path::new("."))?)?;
-    let mut findings = Vec::new();
+    let files = files::read(Path::new("."))?;
+    let sources = Sources::read(&files)?;
+    let mut findings = pipelines::moving_actions(&files);
     for overlay in overlays()? {
         findings.extend(overlay_findings(&overlay, &tools, &sources)?);
     }
+    findings
+        .extend(pipelines::images(&serde_saphyr::from_str(&fs::read_to_string("skaffold.yaml")?)?, &local(&tools)?));
     findings.iter().for_each(|finding| eprintln!("{finding}"));
     lint_dockerfile(&tools)?;
+    check_schemas(&tools, &files)?;
     if findings.is_empty() { Ok(()) } else { Err(format!("{} findings", findings.len()).into()) }
 }
 
@@ -55,6 +63,10 @@ fn overlay_findings(overlay: &str, tools: &Tools, sources: &Sources) -> Result<V
     check_nats(&cluster, &folder)?;
     eprintln!("{overlay}: {} objects looked at", cluster.len());
     Ok(findings.into_iter().map(|finding| format!("{OVERLAYS}/{overlay}: {finding}")).collect())
+}
+
+fn local(tools: &Tools) -> Result<Cluster> {
+    Cluster::parse(&render(LOCAL, tools)?)
 }
 
 fn render(overlay: &str, tools: &Tools) -> Result<String> {
@@ -108,6 +120,18 @@ fn lint_dockerfile(tools: &Tools) -> Result {
     let mut command = tools.command("hadolint");
     command.arg("Dockerfile");
     run(command)
+}
+
+/// Schemas that the tool brings along.
+fn check_schemas(tools: &Tools, files: &[files::File]) -> Result {
+    for (schema, checked) in
+        [("vendor.compose-spec", vec!["compose.yaml"]), ("vendor.github-workflows", pipelines::workflows(files))]
+    {
+        let mut command = tools.command("check-jsonschema");
+        command.args(["--builtin-schema", schema]).args(checked);
+        run(command)?;
+    }
+    Ok(())
 }
 
 fn output(mut command: Command) -> Result<String> {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod entrances;
+mod permissions;
 mod references;
 mod scaling;
 mod workloads;
@@ -16,6 +17,13 @@ use super::sources::Sources;
 
 /// Every breach of a rule, in words.
 pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
-    let rules = [workloads::findings, calls::findings, entrances::findings, references::findings, scaling::findings];
+    let rules = [
+        workloads::findings,
+        calls::findings,
+        entrances::findings,
+        references::findings,
+        permissions::findings,
+        scaling::findings,
+    ];
     rules.iter().flat_map(|rule| rule(cluster, sources)).collect()
 }

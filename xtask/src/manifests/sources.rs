@@ -21,6 +21,10 @@ pub(super) struct Sources {
     pub(super) called_by_pages: BTreeSet<String>,
     /// Which service listens to which stream.
     pub(super) listeners: BTreeSet<(String, String)>,
+    /// The streams.
+    pub(super) streams: BTreeSet<String>,
+    /// Which service follows which stream in every process, beside the one that all follow.
+    pub(super) followers: BTreeSet<(String, String)>,
     /// What an operator reads.
     pub(super) handbook: String,
 }
@@ -37,7 +41,9 @@ impl Sources {
             settings: quoted_after(text("common/src/settings.rs"), "env = ").map(str::to_owned).collect(),
             addresses: addresses(files),
             called_by_pages: called_by_pages(text("services/web/src/upstream.rs")),
-            listeners: listeners(files),
+            listeners: heard(files, "Received<", |rest| rest == "src/listeners.rs"),
+            streams: domains(files).values().map(|domain| (*domain).to_owned()).collect(),
+            followers: heard(files, "follow::<", |rest| rest.starts_with("src/")),
             handbook: text("docs/operations.md").to_owned(),
         };
         let empty = [
@@ -75,23 +81,28 @@ fn called_by_pages(upstream: &str) -> BTreeSet<String> {
     table.split('"').skip(1).step_by(2).skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-fn listeners(files: &[File]) -> BTreeSet<(String, String)> {
-    let events = files.iter().filter(|file| file.path.starts_with("common/src/events/"));
-    let domains: BTreeMap<&str, &str> = events.flat_map(|file| domains(&file.text)).collect();
-    let files = files.iter().filter_map(|file| Some((file.in_service()?, file)));
-    let listeners = files.filter(|((_, rest), _)| *rest == "src/listeners.rs").flat_map(|((service, _), file)| {
-        let heard = file.text.split("Received<").skip(1).filter_map(|rest| rest.split('>').next());
-        heard.filter_map(|event| domains.get(event)).map(move |domain| (service.to_owned(), (*domain).to_owned()))
-    });
-    listeners.collect()
+/// The services that name an event right after `before`, in the files that are looked at, and the event's stream.
+fn heard(files: &[File], before: &str, looked_at: impl Fn(&str) -> bool) -> BTreeSet<(String, String)> {
+    let domains = domains(files);
+    let mut found = BTreeSet::new();
+    for file in files {
+        let Some((service, rest)) = file.in_service() else { continue };
+        let events = file.text.split(before).skip(1).filter_map(|after| after.split('>').next());
+        let streams = events.filter_map(|event| domains.get(event)).filter(|_| looked_at(rest));
+        found.extend(streams.map(|stream| (service.to_owned(), (*stream).to_owned())));
+    }
+    found
 }
 
-/// `OrderEvent in "orders"`
-fn domains(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.lines().filter_map(|line| {
+/// Each kind of event and its stream: `OrderEvent in "orders"`.
+fn domains(files: &[File]) -> BTreeMap<&str, &str> {
+    let events = files.iter().filter(|file| file.path.starts_with("common/src/events/"));
+    let lines = events.flat_map(|file| file.text.lines());
+    let found = lines.filter_map(|line| {
         let (event, rest) = line.trim().split_once(" in \"")?;
         Some((event, rest.split('"').next()?))
-    })
+    });
+    found.filter(|(event, _)| event.ends_with("Event")).collect()
 }
 
 fn quoted_after<'t>(text: &'t str, before: &str) -> impl Iterator<Item = &'t str> {

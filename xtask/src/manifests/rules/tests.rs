@@ -21,6 +21,8 @@ fn sources() -> Sources {
         addresses: [(text("/api/orders/{id}"), text("orders"))].into(),
         called_by_pages: [text("orders")].into(),
         listeners: [(text("orders"), text("tickets"))].into(),
+        streams: [text("tickets"), text("users")].into(),
+        followers: [].into(),
         handbook: text("kubectl create secret generic nats-users --from-env-file"),
     }
 }
@@ -139,6 +141,35 @@ fn a_reference_to_nothing_is_found() {
 fn a_user_of_nats_that_is_missing_is_found() {
     is_found("include orders.conf", "include others.conf", "orders has no user of its own at NATS");
     is_found("$PASSWORD_orders", "$PASSWORD_auth", "orders has no user of its own at NATS");
+}
+
+#[test]
+fn a_permission_that_is_missing_is_found() {
+    is_found(
+        "$JS.ACK.tickets.orders.>",
+        "$JS.ACK.tickets.auth.>",
+        "does not let orders publish to $JS.ACK.tickets.orders.>",
+    );
+    is_found(
+        "STREAM.CREATE.users",
+        "STREAM.UPDATE.users",
+        "does not let orders publish to $JS.API.STREAM.CREATE.users",
+    );
+    is_found(
+        "CONSUMER.DELETE.users.*",
+        "CONSUMER.DELETE.users",
+        "does not let orders publish to $JS.API.CONSUMER.DELETE.users.*",
+    );
+}
+
+#[test]
+fn a_stream_with_two_publishers_is_found() {
+    let mut sources = sources();
+    sources.services.insert("auth".to_owned());
+    let two = RIGHT.replace("  orders.conf: |", "  auth.conf: |\n    allow: [ \"users.v1.>\" ]\n  orders.conf: |");
+    let two = two.replace("allow: [ # orders", "allow: [ \"users.v1.>\"");
+    let found = super::findings(&Cluster::parse(&two).unwrap(), &sources);
+    assert!(found.iter().any(|finding| finding.contains("publish events of users; one owns them")), "{found:#?}");
 }
 
 #[test]
