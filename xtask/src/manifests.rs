@@ -1,6 +1,7 @@
 //! What runs Docket elsewhere: the manifests of every overlay, rendered and held against the code, and the Dockerfile.
 //! No cluster is needed.
 
+mod broker;
 mod cluster;
 mod pipelines;
 mod rules;
@@ -14,6 +15,7 @@ use std::process::Command;
 use crate::Result;
 use crate::run::{announce, run};
 use crate::tidy::files;
+use broker::Broker;
 use cluster::Cluster;
 use sources::Sources;
 use tools::Tools;
@@ -22,6 +24,9 @@ const OVERLAYS: &str = "infra/k8s/overlays";
 
 /// The overlay that skaffold applies.
 const LOCAL: &str = "dev";
+
+/// Everybody's password at the server that is asked who may do what.
+const PASSWORD: &str = "secret";
 
 /// Kinds which clusters learn from others, so that Kubernetes itself has no schema of them.
 const EXTENSIONS: [&str; 4] = ["Certificate", "Gateway", "HTTPRoute", "ScaledObject"];
@@ -61,6 +66,10 @@ fn overlay_findings(overlay: &str, tools: &Tools, sources: &Sources) -> Result<V
     let mut findings = schema_findings(&file, tools)?;
     findings.extend(rules::findings(&cluster, sources));
     check_nats(&cluster, &folder)?;
+    // One member is enough to ask who may do what; more would wait for each other.
+    if overlay == LOCAL {
+        findings.extend(refusal_findings(&cluster, sources, &folder)?);
+    }
     eprintln!("{overlay}: {} objects looked at", cluster.len());
     Ok(findings.into_iter().map(|finding| format!("{OVERLAYS}/{overlay}: {finding}")).collect())
 }
@@ -98,18 +107,38 @@ fn is_extension(line: &str) -> bool {
 
 /// Has the server itself read its configuration.
 fn check_nats(cluster: &Cluster, folder: &Path) -> Result {
-    let Some(files) = rules::nats_files(cluster) else { return Err("no NATS server with a configuration".into()) };
-    let mut command = Command::new(nats_server()?);
-    for (name, text) in files {
-        fs::write(folder.join(name), text)?;
-        command.envs(rules::passwords_in(text).into_iter().map(|variable| (variable, "secret")));
-    }
-    command.env("POD_NAME", "nats-0").args(["-t", "-c"]).arg(folder.join("nats.conf"));
+    let mut command = nats_server(cluster, folder)?;
+    command.args(["-t", "-c"]).arg(folder.join("nats.conf"));
     run(command)
 }
 
+/// Has a server with the rendered users refuse everybody what is not theirs.
+fn refusal_findings(cluster: &Cluster, sources: &Sources, folder: &Path) -> Result<Vec<String>> {
+    let broker = Broker::start(nats_server(cluster, folder)?, folder)?;
+    let mut findings = Vec::new();
+    for service in &sources.services {
+        findings.extend(broker.findings(service, PASSWORD, &rules::rights(cluster, sources, service))?);
+        if broker.lets_in(service, "guessed") {
+            findings.push(format!("NATS lets {service} in without its password"));
+        }
+    }
+    Ok(findings)
+}
+
+/// The server, with a password for everybody, and its configuration in `folder`.
+fn nats_server(cluster: &Cluster, folder: &Path) -> Result<Command> {
+    let Some(files) = rules::nats_files(cluster) else { return Err("no NATS server with a configuration".into()) };
+    let mut command = Command::new(nats_binary()?);
+    for (name, text) in files {
+        fs::write(folder.join(name), text)?;
+        command.envs(rules::passwords_in(text).into_iter().map(|variable| (variable, PASSWORD)));
+    }
+    command.env("POD_NAME", "nats-0");
+    Ok(command)
+}
+
 #[tokio::main]
-async fn nats_server() -> Result<PathBuf> {
+async fn nats_binary() -> Result<PathBuf> {
     let target = crate::test::target();
     let servers_dir = crate::test::servers_dir();
     let options = docket_local::Options { servers_dir, mongod: false, ..docket_local::Options::for_tests(target) };

@@ -10,6 +10,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
+pub(super) use permissions::{Rights, rights};
 pub(super) use references::{nats_files, passwords_in};
 
 use super::cluster::Cluster;

@@ -167,9 +167,13 @@ fn a_stream_with_two_publishers_is_found() {
     let mut sources = sources();
     sources.services.insert("auth".to_owned());
     let two = RIGHT.replace("  orders.conf: |", "  auth.conf: |\n    allow: [ \"users.v1.>\" ]\n  orders.conf: |");
-    let two = two.replace("allow: [ # orders", "allow: [ \"users.v1.>\"");
     let found = super::findings(&Cluster::parse(&two).unwrap(), &sources);
     assert!(found.iter().any(|finding| finding.contains("publish events of users; one owns them")), "{found:#?}");
+}
+
+#[test]
+fn a_stream_without_a_publisher_is_found() {
+    is_found("\"tickets.v1.>\"", "\"shows.v1.>\"", "NATS lets [] publish events of tickets");
 }
 
 #[test]
