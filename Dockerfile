@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One image for each service: all are compiled once, together, and SERVICE says which one an image is for.
 
 # Both can be others, where these cannot be pulled. The build image needs Rust, and Node 20 or newer with npm (which is
@@ -14,10 +13,16 @@ WORKDIR /src
 RUN command -v npm >/dev/null \
     || { apt-get update && apt-get install --yes --no-install-recommends nodejs npm && rm -rf /var/lib/apt/lists/*; }
 
+# Without these, the pages would be built without their scripts; here that is an error.
+COPY services/web/package.json services/web/package-lock.json services/web/
+RUN --mount=type=cache,target=/root/.npm \
+    npm ci --prefix services/web --ignore-scripts --no-audit --no-fund
+COPY services/web/front services/web/front
+RUN node services/web/front/build.mjs /tmp/bundle
+
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    --mount=type=cache,target=/src/services/web/node_modules \
     cargo build --release --locked --workspace --bins \
         --exclude xtask --exclude docket-tests --exclude docket-bench \
     && mkdir /services \

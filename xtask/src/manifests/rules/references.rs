@@ -18,6 +18,7 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         found.extend(named.iter().filter_map(|(kind, name)| missing(cluster, sources, workload, kind, name)));
     }
     found.extend(sources.services.iter().flat_map(|service| users(cluster, service)));
+    found.extend(sources.services.iter().filter_map(|service| unmade(sources, service)));
     found
 }
 
@@ -75,6 +76,13 @@ fn users(cluster: &Cluster, service: &str) -> Vec<String> {
     let without = secrets.filter(|secret| !texts(secret.at("/data")).contains_key(service));
     found.extend(without.map(|secret| format!("{} has no password for {service}", secret.title())));
     found
+}
+
+/// The recipe for the secrets makes a password for each service.
+fn unmade(sources: &Sources, service: &str) -> Option<String> {
+    let made = sources.handbook.lines().filter(|line| line.starts_with("users() "));
+    let is_made = made.flat_map(|line| line.split([' ', ';'])).any(|word| word == service);
+    (!is_made).then(|| format!("docs/operations.md makes no passwords for {service}"))
 }
 
 /// The files of NATS's configuration, by name.

@@ -23,7 +23,7 @@ fn sources() -> Sources {
         listeners: [(text("orders"), text("tickets"))].into(),
         streams: [text("tickets"), text("users")].into(),
         followers: [].into(),
-        handbook: text("kubectl create secret generic nats-users --from-env-file"),
+        handbook: text("users() { for user in $@ orders; do\nkubectl create secret generic nats-users --from-env-file"),
     }
 }
 
@@ -57,6 +57,7 @@ fn a_service_without_its_folder_is_found() {
     let found = super::findings(&Cluster::parse(RIGHT).unwrap(), &sources);
     assert!(found.contains(&"the service tickets has no Deployment: its folder in base/ makes one".to_owned()));
     assert!(found.iter().any(|finding| finding.starts_with("tickets has no user of its own at NATS")));
+    assert!(found.contains(&"docs/operations.md makes no passwords for tickets".to_owned()));
 }
 
 #[test]
