@@ -3,13 +3,14 @@
 
 mod broker;
 mod cluster;
+mod keeper;
 mod pipelines;
 mod rules;
 mod sources;
 mod tools;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
@@ -17,6 +18,7 @@ use crate::run::{announce, run};
 use crate::tidy::files;
 use broker::Broker;
 use cluster::Cluster;
+use keeper::Kept;
 use sources::Sources;
 use tools::Tools;
 
@@ -69,6 +71,7 @@ fn overlay_findings(overlay: &str, tools: &Tools, sources: &Sources) -> Result<V
     // One member is enough to ask who may do what; more would wait for each other.
     if overlay == LOCAL {
         findings.extend(refusal_findings(&cluster, sources, &folder)?);
+        findings.extend(keeper_findings(&cluster, sources, &folder, tools)?);
     }
     eprintln!("{overlay}: {} objects looked at", cluster.len());
     Ok(findings.into_iter().map(|finding| format!("{OVERLAYS}/{overlay}: {finding}")).collect())
@@ -125,10 +128,17 @@ fn refusal_findings(cluster: &Cluster, sources: &Sources, folder: &Path) -> Resu
     Ok(findings)
 }
 
+/// Has the keeper make MongoDB's users, and tries what they may.
+fn keeper_findings(cluster: &Cluster, sources: &Sources, folder: &Path, tools: &Tools) -> Result<Vec<String>> {
+    let Some(keeper) = rules::keeper(cluster) else { return Err("no MongoDB with a keeper".into()) };
+    let mongod = binaries(true)?.mongod.ok_or("mongod was not found")?;
+    Kept::start(&mongod, &tools.mongosh(), folder, &sources.services)?.findings(keeper)
+}
+
 /// The server, with a password for everybody, and its configuration in `folder`.
 fn nats_server(cluster: &Cluster, folder: &Path) -> Result<Command> {
     let Some(files) = rules::nats_files(cluster) else { return Err("no NATS server with a configuration".into()) };
-    let mut command = Command::new(nats_binary()?);
+    let mut command = Command::new(binaries(false)?.nats.ok_or("nats-server was not found")?);
     for (name, text) in files {
         fs::write(folder.join(name), text)?;
         command.envs(rules::passwords_in(text).into_iter().map(|variable| (variable, PASSWORD)));
@@ -137,12 +147,12 @@ fn nats_server(cluster: &Cluster, folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
+/// Finds or installs one of the servers.
 #[tokio::main]
-async fn nats_binary() -> Result<PathBuf> {
-    let target = crate::test::target();
-    let servers_dir = crate::test::servers_dir();
-    let options = docket_local::Options { servers_dir, mongod: false, ..docket_local::Options::for_tests(target) };
-    docket_local::install(&options).await?.nats.ok_or_else(|| "nats-server was not found".into())
+async fn binaries(mongod: bool) -> Result<docket_local::Binaries> {
+    let defaults = docket_local::Options::for_tests(crate::test::target());
+    let options = docket_local::Options { servers_dir: crate::test::servers_dir(), mongod, nats: !mongod, ..defaults };
+    Ok(docket_local::install(&options).await?)
 }
 
 fn lint_dockerfile(tools: &Tools) -> Result {

@@ -11,7 +11,7 @@ mod workloads;
 mod tests;
 
 pub(super) use permissions::{Rights, rights};
-pub(super) use references::{nats_files, passwords_in};
+pub(super) use references::{keeper, nats_files, passwords_in};
 
 use super::cluster::Cluster;
 use super::sources::Sources;

@@ -87,7 +87,16 @@ fn unmade(sources: &Sources, service: &str) -> Option<String> {
 
 /// The files of NATS's configuration, by name.
 pub(in crate::manifests) fn nats_files(cluster: &Cluster) -> Option<BTreeMap<&str, &str>> {
-    let server = cluster.find("StatefulSet", "nats")?;
+    mounted(cluster, "nats")
+}
+
+/// The script that keeps MongoDB's replica set and users.
+pub(in crate::manifests) fn keeper(cluster: &Cluster) -> Option<&str> {
+    mounted(cluster, "mongodb")?.get("keep.js").copied()
+}
+
+fn mounted<'c>(cluster: &'c Cluster, server: &str) -> Option<BTreeMap<&'c str, &'c str>> {
+    let server = cluster.find("StatefulSet", server)?;
     let mut maps = list(server.pod(), "/volumes").iter().filter_map(|volume| volume["configMap"]["name"].as_str());
     Some(texts(cluster.find("ConfigMap", maps.next()?)?.at("/data")))
 }
