@@ -6,6 +6,7 @@ mod chaos;
 mod check;
 mod deny;
 mod documents;
+mod manifests;
 mod run;
 mod shots;
 mod test;

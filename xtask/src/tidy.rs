@@ -2,7 +2,7 @@
 
 mod code;
 mod events;
-mod files;
+pub(crate) mod files;
 mod layers;
 mod text;
 

@@ -9,28 +9,28 @@ const SKIPPED: [&str; 4] = ["target", ".git", ".docket", "node_modules"];
 
 /// A text file: its path from the root, and what is in it.
 #[derive(Debug)]
-pub(super) struct File {
-    pub(super) path: String,
-    pub(super) text: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl File {
-    pub(super) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         File { path: path.into(), text: text.into() }
     }
 
-    pub(super) fn is_rust(&self) -> bool {
+    pub(crate) fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
     }
 
     /// For `services/<name>/<rest>`: name and rest.
-    pub(super) fn in_service(&self) -> Option<(&str, &str)> {
+    pub(crate) fn in_service(&self) -> Option<(&str, &str)> {
         self.path.strip_prefix("services/")?.split_once('/')
     }
 }
 
 /// Reads all text files below `root`, in the order of their paths.
-pub(super) fn read(root: &Path) -> io::Result<Vec<File>> {
+pub(crate) fn read(root: &Path) -> io::Result<Vec<File>> {
     let mut files = Vec::new();
     read_folder(root, "", &mut files)?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
