@@ -11,13 +11,16 @@ pub(crate) struct Sizes {
     #[arg(long, default_value_t = 20_000)]
     pub(crate) holds: usize,
     /// How many virtual buyers hold at the same time in a closed loop
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 512)]
     pub(crate) workers: usize,
+    /// How many virtual buyers are at the sell-out at the same time
+    #[arg(long, default_value_t = 256)]
+    pub(crate) sellout_workers: usize,
     /// How many journeys from hold to pass
     #[arg(long, default_value_t = 4_000)]
     pub(crate) journeys: usize,
     /// How many journeys go on at the same time
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 128)]
     pub(crate) journey_workers: usize,
     /// How many buyers want one of the places of the sell-out
     #[arg(long, default_value_t = 10_000)]

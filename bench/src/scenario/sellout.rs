@@ -18,7 +18,7 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Outcome> {
     let buyers = bench.mint.buyers(sizes.buyers).await?;
     let meter = Meter::start(bench.docket).await?;
     let visit = Hold { buyers: buyers.clone(), tickets: tickets.clone() };
-    let visits = closed(bench.platform.address, sizes.workers, Until::Count(sizes.buyers), visit).await?;
+    let visits = closed(bench.platform.address, sizes.sellout_workers, Until::Count(sizes.buyers), visit).await?;
     let mut history = history(&tickets, sizes.places, visits.iter().map(|visit| &visit.outcome));
     let outcome = rows(Outcome::new("sellout"), &visits, &history);
     let payments = pay(bench, &buyers, &mut history).await?;
