@@ -86,8 +86,8 @@ fn package(file: &str) -> Result<PathBuf> {
 
 /// What the lock file names, and nothing that packages would run.
 fn packages(folder: &Path) -> Result {
-    let npm = on_path("npm")
-        .ok_or("what the pages are made and tested with comes by npm: install Node.js 20 or newer")?;
+    let npm =
+        on_path("npm").ok_or("what the pages are made and tested with comes by npm: install Node.js 20 or newer")?;
     let mut command = Command::new(npm);
     command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder).stdin(Stdio::null());
     run(command)

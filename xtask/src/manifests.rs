@@ -119,12 +119,15 @@ fn check_nats(cluster: &Cluster, folder: &Path) -> Result {
 fn refusal_findings(cluster: &Cluster, sources: &Sources, folder: &Path) -> Result<Vec<String>> {
     let broker = Broker::start(nats_server(cluster, folder)?, folder)?;
     let mut findings = Vec::new();
-    for service in &sources.services {
+    for service in &sources.keeping {
         findings.extend(broker.findings(service, PASSWORD, &rules::rights(cluster, sources, service))?);
         if broker.lets_in(service, "guessed") {
             findings.push(format!("NATS lets {service} in without its password"));
         }
     }
+    let strangers = sources.services.difference(&sources.keeping);
+    let let_in = strangers.filter(|service| broker.lets_in(service, PASSWORD));
+    findings.extend(let_in.map(|service| format!("NATS lets {service} in, which keeps nothing")));
     Ok(findings)
 }
 
@@ -132,7 +135,7 @@ fn refusal_findings(cluster: &Cluster, sources: &Sources, folder: &Path) -> Resu
 fn keeper_findings(cluster: &Cluster, sources: &Sources, folder: &Path, tools: &Tools) -> Result<Vec<String>> {
     let Some(keeper) = rules::keeper(cluster) else { return Err("no MongoDB with a keeper".into()) };
     let mongod = binaries(true)?.mongod.ok_or("mongod was not found")?;
-    Kept::start(&mongod, &tools.mongosh(), folder, &sources.services)?.findings(keeper)
+    Kept::start(&mongod, &tools.mongosh(), folder, &sources.keeping)?.findings(keeper)
 }
 
 /// The server, with a password for everybody, and its configuration in `folder`.

@@ -31,7 +31,7 @@ pub(super) struct Kept<'k> {
 }
 
 impl<'k> Kept<'k> {
-    /// Starts `mongod` in `folder`, which must be there, with users for all `services`.
+    /// Starts `mongod` in `folder`, which must be there, with users for `services`.
     ///
     /// # Errors
     /// If it cannot be started.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod entrances;
+mod pages;
 mod permissions;
 mod references;
 mod scaling;
@@ -23,6 +24,7 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         calls::findings,
         entrances::findings,
         references::findings,
+        pages::findings,
         permissions::findings,
         scaling::findings,
     ];

@@ -13,6 +13,10 @@ const COMPOSITION: &str = "docket";
 pub(super) struct Sources {
     /// The services, each of which is a crate.
     pub(super) services: BTreeSet<String>,
+    /// Those that keep something, for which they need MongoDB and NATS. The others are pages.
+    pub(super) keeping: BTreeSet<String>,
+    /// Those that send mails.
+    pub(super) mailing: BTreeSet<String>,
     /// The variables of the settings.
     pub(super) settings: BTreeSet<String>,
     /// The addresses of the API, each with its service.
@@ -38,6 +42,8 @@ impl Sources {
         let text = |path: &str| files.iter().find(|file| file.path == path).map_or("", |file| file.text.as_str());
         let found = Self {
             services: services(files),
+            keeping: services(files).into_iter().filter(|service| !is_pages(files, service)).collect(),
+            mailing: mailing(files),
             settings: quoted_after(text("common/src/settings.rs"), "env = ").map(str::to_owned).collect(),
             addresses: addresses(files),
             called_by_pages: called_by_pages(text("services/web/src/upstream.rs")),
@@ -48,6 +54,8 @@ impl Sources {
         };
         let empty = [
             ("services", found.services.is_empty()),
+            ("services that keep something", found.keeping.is_empty()),
+            ("services that send mails", found.mailing.is_empty()),
             ("settings", found.settings.is_empty()),
             ("addresses", found.addresses.is_empty()),
             ("calls of the pages", found.called_by_pages.is_empty()),
@@ -63,6 +71,17 @@ impl Sources {
 fn services(files: &[File]) -> BTreeSet<String> {
     let crates = files.iter().filter_map(File::in_service).filter(|(_, rest)| *rest == "Cargo.toml");
     crates.map(|(service, _)| service.to_owned()).filter(|service| service != COMPOSITION).collect()
+}
+
+/// Whether a service says in its table of contents that it is pages.
+fn is_pages(files: &[File], service: &str) -> bool {
+    let contents = files.iter().find(|file| file.in_service() == Some((service, "src/lib.rs")));
+    contents.is_some_and(|file| file.text.contains("Service::pages("))
+}
+
+fn mailing(files: &[File]) -> BTreeSet<String> {
+    let sources = files.iter().filter(|file| file.is_rust() && file.text.contains("Post::open("));
+    sources.filter_map(|file| Some(file.in_service()?.0.to_owned())).collect()
 }
 
 fn addresses(files: &[File]) -> BTreeMap<String, String> {
@@ -117,6 +136,9 @@ mod tests {
     fn sources() -> Sources {
         let files = [
             ("services/orders/Cargo.toml", ""),
+            ("services/orders/src/lib.rs", "Service::new(\"orders\", Orders::open); Post::open(ctx.settings())?"),
+            ("services/web/Cargo.toml", ""),
+            ("services/web/src/lib.rs", "Service::pages(\"web\", Web::open, routes)"),
             ("services/docket/Cargo.toml", ""),
             ("services/orders/src/api.rs", "#[utoipa::path(get, path = \"/api/orders/{id}\", params(..))]"),
             ("services/orders/src/listeners.rs", "received: Received<TicketEvent>) -> X"),
@@ -133,9 +155,16 @@ mod tests {
     #[test]
     fn services_their_addresses_and_listeners_are_found() {
         let found = sources();
-        assert_eq!(found.services, BTreeSet::from(["orders".to_owned()]));
+        assert_eq!(found.services, BTreeSet::from(["orders".to_owned(), "web".to_owned()]));
         assert_eq!(found.addresses["/api/orders/{id}"], "orders");
         assert_eq!(found.listeners, BTreeSet::from([("orders".to_owned(), "tickets".to_owned())]));
+    }
+
+    #[test]
+    fn pages_keep_nothing_and_mails_are_sent_where_a_post_is_opened() {
+        let found = sources();
+        assert_eq!(found.keeping, BTreeSet::from(["orders".to_owned()]));
+        assert_eq!(found.mailing, BTreeSet::from(["orders".to_owned()]));
     }
 
     #[test]

@@ -13,6 +13,9 @@ type Place = String;
 /// From, to, and the port there.
 type Call = (Place, Place, u64);
 
+/// The ports of mail servers; the setting says which.
+const SMTP: [u64; 3] = [25, 465, 587];
+
 /// The ports of addresses that name none.
 const USUAL: [(&str, u64); 4] = [("http", 80), ("https", 443), ("nats", 4222), ("mongodb", 27017)];
 
@@ -93,13 +96,16 @@ fn outside(policy: &str) -> &str {
     policy.split('-').next().unwrap_or(policy)
 }
 
-/// The calls of the pods: to each other, to name servers, and to Stripe.
+/// The calls of the pods: to each other, to name servers, to Stripe, and to mail servers.
 fn outgoing(cluster: &Cluster, sources: &Sources) -> BTreeSet<Call> {
     let mut calls = internal(cluster, sources);
     for workload in cluster.workloads() {
         calls.insert((workload.name().to_owned(), "dns".to_owned(), 53));
         if has_key_of_stripe(workload) && !names_stand_in(cluster, workload) {
             calls.insert((workload.name().to_owned(), "stripe".to_owned(), 443));
+        }
+        if super::workloads::has_mail_server(workload) {
+            calls.extend(SMTP.map(|port| (workload.name().to_owned(), "smtp".to_owned(), port)));
         }
     }
     calls

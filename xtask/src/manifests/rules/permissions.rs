@@ -12,7 +12,7 @@ const FOLLOWED_BY_ALL: &str = "users";
 pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
     let files = nats_files(cluster).unwrap_or_default();
     let mut found = Vec::new();
-    for service in &sources.services {
+    for service in &sources.keeping {
         let allowed = allowed(files.get(format!("{service}.conf").as_str()).copied().unwrap_or_default());
         let missing = needed(sources, service).into_iter().filter(|subject| !allowed.contains(subject.as_str()));
         found.extend(missing.map(|subject| format!("NATS does not let {service} publish to {subject}")));
@@ -22,7 +22,7 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
             let file = files.get(format!("{service}.conf").as_str()).copied().unwrap_or_default();
             allowed(file).contains(format!("{stream}.v1.>").as_str())
         };
-        let publishers: Vec<&String> = sources.services.iter().filter(publishes).collect();
+        let publishers: Vec<&String> = sources.keeping.iter().filter(publishes).collect();
         if publishers.len() != 1 {
             found.push(format!("NATS lets {publishers:?} publish events of {stream}; one owns them"));
         }

@@ -8,7 +8,7 @@ use crate::manifests::cluster::{Cluster, Object, list, texts};
 use crate::manifests::sources::Sources;
 
 /// Where NATS's passwords are in its configuration.
-const PASSWORD: &str = "PASSWORD_";
+pub(super) const PASSWORD: &str = "PASSWORD_";
 
 pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
     let mut found = Vec::new();
@@ -17,8 +17,9 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         names(workload.pod(), &mut named);
         found.extend(named.iter().filter_map(|(kind, name)| missing(cluster, sources, workload, kind, name)));
     }
-    found.extend(sources.services.iter().flat_map(|service| users(cluster, service)));
-    found.extend(sources.services.iter().filter_map(|service| unmade(sources, service)));
+    found.extend(sources.keeping.iter().flat_map(|service| users(cluster, service)));
+    let unmade = sources.keeping.iter().filter(|service| !makes_password(sources, service));
+    found.extend(unmade.map(|service| format!("docs/operations.md makes no passwords for {service}")));
     found
 }
 
@@ -33,7 +34,7 @@ fn missing(cluster: &Cluster, sources: &Sources, workload: &Object, kind: &str, 
 }
 
 /// All maps, secrets and accounts that a pod names.
-fn names(value: &Value, found: &mut BTreeSet<(&'static str, String)>) {
+pub(super) fn names(value: &Value, found: &mut BTreeSet<(&'static str, String)>) {
     const REFERENCES: [(&str, &str, &str); 7] = [
         ("configMapRef", "name", "ConfigMap"),
         ("configMapKeyRef", "name", "ConfigMap"),
@@ -58,7 +59,7 @@ fn names(value: &Value, found: &mut BTreeSet<(&'static str, String)>) {
     }
 }
 
-/// A service has a user of its own at NATS, and passwords where the overlay makes them.
+/// A service that keeps something has a user of its own at NATS, and passwords where the overlay makes them.
 fn users(cluster: &Cluster, service: &str) -> Vec<String> {
     let mut found = Vec::new();
     let files = nats_files(cluster).unwrap_or_default();
@@ -72,17 +73,25 @@ fn users(cluster: &Cluster, service: &str) -> Vec<String> {
             "{service} has no user of its own at NATS: its folder has nats.conf, and nats/nats.conf includes it"
         ));
     }
-    let secrets = cluster.of("Secret").filter(|secret| secret.name().contains("-users"));
-    let without = secrets.filter(|secret| !texts(secret.at("/data")).contains_key(service));
+    let without = users_of_servers(cluster).filter(|secret| !texts(secret.at("/data")).contains_key(service));
     found.extend(without.map(|secret| format!("{} has no password for {service}", secret.title())));
     found
 }
 
-/// The recipe for the secrets makes a password for each service.
-fn unmade(sources: &Sources, service: &str) -> Option<String> {
-    let made = sources.handbook.lines().filter(|line| line.starts_with("users() "));
-    let is_made = made.flat_map(|line| line.split([' ', ';'])).any(|word| word == service);
-    (!is_made).then(|| format!("docs/operations.md makes no passwords for {service}"))
+/// The secrets that this overlay makes of the passwords for MongoDB and NATS.
+pub(super) fn users_of_servers(cluster: &Cluster) -> impl Iterator<Item = &Object> {
+    cluster.of("Secret").filter(|secret| is_of_users(secret.name()))
+}
+
+/// Whether a secret of this name holds passwords for MongoDB or NATS: `nats-users`, or that with the digits of its content.
+pub(super) fn is_of_users(secret: &str) -> bool {
+    secret.contains("-users")
+}
+
+/// Whether the operator's recipe for the secrets makes a password for a service.
+pub(super) fn makes_password(sources: &Sources, service: &str) -> bool {
+    let mut made = sources.handbook.lines().filter(|line| line.starts_with("users() "));
+    made.any(|line| line.split([' ', ';']).any(|word| word == service))
 }
 
 /// The files of NATS's configuration, by name.

@@ -9,12 +9,15 @@ fn sources() -> Sources {
     let text = str::to_owned;
     Sources {
         services: [text("orders")].into(),
+        keeping: [text("orders")].into(),
+        mailing: [text("orders")].into(),
         settings: [
             "DOCKET_HTTP_ADDR",
             "DOCKET_OPS_ADDR",
             "DOCKET_DRAIN_SECONDS",
             "DOCKET_SHUTDOWN_GRACE_SECONDS",
             "NATS_URL",
+            "SMTP_URL",
         ]
         .map(text)
         .into(),
@@ -54,6 +57,7 @@ fn a_removed_probe_is_found() {
 fn a_service_without_its_folder_is_found() {
     let mut sources = sources();
     sources.services.insert("tickets".to_owned());
+    sources.keeping.insert("tickets".to_owned());
     let found = super::findings(&Cluster::parse(RIGHT).unwrap(), &sources);
     assert!(found.contains(&"the service tickets has no Deployment: its folder in base/ makes one".to_owned()));
     assert!(found.iter().any(|finding| finding.starts_with("tickets has no user of its own at NATS")));
@@ -145,6 +149,43 @@ fn a_user_of_nats_that_is_missing_is_found() {
 }
 
 #[test]
+fn pages_with_users_or_variables_of_servers_are_found() {
+    let mut sources = sources();
+    sources.keeping.clear();
+    let found = super::pages::findings(&Cluster::parse(RIGHT).unwrap(), &sources);
+    let expected = [
+        "is told NATS_PASSWORD",
+        "is told NATS_URL",
+        "is given the Secret nats-users",
+        "orders.conf of NATS has a user for it",
+        "docs/operations.md makes a password for it",
+    ];
+    assert_eq!(found, expected.map(|finding| format!("orders keeps nothing, but {finding}")));
+}
+
+#[test]
+fn pages_with_a_made_password_or_a_setting_from_a_map_are_found() {
+    let mut sources = sources();
+    sources.keeping.clear();
+    let made = "kind: Secret\nmetadata: { name: nats-users-1f }\ndata: { orders: cA== }\n---\n";
+    let told = RIGHT.replace("DOCKET_DRAIN_SECONDS: ", "DOCKET_JWKS_URL: ");
+    let found = super::pages::findings(&Cluster::parse(&format!("{made}{told}")).unwrap(), &sources);
+    for expected in ["Secret nats-users-1f has a password for it", "is told DOCKET_JWKS_URL"] {
+        assert!(found.contains(&format!("orders keeps nothing, but {expected}")), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_mail_server_needs_a_way_out_and_mails() {
+    let (from, to) = ("          env:\n", "          env:\n            - { name: SMTP_URL, value: \"\" }\n");
+    is_found(from, to, "orders calls smtp on port 587, but no policy lets it out");
+    let mut sources = sources();
+    sources.mailing.clear();
+    let found = super::findings(&Cluster::parse(&RIGHT.replace(from, to)).unwrap(), &sources);
+    assert!(found.contains(&"Deployment orders: it sends no mails, but has SMTP_URL".to_owned()), "{found:#?}");
+}
+
+#[test]
 fn a_permission_that_is_missing_is_found() {
     is_found(
         "$JS.ACK.tickets.orders.>",
@@ -166,7 +207,7 @@ fn a_permission_that_is_missing_is_found() {
 #[test]
 fn a_stream_with_two_publishers_is_found() {
     let mut sources = sources();
-    sources.services.insert("auth".to_owned());
+    sources.keeping.insert("auth".to_owned());
     let two = RIGHT.replace("  orders.conf: |", "  auth.conf: |\n    allow: [ \"users.v1.>\" ]\n  orders.conf: |");
     let found = super::findings(&Cluster::parse(&two).unwrap(), &sources);
     assert!(found.iter().any(|finding| finding.contains("publish events of users; one owns them")), "{found:#?}");

@@ -14,6 +14,9 @@ const ALIVE: &str = "/livez";
 /// What a stop needs beside its waits, in seconds.
 const MARGIN: u64 = 5;
 
+/// The setting that says where mails are given up.
+const MAIL_SERVER: &str = "SMTP_URL";
+
 /// What must be so in a pod, and in each of its containers.
 const POD: [(&str, Value); 2] =
     [("/automountServiceAccountToken", Value::Bool(false)), ("/securityContext/runAsNonRoot", Value::Bool(true))];
@@ -29,6 +32,9 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         found.extend(rights(workload));
     }
     for service in cluster.services() {
+        if has_mail_server(service) && !sources.mailing.contains(service.name()) {
+            found.push(format!("{}: it sends no mails, but has {MAIL_SERVER}", service.title()));
+        }
         for container in service.containers() {
             found.extend(ports(cluster, service, container));
             found.extend(settings(cluster, sources, service, container));
@@ -47,6 +53,12 @@ fn folders(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         missing.map(|(kind, name)| format!("the service {name} has no {kind}: its folder in base/ makes one"));
     let strange = cluster.services().filter(|service| !sources.services.contains(service.name()));
     missing.chain(strange.map(|service| format!("{} is no crate in services/", service.name()))).collect()
+}
+
+/// Whether a pod may be told of a mail server.
+pub(super) fn has_mail_server(workload: &Object) -> bool {
+    let mut variables = workload.containers().iter().flat_map(|container| list(container, "/env"));
+    variables.any(|variable| variable["name"] == MAIL_SERVER)
 }
 
 fn probes(workload: &Object) -> Vec<String> {
