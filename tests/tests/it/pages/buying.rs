@@ -165,3 +165,18 @@ async fn a_process_of_pages_alone_sells_too() {
     assert!(web.terminate().await, "it stops in good order when asked");
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_shows_what_it_finds_while_it_is_typed() {
+    let app = App::start().await;
+    on_sale(&app, 10).await;
+    let page = Browser::desktop().visit(&app.base()).await;
+    page.open("/").await;
+    page.fill("Search", "a night without end").await;
+    page.see("Nothing goes by that.").await;
+    page.until_at("/?search=a+night+without+end").await;
+    page.fill("Search", "friday").await;
+    page.see("10 places left").await;
+    page.expect_no_errors().await;
+    app.stop().await;
+}

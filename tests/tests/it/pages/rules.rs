@@ -35,6 +35,18 @@ async fn every_page_is_accessible_light_and_quiet() {
     app.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_inline_is_allowed_on_any_page() {
+    let app = App::start().await;
+    for path in ["/", "/signin", "/nothing/here", "/orders"] {
+        let answer = app.visitor().get(path).await;
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{path}: {policy}");
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+    }
+    app.stop().await;
+}
+
 /// Every page there is, in each of the states that look different.
 async fn pages(app: &App) -> Vec<Seen> {
     let (visitor, seller, buyer) = (app.visitor(), app.sign_up().await, app.sign_up().await);
@@ -45,7 +57,13 @@ async fn pages(app: &App) -> Vec<Seen> {
         buyer.hold(&ticket, 1).await.expect(201),
         buyer.hold(&ticket, 1).await.expect(201),
     );
+    let (asked, refunded) = (buyer.hold(&ticket, 1).await.expect(201), buyer.hold(&ticket, 1).await.expect(201));
     buyer.hold(&last, 1).await.expect(201);
+    buyer.pay(&asked, "pm_card_threeDSecure2Required").await.expect(201);
+    buyer.pay(&refunded, "pm_card_visa").await.expect(201);
+    buyer.until_order(&refunded, "complete").await;
+    buyer.delete(&format!("/api/orders/{}", id(&refunded))).await.expect(200);
+    buyer.until_order(&refunded, "refunded").await;
     buyer.pay(&paid, "pm_card_visa").await.expect(201);
     buyer.until_order(&paid, "complete").await;
     buyer.pay(&declined, "pm_card_chargeDeclined").await.problem(402, "payment_declined");
@@ -71,6 +89,8 @@ async fn pages(app: &App) -> Vec<Seen> {
         of("orders", &held, &buyer, "Held for you for"),
         of("orders", &declined, &buyer, "your places are still held"),
         of("orders", &cancelled, &buyer, "nothing was charged"),
+        of("orders", &asked, &buyer, "Continue to your bank"),
+        of("orders", &refunded, &buyer, "Your money is on its way back"),
         of("orders", &paid, &buyer, "Pass 1 of 2"),
         seen(&format!("/orders/{}/passes", id(&paid)), &buyer, "Your passes"),
         seen("/profile", &buyer, "Where you are signed in"),
