@@ -26,6 +26,9 @@ use crate::events::DecodeError;
 const PIPELINED: usize = 256;
 const ACKS_WAITED_FOR: usize = 8192;
 
+/// How the subjects begin to which answers go, before the name of the user whose they are.
+const INBOX: &str = "_INBOX_";
+
 /// How long a publish waits for its acknowledgement; a later sweep publishes again what got none.
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,12 +130,15 @@ pub struct Bus {
 
 impl Bus {
     /// Connects to one of the servers at `urls`, which commas separate; from then on the client reconnects by itself for ever.
+    /// If they name a user, what is answered to this connection goes to subjects of that user's own (`_INBOX_orders.…`), so
+    /// that the server can keep it from the others.
     ///
     /// # Errors
     /// If no first connection can be made.
     pub async fn connect(urls: &str, namespace: Namespace) -> Result<Self, BusError> {
         let servers: Vec<&str> = urls.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
-        let client = async_nats::ConnectOptions::new().name("docket").connect(servers).await?;
+        let options = async_nats::ConnectOptions::new().name("docket").custom_inbox_prefix(inboxes(&servers));
+        let client = options.connect(servers).await?;
         let jetstream =
             jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
         Ok(Self { jetstream, namespace })
@@ -185,6 +191,29 @@ impl Bus {
     pub async fn flush(&self) {
         if let Err(error) = self.jetstream.client().flush().await {
             tracing::warn!(%error, "the last messages to NATS were not flushed");
+        }
+    }
+}
+
+/// Where answers go: all users' inboxes are one if the servers' addresses name none, or one that is no part of a subject.
+fn inboxes(servers: &[&str]) -> String {
+    let address: Option<async_nats::ServerAddr> = servers.first().and_then(|server| server.parse().ok());
+    let fits = |user: &&str| user.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let user = address.as_ref().and_then(async_nats::ServerAddr::username).filter(fits);
+    user.map_or_else(|| INBOX.trim_end_matches('_').to_owned(), |user| format!("{INBOX}{user}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_inboxes_of_its_own() {
+        assert_eq!(inboxes(&["nats://orders:secret@nats:4222", "nats://other"]), "_INBOX_orders");
+        for of_nobody in
+            [&["nats://nats:4222"][..], &["localhost"], &["nats://a.b:secret@nats"], &["nats://%3E:x@n"], &[]]
+        {
+            assert_eq!(inboxes(of_nobody), "_INBOX", "{of_nobody:?}");
         }
     }
 }
