@@ -26,6 +26,9 @@ use crate::events::DecodeError;
 const PIPELINED: usize = 256;
 const ACKS_WAITED_FOR: usize = 8192;
 
+/// How the subjects begin to which answers go, before the name of the user whose they are.
+const INBOX: &str = "_INBOX_";
+
 /// How long a publish waits for its acknowledgement; a later sweep publishes again what got none.
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,12 +130,19 @@ pub struct Bus {
 
 impl Bus {
     /// Connects to one of the servers at `urls`, which commas separate; from then on the client reconnects by itself for ever.
+    /// If the first names a user and a password, which are taken as they stand there, what is answered to this connection goes to subjects of that user's own (`_INBOX_orders.…`), so
+    /// that the server can keep it from the others.
     ///
     /// # Errors
     /// If no first connection can be made.
     pub async fn connect(urls: &str, namespace: Namespace) -> Result<Self, BusError> {
         let servers: Vec<&str> = urls.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
-        let client = async_nats::ConnectOptions::new().name("docket").connect(servers).await?;
+        let mut options = async_nats::ConnectOptions::new().name("docket").custom_inbox_prefix(inboxes(&servers));
+        // The client itself passes over what an address says of its user.
+        if let Some((user, password)) = user(&servers) {
+            options = options.user_and_password(user, password);
+        }
+        let client = options.connect(servers).await?;
         let jetstream =
             jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
         Ok(Self { jetstream, namespace })
@@ -185,6 +195,36 @@ impl Bus {
     pub async fn flush(&self) {
         if let Err(error) = self.jetstream.client().flush().await {
             tracing::warn!(%error, "the last messages to NATS were not flushed");
+        }
+    }
+}
+
+/// The user and the password in the first server's address.
+fn user(servers: &[&str]) -> Option<(String, String)> {
+    let address: async_nats::ServerAddr = servers.first()?.parse().ok()?;
+    Some((address.username()?.to_owned(), address.password()?.to_owned()))
+}
+
+/// Where answers go: all users' inboxes are one if the address names none, or one that is no part of a subject.
+fn inboxes(servers: &[&str]) -> String {
+    let fits = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let name = user(servers).map(|(name, _)| name).filter(fits);
+    name.map_or_else(|| INBOX.trim_end_matches('_').to_owned(), |name| format!("{INBOX}{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_inboxes_of_its_own() {
+        let servers = ["nats://orders:secret@nats:4222", "nats://other"];
+        assert_eq!(user(&servers), Some(("orders".to_owned(), "secret".to_owned())));
+        assert_eq!(inboxes(&servers), "_INBOX_orders");
+        for of_nobody in
+            [&["nats://nats:4222"][..], &["localhost"], &["nats://a.b:secret@nats"], &["nats://%3E:x@n"], &[]]
+        {
+            assert_eq!(inboxes(of_nobody), "_INBOX", "{of_nobody:?}");
         }
     }
 }

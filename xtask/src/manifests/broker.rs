@@ -76,9 +76,12 @@ impl Broker {
                 found.push(format!("NATS lets {user} publish to {subject}, which is not its own"));
             }
         }
+        if !client.may(&format!("SUB {} 1\r\n", rights.hears))? {
+            found.push(format!("NATS refuses that {user} hears {}", rights.hears));
+        }
         for subject in &rights.unheard {
-            if client.may(&format!("SUB {subject} 1\r\n"))? {
-                found.push(format!("NATS lets {user} hear {subject} past JetStream"));
+            if client.may(&format!("SUB {subject} 2\r\n"))? {
+                found.push(format!("NATS lets {user} hear {subject}"));
             }
         }
         Ok(found)

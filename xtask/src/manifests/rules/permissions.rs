@@ -36,7 +36,9 @@ pub(in crate::manifests) struct Rights {
     pub(in crate::manifests) publishes: Vec<String>,
     /// Where others publish, and nobody.
     pub(in crate::manifests) others: Vec<String>,
-    /// What may be had from JetStream only.
+    /// Where it is answered.
+    pub(in crate::manifests) hears: String,
+    /// What may be had from JetStream only, and where others are answered.
     pub(in crate::manifests) unheard: Vec<String>,
 }
 
@@ -63,9 +65,12 @@ pub(in crate::manifests) fn rights(cluster: &Cluster, sources: &Sources, service
         others.extend(verbs.map(|verb| format!("$JS.API.STREAM.{verb}.{stream}")));
     }
     others.extend(["$JS.API.STREAM.CREATE.copy", "$SYS.REQ.SERVER.PING"].map(str::to_owned));
-    let unheard =
-        sources.streams.iter().map(|stream| format!("{stream}.>")).chain([">".to_owned(), "$JS.>".to_owned()]);
-    Rights { publishes, others, unheard: unheard.collect() }
+    let inbox = |user: &str| format!("{}{user}.>", sources.inbox);
+    let mut unheard: Vec<String> = sources.streams.iter().map(|stream| format!("{stream}.>")).collect();
+    unheard.extend([">", "$JS.>", "*.>", "_INBOX.>"].map(str::to_owned));
+    let neighbours = sources.keeping.iter().map(String::as_str).filter(|other| *other != service);
+    unheard.extend(neighbours.chain(["operator"]).map(inbox));
+    Rights { publishes, others, hears: inbox(service), unheard }
 }
 
 /// A subject that a pattern allows. That of a consumer's filter is itself a pattern.

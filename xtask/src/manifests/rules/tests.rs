@@ -26,6 +26,7 @@ fn sources() -> Sources {
         listeners: [(text("orders"), text("tickets"))].into(),
         streams: [text("tickets"), text("users")].into(),
         followers: [].into(),
+        inbox: text("_INBOX_"),
         handbook: text("users() { for user in $@ orders; do\nkubectl create secret generic nats-users --from-env-file"),
     }
 }
