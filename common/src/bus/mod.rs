@@ -130,8 +130,8 @@ pub struct Bus {
 
 impl Bus {
     /// Connects to one of the servers at `urls`, which commas separate; from then on the client reconnects by itself for ever.
-    /// If the first names a user and a password, which are taken as they stand there, what is answered to this connection goes to subjects of that user's own (`_INBOX_orders.…`), so
-    /// that the server can keep it from the others.
+    /// If the first names a user and a password, these are taken as they stand there, and what is answered to this connection
+    /// goes to subjects of that user's own (`_INBOX_orders.…`), so that the server can keep it from the others.
     ///
     /// # Errors
     /// If no first connection can be made.
