@@ -480,7 +480,7 @@ mod tests {
         assert_eq!(Settings::default().warnings(), Vec::<&str>::new());
         let settings =
             Settings::parse_flags(["--stripe-secret-key", "sk_test_1", "--http-addr", "0.0.0.0:80"]).unwrap();
-        assert_eq!(settings.warnings().len(), 4);
+        assert_eq!(settings.warnings().len(), 5);
     }
 
     #[test]
