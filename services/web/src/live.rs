@@ -7,7 +7,8 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use bytes::Bytes;
-use futures::stream::{Stream, StreamExt as _, unfold};
+use futures::future::ready;
+use futures::stream::{Stream, StreamExt as _, once, select, unfold};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::sync::watch;
@@ -95,20 +96,24 @@ impl Watched {
     }
 }
 
-/// An answer of server-sent events. Ends when `stop` is cancelled, so that a process that stops does not wait for its readers;
-/// the browser comes back to another one.
+/// An answer of server-sent events. Ends with the pieces, or when `stop` is cancelled, so that a process that stops does not wait
+/// for its readers; the browser comes back, to another process if need be.
 pub(crate) fn answer(pieces: impl Stream<Item = String> + 'static, stop: CancellationToken) -> HttpResponse {
-    let messages = pieces.map(|html| message(&html));
-    let signs = unfold((), |()| async {
-        tokio::time::sleep(SIGN_OF_LIFE).await;
-        Some((Bytes::from_static(b":\n\n"), ()))
-    });
-    let both = futures::stream::select(messages, signs).take_until(stop.cancelled_owned());
+    let events = with_signs_of_life(pieces.map(|html| message(&html))).take_until(stop.cancelled_owned());
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(both.map(Ok::<_, std::convert::Infallible>))
+        .streaming(events.map(Ok::<_, std::convert::Infallible>))
+}
+
+fn with_signs_of_life(messages: impl Stream<Item = Bytes>) -> impl Stream<Item = Bytes> {
+    let signs = unfold((), |()| async {
+        tokio::time::sleep(SIGN_OF_LIFE).await;
+        Some((Some(Bytes::from_static(b":\n\n")), ()))
+    });
+    let messages = messages.map(Some).chain(once(ready(None)));
+    select(messages, signs).take_while(|event| ready(event.is_some())).filter_map(ready)
 }
 
 fn message(html: &str) -> Bytes {
@@ -119,6 +124,16 @@ fn message(html: &str) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_lives_as_long_as_there_may_be_messages() {
+        let slow = once(async {
+            tokio::time::sleep(SIGN_OF_LIFE * 5 / 2).await;
+            message("late")
+        });
+        let events: Vec<Bytes> = with_signs_of_life(slow).collect().await;
+        assert_eq!(events, [&b":\n\n"[..], b":\n\n", b"data: late\n\n"]);
+    }
 
     #[test]
     fn a_message_may_have_many_lines() {

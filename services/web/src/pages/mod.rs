@@ -13,6 +13,8 @@ pub(crate) mod sales;
 pub(crate) mod sell;
 pub(crate) mod ticket;
 
+use serde::Deserialize;
+
 use crate::failure::Failure;
 use crate::html::Answered;
 use crate::visit::Visit;
@@ -20,4 +22,41 @@ use crate::visit::Visit;
 /// Every other address.
 pub(crate) async fn nothing(_: Visit) -> Answered {
     Err(Failure::NotFound)
+}
+
+/// Where a list goes on.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct From {
+    #[serde(default)]
+    cursor: String,
+}
+
+impl From {
+    /// An address from here on.
+    fn after(&self, path: &str) -> String {
+        after(path, &self.cursor)
+    }
+}
+
+fn after(path: &str, cursor: &str) -> String {
+    if cursor.is_empty() {
+        return path.to_owned();
+    }
+    format!("{path}?{}", serde_urlencoded::to_string([("cursor", cursor)]).unwrap_or_default())
+}
+
+/// So many places, in words.
+fn places(count: u32) -> String {
+    if count == 1 { "1 place".to_owned() } else { format!("{count} places") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_goes_on_where_it_ended() {
+        assert_eq!(after("/sales", ""), "/sales");
+        assert_eq!(after("/sales/7/live", "a=b"), "/sales/7/live?cursor=a%3Db");
+    }
 }

@@ -6,11 +6,13 @@ use actix_web::HttpResponse;
 use actix_web::web::Query;
 use askama::Template;
 use common::clock::Time;
+use futures::future::pending;
 use futures::stream::unfold;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::{From, after, places};
 use crate::failure::Failure;
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, go, page, page_with_stripe};
@@ -65,7 +67,7 @@ impl Docket {
     }
 
     pub(crate) fn places(&self) -> String {
-        if self.order.quantity == 1 { "1 place".to_owned() } else { format!("{} places", self.order.quantity) }
+        places(self.order.quantity)
     }
 }
 
@@ -148,7 +150,8 @@ async fn asked_by_bank(visit: &Visit, id: &Id) -> Result<Option<Payment>, Failur
     }
 }
 
-async fn passes(visit: &Visit, id: &Id) -> Result<Vec<Pass>, Failure> {
+/// The passes of an order.
+pub(super) async fn passes(visit: &Visit, id: &Id) -> Result<Vec<Pass>, Failure> {
     Ok(visit.get::<Items<Pass>>(&format!("/api/orders/{id}/passes")).await?.items)
 }
 
@@ -160,21 +163,12 @@ struct OrdersPage {
     more: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct From {
-    #[serde(default)]
-    cursor: String,
-}
-
 /// One's own orders, newest first.
 pub(crate) async fn list(visit: Visit, from: Query<From>) -> Answered {
-    let cursor = (!from.cursor.is_empty()).then_some(("cursor", from.cursor.as_str()));
-    let path = format!("/api/orders?{}", serde_urlencoded::to_string(cursor.as_slice()).unwrap_or_default());
     let (shell, _) = visit.own_shell().await?;
-    let found = visit.get::<Page<Order>>(&path).await?;
+    let found = visit.get::<Page<Order>>(&from.after("/api/orders")).await?;
     let dockets = found.items.into_iter().map(|order| Docket::new(order, visit.words())).collect();
-    let next = |cursor: String| serde_urlencoded::to_string([("cursor", cursor)]).unwrap_or_default();
-    page(&OrdersPage { shell, dockets, more: found.next_cursor.map(|cursor| format!("/orders?{}", next(cursor))) })
+    page(&OrdersPage { shell, dockets, more: found.next_cursor.map(|cursor| after("/orders", &cursor)) })
 }
 
 /// The page.
@@ -194,12 +188,13 @@ pub(crate) struct Shown {
     state: String,
 }
 
-/// How the order stands, whenever that is not what is shown, until it will not change any more.
+/// How the order stands, whenever that is not what is shown. When it will not change any more, the stream is silent: if it
+/// ended, the browser would come back and ask.
 pub(crate) async fn live(visit: Visit, id: Id, shown: Query<Shown>) -> Answered {
     let closing = visit.web().closing.clone();
     let going = Some((visit.without_refresh(), id, shown.into_inner().state));
     let pieces = unfold(going, |going| async move {
-        let (visit, id, shown) = going?;
+        let Some((visit, id, shown)) = going else { return pending().await };
         loop {
             let page = OrderPage::of(&visit, &id).await.ok()?;
             let state = page.state();

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use crate::html::{Answered, page};
-use crate::model::{Items, Order, Pass};
-use crate::pages::order::Docket;
+use crate::model::{Order, Pass};
+use crate::pages::order::{Docket, passes};
 use crate::shell::Shell;
 use crate::visit::{Id, Visit};
 
@@ -18,8 +18,8 @@ struct PassesPage {
 
 /// The passes.
 pub(crate) async fn show(visit: Visit, id: Id) -> Answered {
-    let (order, passes) = (format!("/api/orders/{id}"), format!("/api/orders/{id}/passes"));
     let (shell, _) = visit.own_shell().await?;
-    let (order, passes) = futures::try_join!(visit.get::<Order>(&order), visit.get::<Items<Pass>>(&passes))?;
-    page(&PassesPage { shell, docket: Docket::new(order, visit.words()), passes: passes.items })
+    let order = format!("/api/orders/{id}");
+    let (order, passes) = futures::try_join!(visit.get::<Order>(&order), passes(&visit, &id))?;
+    page(&PassesPage { shell, docket: Docket::new(order, visit.words()), passes })
 }

@@ -9,8 +9,8 @@ use futures::future::ready;
 use futures::stream::{StreamExt as _, once, unfold};
 use jiff::tz::TimeZone;
 use reqwest::Method;
-use serde::Deserialize;
 
+use super::{From, after, places};
 use crate::chart::{BAR, Bar, HEIGHT, Sparkline, WIDTH};
 use crate::failure::Failure;
 use crate::format::{Words, zone_name};
@@ -55,27 +55,6 @@ struct SalesPage {
     more: Option<String>,
 }
 
-/// Where a list goes on.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct From {
-    #[serde(default)]
-    cursor: String,
-}
-
-impl From {
-    /// An address from here on.
-    fn after(&self, path: &str) -> String {
-        after(path, &self.cursor)
-    }
-}
-
-fn after(path: &str, cursor: &str) -> String {
-    if cursor.is_empty() {
-        return path.to_owned();
-    }
-    format!("{path}?{}", serde_urlencoded::to_string([("cursor", cursor)]).unwrap_or_default())
-}
-
 /// One's own listings, newest first.
 pub(crate) async fn list(visit: Visit, from: Query<From>) -> Answered {
     let (shell, _) = visit.own_shell().await?;
@@ -105,7 +84,7 @@ impl Bought {
     }
 
     fn places(&self) -> String {
-        if self.order.quantity == 1 { "1 place".to_owned() } else { format!("{} places", self.order.quantity) }
+        places(self.order.quantity)
     }
 }
 
@@ -285,11 +264,5 @@ mod tests {
         assert_eq!(sale.standing.label(), "On sale");
         assert_eq!(Standing { held: 7, ..sale.standing.clone() }.label(), "Sold out");
         assert_eq!(Standing { on_sale: false, ..sale.standing }.label(), "Taken from sale");
-    }
-
-    #[test]
-    fn a_list_goes_on_where_it_ended() {
-        assert_eq!(after("/sales", ""), "/sales");
-        assert_eq!(after("/sales/7/live", "a=b"), "/sales/7/live?cursor=a%3Db");
     }
 }

@@ -1,6 +1,10 @@
 //! Pages that are open while something happens elsewhere.
 
+use std::time::Duration;
+
+use common::http::auth::ACCESS_COOKIE;
 use docket_tests::{App, Browser};
+use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_that_runs_out_says_so_and_leads_back() {
@@ -50,5 +54,24 @@ async fn who_is_too_late_is_told_what_is_left() {
     page.click_button("Hold places").await;
     page.see("1 place left").await;
     assert_eq!(page.count("alert").await, 1, "the reason stands where the places were chosen");
+    app.stop().await;
+}
+
+/// The page then comes back with the tokens that it has by then, or is led to signing in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_the_session_that_it_was_begun_in() {
+    let app = App::start().await;
+    let ticket = app.sign_up().await.sell(10).await;
+    let buyer = app.sign_up().await;
+    let order = buyer.hold(&ticket, 1).await.expect(201);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let stream = client.get(format!("{}/orders/{}/live", app.base(), order["id"].as_str().unwrap()));
+    let cookie = format!("{ACCESS_COOKIE}={}", buyer.cookie(ACCESS_COOKIE).unwrap());
+    let mut heard = stream.header("cookie", cookie).send().await.unwrap();
+    let first = heard.chunk().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains("Waiting for payment"), "{first:?}");
+    buyer.post("/api/users/signout", Value::Null).await.expect(200);
+    let rest = async { while heard.chunk().await.unwrap().is_some() {} };
+    tokio::time::timeout(Duration::from_secs(10), rest).await.expect("the stream ends");
     app.stop().await;
 }
