@@ -58,13 +58,14 @@ impl TelemetryGuard {
     }
 }
 
-/// Sets up logs, traces and metrics. Only the first call in a process has an effect: tests start many services in one.
+/// Sets up logs, traces and metrics of a process, which traces call by `name`. Only the first call in a process has an effect:
+/// tests start many services in one.
 ///
 /// # Errors
 /// [`TelemetryError`] if the log filter or the collector's address cannot be used.
-pub fn init(settings: &Settings) -> Result<TelemetryGuard, TelemetryError> {
+pub fn init(settings: &Settings, name: &'static str) -> Result<TelemetryGuard, TelemetryError> {
     if TELEMETRY.get().is_none() {
-        let tracer = tracer_provider(settings.otel_endpoint.as_ref())?;
+        let tracer = tracer_provider(settings.otel_endpoint.as_ref(), name)?;
         let subscriber = subscriber(settings, &tracer)?;
         TELEMETRY.get_or_init(|| install(subscriber, tracer, settings.otel_endpoint.is_some()));
         settings.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -102,8 +103,8 @@ fn subscriber(
     Ok(tracing_subscriber::registry().with(lines).with(spans))
 }
 
-fn tracer_provider(collector: Option<&Url>) -> Result<SdkTracerProvider, TelemetryError> {
-    let builder = SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name("docket").build());
+fn tracer_provider(collector: Option<&Url>, name: &'static str) -> Result<SdkTracerProvider, TelemetryError> {
+    let builder = SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name(name).build());
     Ok(match collector {
         Some(collector) => builder.with_batch_exporter(exporter(collector)?).build(),
         None => builder.build(),
@@ -171,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_across_a_message() {
-        drop(init(&Settings::default_for_tests()).unwrap());
-        drop(init(&Settings::default_for_tests()).unwrap());
+        drop(init(&Settings::default_for_tests(), "tests").unwrap());
+        drop(init(&Settings::default_for_tests(), "tests").unwrap());
         let sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let span = tracing::info_span!("handle");
         remote_parent(&span, sent);
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn metrics_are_rendered() {
-        drop(init(&Settings::default_for_tests()).unwrap());
+        drop(init(&Settings::default_for_tests(), "tests").unwrap());
         metrics::counter!("telemetry_test_total").increment(2);
         assert!(render_metrics().contains("telemetry_test_total 2"));
     }

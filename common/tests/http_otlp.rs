@@ -17,7 +17,7 @@ async fn spans_are_sent_to_the_collector() {
         line
     });
     let settings = Settings { otel_endpoint: Some(endpoint.parse().unwrap()), ..Settings::default_for_tests() };
-    let telemetry = common::telemetry::init(&settings).unwrap();
+    let telemetry = common::telemetry::init(&settings, "tests").unwrap();
     tracing::info_span!("work").in_scope(|| assert!(common::telemetry::current_traceparent().is_some()));
     telemetry.flush();
     assert_eq!(received.join().unwrap().trim_end(), "POST /v1/traces HTTP/1.1");

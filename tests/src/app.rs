@@ -45,9 +45,10 @@ impl App {
         change(&mut settings);
         refuse_scans(&settings).await;
         let running = start(services, settings.clone()).await.expect("Docket starts");
-        stripe.set_webhook_url(Some(format!("http://{}/api/payments/webhook", running.http_addr())));
         let (http, ops) = (running.http_addr(), running.ops_addr());
-        Self { running: Mutex::new(Some(running)), http, ops, stripe, settings, _data: data }
+        let app = Self { running: Mutex::new(Some(running)), http, ops, stripe, settings, _data: data };
+        app.send_webhooks_to(&app.base());
+        app
     }
 
     /// Every service there is.
@@ -132,8 +133,13 @@ impl App {
     pub async fn serve_again(&mut self) {
         let running = start(Self::services(), self.settings.clone()).await.expect("Docket starts again");
         (self.http, self.ops) = (running.http_addr(), running.ops_addr());
-        self.stripe.set_webhook_url(Some(format!("{}/api/payments/webhook", self.base())));
+        self.send_webhooks_to(&self.base());
         self.running = Mutex::new(Some(running));
+    }
+
+    /// Has Stripe tell a Docket at another address what happens.
+    pub fn send_webhooks_to(&self, base: &str) {
+        self.stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));
     }
 
     /// Stops it in good order, the Stripe stand-in too.

@@ -109,7 +109,7 @@ impl Person {
     }
 
     /// The address of the Docket they use.
-    pub(crate) fn base(&self) -> &str {
+    pub fn base(&self) -> &str {
         &self.base
     }
 

@@ -90,7 +90,7 @@ pub struct Running {
 /// [`StartError`]: whatever keeps one of them from starting keeps all of them.
 pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running, StartError> {
     settings.validate()?;
-    let telemetry = crate::telemetry::init(&settings)?;
+    let telemetry = crate::telemetry::init(&settings, name_of(&services))?;
     let (http, http_addr) = open_port(settings.http_addr)?;
     let (ops, ops_addr) = open_port(settings.ops_addr)?;
     let settings = Arc::new(settings.bound_to(http_addr));
@@ -125,6 +125,11 @@ pub async fn republish(services: &[&str], settings: &Settings, since: Time) -> R
         }
     }
     Ok(count)
+}
+
+/// What traces call a process: by its service, or by all of them.
+fn name_of(services: &[Service]) -> &'static str {
+    if let [service] = services { service.name() } else { "docket" }
 }
 
 fn open_port(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -130,7 +130,7 @@ impl TestApp {
         let clock = ManualClock::at(Time::from_millis(1_790_000_000_000));
         let shared: SharedClock = clock.clone();
         let settings = Settings::default_for_tests();
-        drop(common::telemetry::init(&settings).unwrap());
+        drop(common::telemetry::init(&settings, "tests").unwrap());
         let key = Key::new("first", 1);
         let jwks = Jwks::start(&key);
         let jwks_url = format!("http://{}/", jwks.address).parse().unwrap();

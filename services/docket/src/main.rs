@@ -81,7 +81,7 @@ fn main() -> ExitCode {
 async fn serve(settings: Settings) -> Result<(), StartError> {
     settings.validate()?;
     let signal = StopSignal::listen()?;
-    let telemetry = common::telemetry::init(&settings)?;
+    let telemetry = common::telemetry::init(&settings, "docket")?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
     let outcome = serve_on(&embedded, settings, signal).await;
     embedded.stop().await;

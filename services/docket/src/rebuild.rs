@@ -9,7 +9,7 @@ use crate::{embedded, services};
 #[expect(clippy::print_stdout, reason = "the outcome of a command is its output")]
 pub(crate) async fn rebuild(settings: Settings, name: &str) -> Result<(), StartError> {
     let service = find(name)?;
-    let telemetry = common::telemetry::init(&settings)?;
+    let telemetry = common::telemetry::init(&settings, "docket")?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
     let outcome = common::service::rebuild(&service, &settings).await;
     embedded.stop().await;

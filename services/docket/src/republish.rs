@@ -9,7 +9,7 @@ use crate::{embedded, services};
 /// Publishes every event since `since` once more; the broker and the listeners drop what they have.
 #[expect(clippy::print_stdout, reason = "the outcome of a command is its output")]
 pub(crate) async fn republish(settings: Settings, since: Time) -> Result<(), StartError> {
-    let telemetry = common::telemetry::init(&settings)?;
+    let telemetry = common::telemetry::init(&settings, "docket")?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
     let names: Vec<&str> =
         services().iter().filter(|service| service.keeps_state()).map(common::service::Service::name).collect();

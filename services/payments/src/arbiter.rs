@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::events::orders::OrderFacts;
 use common::id::RefundId;
 use common::store::{StoreError, Versioned};
+use common::telemetry::remote_parent;
 
 use crate::Payments;
 use crate::gateway::{GatewayError, Intent};
@@ -63,6 +64,16 @@ impl Payments {
             state if state.is_paid() => self.look_after_refunds(payment).await,
             _ => self.refresh(payment).await.map(drop),
         }
+    }
+
+    /// What is done for a payment without its buyer's asking; it is a part of the trace in which the payment was begun.
+    pub(crate) fn span(payment: &Payment) -> tracing::Span {
+        let span = tracing::info_span!("settle", order = %payment.order_id);
+        if let Some(trace) = &payment.trace {
+            remote_parent(&span, trace);
+        }
+        span.follows_from(tracing::Span::current());
+        span
     }
 
     /// Asks Stripe how the intent stands.

@@ -3,6 +3,7 @@
 
 use common::id::{OrderId, UserId};
 use common::store::{ChangeError, StoreError, Versioned};
+use common::telemetry::current_traceparent;
 
 use crate::Payments;
 use crate::arbiter::SettleError;
@@ -121,7 +122,8 @@ impl Payments {
         let now = self.clock.now();
         replica.payable(now)?;
         let intent = self.make_intent(replica).await?;
-        let own = Payment::begin(&replica.facts, intent.id.clone(), now);
+        let begun = Payment::begin(&replica.facts, intent.id.clone(), now);
+        let own = Payment { trace: current_traceparent(), ..begun };
         let payment = self.payments.begin(own, Some(replica.facts.buyer_id)).await?;
         if payment.value.intent.as_deref() == Some(&intent.id) {
             return Ok((payment, Some(intent)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use common::service::JobError;
 use common::store::Versioned;
 use futures::{StreamExt, stream};
+use tracing::Instrument as _;
 
 use crate::Payments;
 use crate::payment::Payment;
@@ -23,7 +24,7 @@ pub(crate) async fn attend(payments: Arc<Payments>) -> Result<(), JobError> {
 async fn attend_to(payments: &Payments, payment: Versioned<Payment>) {
     // Another replica may have taken it, or it has changed since.
     let looked = match payments.payments.claim(&payment).await {
-        Ok(true) => payments.look_after(&payment).await,
+        Ok(true) => payments.look_after(&payment).instrument(Payments::span(&payment.value)).await,
         Ok(false) => Ok(()),
         Err(error) => Err(error.into()),
     };

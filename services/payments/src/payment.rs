@@ -86,6 +86,9 @@ pub struct Payment {
     pub refunds: Vec<Refund>,
     /// Why the buyer's bank disputes it, if it does.
     pub dispute: Option<String>,
+    /// The trace (W3C `traceparent`) of the request that began it: what Stripe tells later belongs to it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// When it was begun.
     pub created_at: Time,
     /// When it last changed.
@@ -186,6 +189,7 @@ impl Payment {
             decline_code: None,
             refunds: Vec::new(),
             dispute: None,
+            trace: None,
             created_at: now,
             changed_at: now,
             attention_at: None,

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stripe_webhook::{Webhook, WebhookError};
+use tracing::Instrument as _;
 
 use crate::Payments;
 use crate::arbiter::{SettleError, shortly};
@@ -178,7 +179,9 @@ impl Payments {
             None => self.payments.of_intent(intent).await?,
         };
         match payment {
-            Some(payment) if payment.value.intent.as_deref() == Some(intent) => self.refresh(&payment).await.map(drop),
+            Some(payment) if payment.value.intent.as_deref() == Some(intent) => {
+                self.refresh(&payment).instrument(Self::span(&payment.value)).await.map(drop)
+            }
             Some(payment) => self.discard(&payment.value, intent).await,
             None => Ok(()),
         }

@@ -2,6 +2,7 @@
 
 use common::http::client;
 use common::settings::Settings;
+use common::telemetry::current_traceparent;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -29,7 +30,7 @@ impl Upstream {
         Self { client: client(), base: settings.api_url() }
     }
 
-    /// Sends a request to `path`, such as `/api/orders`.
+    /// Sends a request to `path`, such as `/api/orders`, which goes on with the trace of the visitor's.
     ///
     /// # Errors
     /// If the service does not answer.
@@ -41,6 +42,9 @@ impl Upstream {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, reqwest::Error> {
         let mut request = self.client.request(method, self.address(path)).headers(headers);
+        if let Some(traceparent) = current_traceparent() {
+            request = request.header("traceparent", traceparent);
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }

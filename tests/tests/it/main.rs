@@ -21,3 +21,4 @@ mod rolling;
 mod sale;
 mod sales;
 mod tickets;
+mod traces;
