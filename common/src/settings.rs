@@ -31,7 +31,7 @@ pub enum LogFormat {
 /// Everything an operator can set. A flag wins over the variable, the variable over the default; an empty variable
 /// is as good as none.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "docket")]
+#[command(name = "docket", version)]
 pub struct Settings {
     /// Where the pages and the API listen; port 0 takes any free port
     #[arg(long, env = "DOCKET_HTTP_ADDR", default_value = "127.0.0.1:8080")]

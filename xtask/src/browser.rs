@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::run::run;
+use crate::system::{install, on_path};
 use crate::{Result, root};
 
 /// The names under which Chromium is installed, the first found is taken.
@@ -28,35 +29,13 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     if let Some(found) = installed() {
         return Ok(found);
     }
-    if !rustix::process::geteuid().is_root() || on_path("apt-get").is_none() {
-        return Err(MISSING.into());
-    }
-    install(&["chromium", "fonts-liberation"])?;
+    install(&["chromium", "fonts-liberation"], MISSING)?;
     installed().ok_or_else(|| MISSING.into())
 }
 
 fn installed() -> Option<PathBuf> {
     let mac = || MAC.iter().map(PathBuf::from).find(|path| path.is_file());
     NAMES.iter().find_map(|name| on_path(name)).or_else(mac)
-}
-
-fn install(packages: &[&str]) -> Result {
-    run(apt_get(&["-q", "update"]))?;
-    run(apt_get(&[&["-q", "install", "-y", "--no-install-recommends"], packages].concat()))
-}
-
-fn apt_get(arguments: &[&str]) -> Command {
-    let mut command = Command::new("apt-get");
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-    command
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    found_in(&env::var_os("PATH")?, name)
-}
-
-fn found_in(path: &std::ffi::OsStr, name: &str) -> Option<PathBuf> {
-    env::split_paths(path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// axe-core's script: the variable `DOCKET_TEST_AXE`, else among the pages' packages, which are installed if it is not.
@@ -91,25 +70,4 @@ fn packages(folder: &Path) -> Result {
     let mut command = Command::new(npm);
     command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder).stdin(Stdio::null());
     run(command)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_are_found_in_the_order_of_the_path() {
-        let folders = [root().join("xtask"), root()];
-        let path = env::join_paths(&folders).unwrap_or_default();
-        assert_eq!(found_in(&path, "Cargo.toml"), Some(folders[0].join("Cargo.toml")));
-        assert_eq!(found_in(&path, "rustfmt.toml"), Some(folders[1].join("rustfmt.toml")));
-        assert_eq!(found_in(&path, "src"), None);
-    }
-
-    #[test]
-    fn apt_get_asks_nothing() {
-        let command = apt_get(&["install", "-y"]);
-        let asks = command.get_envs().find(|(name, _)| *name == "DEBIAN_FRONTEND");
-        assert_eq!(asks.and_then(|(_, value)| value), Some("noninteractive".as_ref()));
-    }
 }

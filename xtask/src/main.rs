@@ -6,9 +6,11 @@ mod chaos;
 mod check;
 mod deny;
 mod documents;
+mod images;
 mod manifests;
 mod run;
 mod shots;
+mod system;
 mod test;
 mod tidy;
 
@@ -36,8 +38,8 @@ enum Task {
     Chaos(chaos::Arguments),
     /// Take pictures of the pages, on phone and desktop, light and dark, into docs/shots
     Shots(shots::Arguments),
-    /// Check format, lints, repository rules, licences and generated documents
-    Check,
+    /// Check format, lints, repository rules, licences, manifests, images and generated documents
+    Check(check::Arguments),
     /// Write the documents which are generated from code: schemas, OpenAPI, AsyncAPI
     Documents,
 }
@@ -59,7 +61,7 @@ fn perform(task: Task) -> Result {
         Task::Bench(arguments) => bench::bench(&arguments),
         Task::Chaos(arguments) => chaos::chaos(&arguments),
         Task::Shots(arguments) => shots::shots(&arguments),
-        Task::Check => check::check(),
+        Task::Check(arguments) => check::check(&arguments),
         Task::Documents => documents::documents("--write"),
     }
 }

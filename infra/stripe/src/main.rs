@@ -11,7 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// A stand-in for Stripe's API, for test mode and tests.
 #[derive(Parser)]
-#[command(name = "docket-stripe")]
+#[command(name = "docket-stripe", version)]
 struct Arguments {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:12111")]
