@@ -1,9 +1,11 @@
 //! Logs, traces and metrics: one subscriber, one tracer and one recorder in a process, whichever service asks first.
 
+mod recorder;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
@@ -18,7 +20,6 @@ use url::Url;
 use crate::settings::{LogFormat, Settings};
 
 const TRACEPARENT: &str = "traceparent";
-const DURATION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
 
@@ -80,7 +81,7 @@ fn install(subscriber: impl tracing::Subscriber + Send + Sync, tracer: SdkTracer
     if subscriber.try_init().is_err() {
         tracing::debug!("a subscriber was there already");
     }
-    Telemetry { tracer, exports, metrics: recorder() }
+    Telemetry { tracer, exports, metrics: recorder::install() }
 }
 
 fn subscriber(
@@ -125,11 +126,6 @@ fn blocking_client() -> Result<reqwest::blocking::Client, TelemetryError> {
     made.ok().and_then(Result::ok).ok_or(TelemetryError::Client)
 }
 
-fn recorder() -> Option<PrometheusHandle> {
-    let builder = PrometheusBuilder::new().set_buckets(DURATION_BUCKETS).ok()?;
-    builder.install_recorder().ok()
-}
-
 /// Whether traces go to a collector; if not, only their ids matter, which go on with events and requests.
 pub(crate) fn exports_traces() -> bool {
     TELEMETRY.get().is_some_and(|telemetry| telemetry.exports)
@@ -137,11 +133,8 @@ pub(crate) fn exports_traces() -> bool {
 
 /// All metrics of the process in Prometheus's text format.
 pub fn render_metrics() -> String {
-    let Some(metrics) = TELEMETRY.get().and_then(|telemetry| telemetry.metrics.as_ref()) else {
-        return String::new();
-    };
-    metrics.run_upkeep();
-    metrics.render()
+    let recorder = TELEMETRY.get().and_then(|telemetry| telemetry.metrics.as_ref());
+    recorder.map(recorder::render).unwrap_or_default()
 }
 
 /// The W3C `traceparent` of the current span, to be sent along with a message or a request.

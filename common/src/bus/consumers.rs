@@ -1,4 +1,4 @@
-//! What rebuilding asks of the consumers of a service.
+//! What is asked of the consumers of a service: how far they are, and by a rebuilding, whether they are heard.
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
@@ -6,7 +6,29 @@ use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 
 use super::{Bus, BusError};
 
+/// How far a service is behind in a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// Events that the broker has not given to it yet.
+    pub pending: u64,
+    /// Events that it was given and has not answered for yet.
+    pub unacknowledged: u64,
+}
+
 impl Bus {
+    /// How far `service` is behind in `domain`; `None` if it has never listened to it.
+    ///
+    /// # Errors
+    /// If the broker does not answer, or does not let this user ask.
+    pub async fn lag(&self, domain: &str, service: &str) -> Result<Option<Lag>, BusError> {
+        let stream = self.stream_of(domain).await?;
+        match stream.consumer_info(service).await {
+            Ok(info) => Ok(Some(Lag { pending: info.num_pending, unacknowledged: info.num_ack_pending as u64 })),
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.about(domain, error)),
+        }
+    }
+
     /// Whether a process listens to `domain` for `service` at this moment.
     pub(crate) async fn is_heard(&self, domain: &str, service: &str) -> Result<bool, BusError> {
         let stream = self.stream_of(domain).await?;

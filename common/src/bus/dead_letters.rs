@@ -87,6 +87,18 @@ impl DeadLetters {
         Ok(self.collection.find(filter).sort(doc! { "_id": 1 }).limit(limit).await?.try_collect().await?)
     }
 
+    /// About how many there are, which the database knows without counting.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn count(&self) -> Result<u64, StoreError> {
+        Ok(self.collection.estimated_document_count().await?)
+    }
+
+    pub(super) fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
     /// Forgets a letter for good; false if there is none with this id.
     ///
     /// # Errors

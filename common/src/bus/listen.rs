@@ -11,9 +11,12 @@ use futures::future::{BoxFuture, join_all};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::meter::Meter;
 use super::{Bus, BusError, DeadLetters, EventRecord, Received};
+use crate::clock::Time;
 use crate::events::{DecodeError, DomainEvent};
 use crate::store::StoreError;
+use crate::telemetry::stopwatch;
 
 /// Messages taken in one go. All their aggregates are worked on at once, so that the reads and the writes of a batch go
 /// to the database together.
@@ -146,9 +149,10 @@ pub(crate) async fn listen(
     letters: DeadLetters,
     stop: CancellationToken,
 ) {
+    let meter = Meter::new(service, listener.domain);
     let mut wait = millis(100);
     loop {
-        let ear = Ear { service, listener: &listener, letters: &letters };
+        let ear = Ear { service, listener: &listener, letters: &letters, meter: &meter };
         match ear.hear(&bus, &stop).await {
             Ok(()) => return,
             Err(error) => {
@@ -166,6 +170,7 @@ struct Ear<'l> {
     service: &'static str,
     listener: &'l Listener,
     letters: &'l DeadLetters,
+    meter: &'l Meter,
 }
 
 impl Ear<'_> {
@@ -248,7 +253,10 @@ impl Ear<'_> {
                 sent(earlier.ack_with(kind).await);
             }
             sent(match outcome {
-                Ok(()) => message.ack().await,
+                Ok(committed) => {
+                    self.meter.handled(self.letters.clock().now().since(committed), overtaken.len());
+                    message.ack().await
+                }
                 Err(error) => self.fail(message, error).await,
             });
         }
@@ -265,21 +273,26 @@ impl Ear<'_> {
         span
     }
 
-    async fn attempt(&self, message: &Message) -> Result<(), ListenError> {
+    /// Answers when the event was committed.
+    async fn attempt(&self, message: &Message) -> Result<Time, ListenError> {
+        let started = stopwatch();
         let headers = message.headers.clone().unwrap_or_default();
         let record = EventRecord::from_message(self.listener.domain, &message.subject, &headers, &message.payload)?;
-        (self.listener.handler)(record).await
+        let committed = record.at;
+        let handled = (self.listener.handler)(record).await;
+        self.meter.tried(started.elapsed());
+        handled.map(|()| committed)
     }
 
     async fn fail(&self, message: &Message, error: ListenError) -> Result<(), async_nats::Error> {
         let tries = message.info().map_or(1, |info| info.delivered);
         if !matches!(error, ListenError::Permanent(_)) && tries < MAX_TRIES {
+            self.meter.retried();
             tracing::debug!(%error, tries, "event not handled yet");
             return message.ack_with(AckKind::Nak(Some(error.wait(tries)))).await;
         }
         tracing::error!(%error, tries, "event not handled; kept as a dead letter");
-        metrics::counter!("dead_letters_total", "service" => self.service, "domain" => self.listener.domain)
-            .increment(1);
+        self.meter.dead();
         match self.letters.keep(self.service, self.listener.domain, message, &error.to_string(), tries).await {
             Ok(()) => message.ack_with(AckKind::Term).await,
             Err(failed) => {

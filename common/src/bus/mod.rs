@@ -4,10 +4,12 @@ mod consumers;
 mod dead_letters;
 mod follow;
 mod listen;
+mod meter;
 mod record;
 mod schedule;
 mod streams;
 
+pub use consumers::Lag;
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use listen::listen;
 pub use listen::{Handler, ListenError, Listener, Overtaken};

@@ -30,6 +30,9 @@ pub trait DomainEvent: Sized + Clone + Send + Sync + 'static {
     /// The domain: the name of its stream and the first token of its subjects.
     const DOMAIN: &'static str;
 
+    /// The names of all its events, such as `order.created`.
+    const NAMES: &'static [&'static str];
+
     /// The name and schema version under which this event is published.
     fn kind(&self) -> EventKind;
 
@@ -179,6 +182,7 @@ macro_rules! domain_events {
 
         impl $crate::events::DomainEvent for $enum {
             const DOMAIN: &'static str = $domain;
+            const NAMES: &'static [&'static str] = &[$( $name ),*];
 
             fn kind(&self) -> $crate::events::EventKind {
                 match self {

@@ -95,7 +95,7 @@ impl Admission {
     pub fn new(settings: &Settings) -> Self {
         let most = usize::from(settings.max_in_flight);
         let makers = NonZeroU32::new(settings.posts_per_second.into()).map(|rate| Arc::new(Makers::new(rate)));
-        let refused = metrics::counter!("http_requests_refused_total", "reason" => "overload");
+        let refused = refused_for("overload");
         Self { reads: Gate::new(most), writes: Gate::new(most), makers, refused }
     }
 
@@ -132,6 +132,7 @@ struct Makers {
     limiter: DefaultKeyedRateLimiter<UserId>,
     clock: DefaultClock,
     counted: AtomicU32,
+    refused: Counter,
 }
 
 impl Makers {
@@ -141,6 +142,7 @@ impl Makers {
             limiter: DefaultKeyedRateLimiter::keyed(quota),
             clock: DefaultClock::default(),
             counted: AtomicU32::new(0),
+            refused: refused_for("rate"),
         }
     }
 
@@ -149,10 +151,14 @@ impl Makers {
             self.limiter.retain_recent();
         }
         self.limiter.check_key(&user).map_err(|until| {
-            metrics::counter!("http_requests_refused_total", "reason" => "rate").increment(1);
+            self.refused.increment(1);
             Problem::too_many_requests(until.wait_time_from(self.clock.now()))
         })
     }
+}
+
+fn refused_for(reason: &'static str) -> Counter {
+    metrics::counter!("http_requests_refused_total", "reason" => reason)
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ pub(super) async fn finish(
         Err(panic) => Err(logged(Problem::internal(panic_text(&*panic))).with("requestId", id)),
     };
     let status = outcome.as_ref().map_or_else(Problem::status, ServiceResponse::status);
-    let pattern = || outcome.as_ref().ok().and_then(|response| response.request().match_pattern());
-    metered.count(&method, pattern, status, started.elapsed());
+    let answered = outcome.as_ref().ok().map(ServiceResponse::request);
+    metered.count(answered, &method, status, started.elapsed());
     Ok(outcome?)
 }
 

@@ -24,6 +24,8 @@ use super::unread;
 /// What the routes of one service work with; several services of a process differ in it.
 #[derive(Clone, Debug)]
 pub struct ServiceHttp {
+    /// The service's name, under which its requests are counted.
+    pub service: &'static str,
     /// Verifies access tokens; one for all services of a process.
     pub verifier: Arc<Verifier>,
     /// Keeps first answers in the service's own database.
@@ -63,7 +65,7 @@ impl Guarded {
             gate: (!route.is_cached()).then(|| http.admission.gate(route.method()).clone()),
             admission: http.admission.clone(),
             makes: route.method() == Method::POST,
-            meter: Rc::new(Meter::new(route.method(), route.path())),
+            meter: Rc::new(Meter::new(http.service, route.method(), route.path())),
         })
     }
 

@@ -4,11 +4,20 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::http::{Method, StatusCode};
 use metrics::{Counter, Histogram, counter, histogram};
 
+/// Whose requests they are that no route of ours takes.
+const NOBODY: &str = "none";
+
+/// The service that answers for a part of the application: that of a resource, else that of the pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnsweredBy(pub(crate) &'static str);
+
 /// One route's metrics, made once per worker: no request looks them up.
 pub(super) struct Meter {
+    service: &'static str,
     method: Method,
     route: String,
     by_status: RefCell<Vec<(StatusCode, Counter)>>,
@@ -16,9 +25,9 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(method: &Method, route: &str) -> Self {
-        let duration = duration(method, route);
-        Self { method: method.clone(), route: route.to_owned(), by_status: RefCell::default(), duration }
+    pub(super) fn new(service: &'static str, method: &Method, route: &str) -> Self {
+        let duration = duration(service, method, route);
+        Self { service, method: method.clone(), route: route.to_owned(), by_status: RefCell::default(), duration }
     }
 
     /// Whether it counts requests of this method; `HEAD` is answered by the route of `GET`.
@@ -31,7 +40,7 @@ impl Meter {
         match by_status.iter().find(|(of, _)| *of == status) {
             Some((_, counter)) => counter.increment(1),
             None => {
-                let counter = requests(&self.method, &self.route, status);
+                let counter = requests(self.service, &self.method, &self.route, status);
                 counter.increment(1);
                 by_status.push((status, counter));
             }
@@ -50,30 +59,26 @@ impl Metered {
         let _ = self.0.set(meter.clone());
     }
 
-    /// Counts an answer; `pattern` is asked if no route of ours gave it.
-    pub(super) fn count(
-        &self,
-        method: &Method,
-        pattern: impl FnOnce() -> Option<String>,
-        status: StatusCode,
-        took: Duration,
-    ) {
+    /// Counts an answer; the request is asked, if there is one, whether no route of ours gave it.
+    pub(super) fn count(&self, request: Option<&HttpRequest>, method: &Method, status: StatusCode, took: Duration) {
         if let Some(meter) = self.0.get() {
             return meter.count(status, took);
         }
-        let route = pattern().unwrap_or_else(|| "unmatched".to_owned());
-        requests(method, &route, status).increment(1);
-        duration(method, &route).record(took);
+        let service = request.and_then(|request| request.app_data::<AnsweredBy>()).map_or(NOBODY, |service| service.0);
+        let route = request.and_then(HttpRequest::match_pattern).unwrap_or_else(|| "unmatched".to_owned());
+        requests(service, method, &route, status).increment(1);
+        duration(service, method, &route).record(took);
     }
 }
 
-fn requests(method: &Method, route: &str, status: StatusCode) -> Counter {
-    let labels = [("method", label(method)), ("route", route.to_owned()), ("status", status.as_u16().to_string())];
-    counter!("http_requests_total", &labels)
+fn requests(service: &'static str, method: &Method, route: &str, status: StatusCode) -> Counter {
+    let (route, status) = (route.to_owned(), status.as_u16().to_string());
+    counter!("http_requests_total", "service" => service, "method" => label(method), "route" => route, "status" => status)
 }
 
-fn duration(method: &Method, route: &str) -> Histogram {
-    histogram!("http_request_duration_seconds", &[("method", label(method)), ("route", route.to_owned())])
+fn duration(service: &'static str, method: &Method, route: &str) -> Histogram {
+    let (method, route) = (label(method), route.to_owned());
+    histogram!("http_request_duration_seconds", "service" => service, "method" => method, "route" => route)
 }
 
 /// A method that clients make up must not become a label.

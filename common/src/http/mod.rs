@@ -33,6 +33,7 @@ pub use fields::{Fields, Parsed};
 pub use guard::ServiceHttp;
 pub use health::{Readiness, serve_ops};
 pub use idempotency::{IdempotencyKey, IdempotencyStore};
+pub(crate) use meter::AnsweredBy;
 pub use openapi::openapi;
 pub use page::{Cursor, Page, Paging};
 pub use policy::Policy;

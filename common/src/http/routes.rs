@@ -8,6 +8,7 @@ use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::guard::{Guarded, ServiceHttp, pass};
+use super::meter::AnsweredBy;
 use super::policy::Policy;
 use super::problem;
 
@@ -170,7 +171,8 @@ pub fn configure(routes: &[Route], config: &mut ServiceConfig, http: &ServiceHtt
 
 fn resource(path: &str, routes: &[&Route], http: &ServiceHttp) -> Resource {
     let allowed = allowed_methods(routes);
-    let resource = routes.iter().fold(web::resource(path), |resource, route| resource.route(route.mount(http)));
+    let resource = web::resource(path).app_data(AnsweredBy(http.service));
+    let resource = routes.iter().fold(resource, |resource, route| resource.route(route.mount(http)));
     resource.default_service(web::to(move || refuse_method(allowed.clone())))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use futures::{StreamExt, TryStreamExt, stream};
+use metrics::{Counter, counter};
 use mongodb::{Collection, Database};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,25 @@ pub struct Letters<L> {
     collection: Collection<Document>,
     clock: SharedClock,
     post: Post,
+    outcomes: Outcomes,
     about: PhantomData<fn() -> L>,
+}
+
+/// How many mails were sent, and how many were not.
+struct Outcomes {
+    sent: Counter,
+    failed: Counter,
+    given_up: Counter,
+}
+
+impl Outcomes {
+    fn new() -> Self {
+        Self {
+            sent: counter!("mails_sent_total"),
+            failed: counter!("mails_failed_total"),
+            given_up: counter!("mails_given_up_total"),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -71,7 +90,13 @@ struct Row<L> {
 impl<L: Serialize + DeserializeOwned> Letters<L> {
     /// The letters that stand beside the aggregates `A`.
     pub fn beside<A: Aggregate>(database: &Database, clock: SharedClock, post: Post) -> Self {
-        Self { collection: database.collection(A::COLLECTION), clock, post, about: PhantomData }
+        Self {
+            collection: database.collection(A::COLLECTION),
+            clock,
+            post,
+            outcomes: Outcomes::new(),
+            about: PhantomData,
+        }
     }
 
     /// The way out.
@@ -125,18 +150,18 @@ impl<L: Serialize + DeserializeOwned> Letters<L> {
         }
         let (id, at, tries) = (letter.id, letter.at, letter.tries + 1);
         let sent = match write(document.clone(), letter).await? {
-            Some(mail) => self.post.send(&mail).await,
+            Some(mail) => self.post.send(&mail).await.inspect(|()| self.outcomes.sent.increment(1)),
             None => Ok(()),
         };
         match sent {
             Ok(()) => self.remove(&document, id).await,
             Err(error) if now.since(at) >= GIVEN_UP_AFTER => {
-                metrics::counter!("mails_given_up_total").increment(1);
+                self.outcomes.given_up.increment(1);
                 tracing::error!(%error, mail = %id, tries, "a mail could not be sent for a day and is given up");
                 self.remove(&document, id).await
             }
             Err(error) => {
-                metrics::counter!("mails_failed_total").increment(1);
+                self.outcomes.failed.increment(1);
                 tracing::warn!(%error, mail = %id, tries, "a mail was not sent; trying again later");
                 self.put_off(&document, id, now + pause(tries, &error)).await
             }

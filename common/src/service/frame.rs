@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::behind::Behind;
 use super::dead_letters::Desks;
 use super::{Configure, Context, Job, Kind, Opened, Service, Site, StartError};
 use crate::bus::{Bus, DeadLetters, Namespace, Received, listen};
@@ -17,7 +18,8 @@ use crate::clock::SharedClock;
 use crate::events::UserEvent;
 use crate::http::auth::TOKENS_LIVE;
 use crate::http::{
-    Admission, IdempotencyStore, LoadShedder, Readiness, Revocations, Route, ServerOptions, ServiceHttp, Verifier,
+    Admission, AnsweredBy, IdempotencyStore, LoadShedder, Readiness, Revocations, Route, ServerOptions, ServiceHttp,
+    Verifier,
 };
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Relay, StoreError};
@@ -31,6 +33,9 @@ const DATABASE_WAIT: Duration = Duration::from_secs(10);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 64;
 const CONNECTING: u32 = 8;
+
+/// Whose the routes are that every process has beside its services'.
+const FRAME: &str = "frame";
 
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
@@ -107,7 +112,7 @@ impl Frame {
             (Kind::Pages(open), _) => {
                 let Self { settings, clock, closing, .. } = self;
                 let site = Site { settings: settings.clone(), clock: clock.clone(), closing: closing.clone() };
-                Ok(Mount { routes: Vec::new(), configure: open(site) })
+                Ok(Mount::of_pages(service.name, open(site)))
             }
             (Kind::Keeping(keeping), Some(servers)) => self.open_keeping(service.name, keeping, servers, desks).await,
             (Kind::Keeping(_), None) => {
@@ -128,16 +133,19 @@ impl Frame {
             declared.ensure(&database).await?;
         }
         let idempotency = IdempotencyStore::new(&database, self.clock.clone());
-        let (relay, work) = Relay::new(&database, servers.bus.clone(), self.clock.clone(), self.stop.clone());
+        let (relay, work) = Relay::new(name, &database, servers.bus.clone(), self.clock.clone(), self.stop.clone());
         self.tasks.spawn(work);
         let letters = DeadLetters::new(&database, self.clock.clone());
-        let Opened { data, listeners, jobs } = (keeping.open)(self.context(servers, database, relay)).await?;
+        let Opened { data, listeners, jobs } = (keeping.open)(self.context(servers, database, relay.clone())).await?;
         for listener in &listeners {
             self.tasks.spawn(listen(servers.bus.clone(), name, listener.clone(), letters.clone(), self.stop.clone()));
         }
         jobs.into_iter().for_each(|job| self.repeat(name, job));
+        let (bus, clock, domains) = (servers.bus.clone(), self.clock.clone(), keeping.domains);
+        let behind = Behind { service: name, bus, clock, relay, letters: letters.clone(), domains };
+        self.tasks.spawn(behind.watch(self.stop.clone()));
         desks.0.insert(name, (letters, listeners));
-        Ok(Mount::of_routes(keeping.routes, self.http(servers, Some(idempotency)), data))
+        Ok(Mount::of_routes(keeping.routes, self.http(name, servers, Some(idempotency)), data))
     }
 
     /// The routes that every process has which keeps something.
@@ -146,12 +154,12 @@ impl Frame {
         let data: Configure = Arc::new(move |cfg| {
             cfg.app_data(desks.clone());
         });
-        Mount::of_routes(super::frame_routes(), self.http(servers, None), data)
+        Mount::of_routes(super::frame_routes(), self.http(FRAME, servers, None), data)
     }
 
-    fn http(&self, servers: &Servers, idempotency: Option<IdempotencyStore>) -> ServiceHttp {
+    fn http(&self, service: &'static str, servers: &Servers, idempotency: Option<IdempotencyStore>) -> ServiceHttp {
         let (verifier, admission) = (servers.verifier.clone(), self.admission.clone());
-        ServiceHttp { verifier, idempotency, public_url: self.settings.public_url(), admission }
+        ServiceHttp { service, verifier, idempotency, public_url: self.settings.public_url(), admission }
     }
 
     /// How the process serves what is mounted.
@@ -196,12 +204,16 @@ impl Frame {
         let Some(servers) = &self.servers else { return };
         let (client, bus, readiness, stop) =
             (servers.client.clone(), servers.bus.clone(), self.readiness.clone(), self.stop.clone());
-        self.readiness.set("mongodb", true);
-        self.readiness.set("nats", true);
+        let tell = move |server: &'static str, up: bool| {
+            readiness.set(server, up);
+            metrics::gauge!("dependency_up", "dependency" => server).set(u8::from(up));
+        };
+        tell("mongodb", true);
+        tell("nats", true);
         self.tasks.spawn(async move {
             while stop.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
-                readiness.set("mongodb", ping(&client).await.is_ok());
-                readiness.set("nats", bus.is_connected());
+                tell("mongodb", ping(&client).await.is_ok());
+                tell("nats", bus.is_connected());
             }
         });
     }
@@ -213,6 +225,14 @@ impl Frame {
 }
 
 impl Mount {
+    fn of_pages(name: &'static str, pages: Configure) -> Self {
+        let configure: Configure = Arc::new(move |cfg| {
+            cfg.app_data(AnsweredBy(name));
+            pages(cfg);
+        });
+        Self { routes: Vec::new(), configure }
+    }
+
     fn of_routes(routes: Vec<Route>, http: ServiceHttp, data: Configure) -> Self {
         let mounted = routes.clone();
         let configure: Configure = Arc::new(move |cfg| {

@@ -1,5 +1,6 @@
 //! The frame of a service: what it is made of, and how one or several of them run in a process.
 
+mod behind;
 mod context;
 mod dead_letters;
 mod frame;

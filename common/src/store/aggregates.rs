@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::guard::compared;
+use super::meter::Meter;
 use super::{Outbox, Relay, StoreError, Table, to_document};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
@@ -90,12 +91,15 @@ pub struct Aggregates<A> {
     table: Table,
     relay: Relay,
     clock: SharedClock,
+    meter: Meter,
     kind: PhantomData<fn() -> A>,
 }
 
 impl<A> Clone for Aggregates<A> {
     fn clone(&self) -> Self {
-        Self { table: self.table.clone(), relay: self.relay.clone(), clock: self.clock.clone(), kind: PhantomData }
+        let Self { table, relay, clock, meter, .. } = self;
+        let (table, relay, clock, meter) = (table.clone(), relay.clone(), clock.clone(), meter.clone());
+        Self { table, relay, clock, meter, kind: PhantomData }
     }
 }
 
@@ -104,7 +108,8 @@ impl<A: Aggregate> Aggregates<A> {
     pub fn new(database: &Database, relay: Relay, clock: SharedClock) -> Self {
         let table = Table::new(database, A::COLLECTION);
         relay.watch(A::COLLECTION, table.clone());
-        Self { table, relay, clock, kind: PhantomData }
+        let meter = Meter::of::<A>(relay.service());
+        Self { table, relay, clock, meter, kind: PhantomData }
     }
 
     /// The collection, for queries.
@@ -173,7 +178,7 @@ impl<A: Aggregate> Aggregates<A> {
         outbox: Outbox,
     ) -> Result<Versioned<A>, StoreError> {
         self.table.insert_raw(document).await?;
-        self.relay.hand_over(vec![outbox]);
+        self.hand_over(outbox);
         Ok(Versioned { version: 1, value })
     }
 
@@ -184,14 +189,22 @@ impl<A: Aggregate> Aggregates<A> {
     pub async fn insert_many(&self, values: Vec<(A, Raised<A::Event>)>) -> Result<(), StoreError> {
         let firsts: Vec<_> = values.iter().map(|(value, event)| self.first(value, event)).collect::<Result<_, _>>()?;
         let (documents, outboxes): (Vec<_>, Vec<_>) = firsts.into_iter().unzip();
-        for stored in join_all(documents.into_iter().map(|document| self.table.insert_raw(document))).await {
+        let stored = join_all(documents.into_iter().map(|document| self.table.insert_raw(document))).await;
+        for (stored, outbox) in stored.into_iter().zip(&outboxes) {
             match stored {
-                Ok(()) | Err(StoreError::Exists) => {}
+                Ok(()) => self.meter.committed(&outbox.record.name),
+                Err(StoreError::Exists) => {}
                 Err(error) => return Err(error),
             }
         }
         self.relay.hand_over(outboxes);
         Ok(())
+    }
+
+    /// What was just committed is counted, and goes to the broker.
+    fn hand_over(&self, committed: Outbox) {
+        self.meter.committed(&committed.record.name);
+        self.relay.hand_over(vec![committed]);
     }
 
     fn first(&self, value: &A, event: &Raised<A::Event>) -> Result<(RawDocumentBuf, Outbox), StoreError> {
@@ -215,8 +228,9 @@ impl<A: Aggregate> Aggregates<A> {
         let mut push = RawDocumentBuf::try_from(&change.push?)?;
         push.append(cstr!("outbox"), bson::serialize_to_raw_document_buf(&record)?);
         let compared = compared(&id, current.version);
-        self.table.compare_and_set(compared, rawdoc! { "$set": set, "$push": push }).await?;
-        self.relay.hand_over(vec![Outbox { collection: A::COLLECTION, document: id, record }]);
+        let saved = self.table.compare_and_set(compared, rawdoc! { "$set": set, "$push": push }).await;
+        saved.inspect_err(|error| self.meter.failed(error))?;
+        self.hand_over(Outbox { collection: A::COLLECTION, document: id, record });
         Ok(Versioned { version, value: change.next })
     }
 

@@ -2,15 +2,18 @@
 
 mod aggregates;
 mod away;
+mod backlog;
 mod codec;
 mod events;
 mod gather;
 mod guard;
+mod meter;
 mod projections;
 mod relay;
 mod table;
 
 pub use aggregates::{Aggregate, Aggregates, Change, ChangeError, Versioned};
+pub use backlog::Backlog;
 pub use codec::{from_document, to_document};
 pub use events::{EventArchive, Published};
 pub use projections::{Applied, Projection};

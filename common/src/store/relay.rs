@@ -7,6 +7,7 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
 use futures::future::try_join_all;
+use metrics::{Counter, counter};
 use mongodb::Database;
 use serde::Deserialize;
 use tokio::sync::mpsc;
@@ -43,23 +44,33 @@ pub struct Outbox {
 /// The way to a service's relay.
 #[derive(Clone)]
 pub struct Relay {
+    service: &'static str,
     queue: mpsc::Sender<Outbox>,
+    left_to_sweep: Counter,
     collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
 }
 
 impl Relay {
-    /// A relay for one database, and the work that it does until `stop`.
+    /// A relay for the database of a service, and the work that it does until `stop`.
     pub fn new(
+        service: &'static str,
         database: &Database,
         bus: Bus,
         clock: SharedClock,
         stop: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let relay = Self { queue, collections: Arc::default() };
+        let left_to_sweep = counter!("relay_left_to_sweep_total", "service" => service);
+        let relay = Self { service, queue, left_to_sweep, collections: Arc::default() };
+        let published = counter!("events_published_total", "service" => service);
         let archive = EventArchive::new(database);
-        let worker = Worker { bus, clock, archive, collections: relay.collections.clone() };
+        let worker = Worker { bus, clock, archive, published, collections: relay.collections.clone() };
         (relay, worker.run(waiting, stop))
+    }
+
+    /// The service whose events it takes.
+    pub fn service(&self) -> &'static str {
+        self.service
     }
 
     /// Has the sweep look after a collection, and the outboxes of its documents emptied together with other writes of `table`.
@@ -67,11 +78,16 @@ impl Relay {
         self.collections.lock().unwrap_or_else(PoisonError::into_inner).insert(collection, table);
     }
 
+    /// The collections that are looked after.
+    pub(super) fn watched(&self) -> BTreeMap<&'static str, Table> {
+        self.collections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Hands over what was just committed. Never waits: what finds no room is found by the sweep.
     pub fn hand_over(&self, committed: Vec<Outbox>) {
         for outbox in committed {
             if self.queue.try_send(outbox).is_err() {
-                metrics::counter!("relay_left_to_sweep_total").increment(1);
+                self.left_to_sweep.increment(1);
             }
         }
     }
@@ -81,6 +97,7 @@ struct Worker {
     bus: Bus,
     clock: SharedClock,
     archive: EventArchive,
+    published: Counter,
     collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
 }
 
@@ -139,7 +156,7 @@ impl Worker {
                 Err(error) => tracing::warn!(%error, event = outbox.record.id, "event not published yet"),
             }
         }
-        metrics::counter!("events_published_total").increment(published.len() as u64);
+        self.published.increment(published.len() as u64);
         published
     }
 

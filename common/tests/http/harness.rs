@@ -140,6 +140,7 @@ impl TestApp {
         let mut routes = service::routes();
         routes.retain(|route| idempotency.is_some() || !route.is_idempotent());
         let http = ServiceHttp {
+            service: "things",
             verifier: verifier.clone(),
             idempotency,
             admission: Admission::new(&settings),

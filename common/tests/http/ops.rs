@@ -20,7 +20,8 @@ async fn the_ops_port_tells_alive_ready_and_metrics() {
     readiness.drain();
     assert_eq!((status(get("/livez")).await, status(get("/readyz")).await), (200, 503));
     let metrics = get("/metrics").send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains(r#"http_requests_total{method="GET",route="/api/pages",status="200"}"#), "{metrics}");
+    let counted = r#"http_requests_total{service="things",method="GET",route="/api/pages",status="200"}"#;
+    assert!(metrics.contains(counted), "{metrics}");
     assert!(metrics.contains("http_request_duration_seconds_bucket"));
     assert!(!metrics.contains("made-up"));
 }

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::Orders;
 use crate::inventory::PendingHold;
+use crate::meter::Refusal;
 use crate::order::{CheckIn, Input, Order, OrderState, Pass};
 use crate::pass_codes::qr_svg;
 use crate::problems::of_change;
@@ -131,12 +132,15 @@ impl Orders {
     fn wanted(&self, ticket: &Replica, buyer_id: UserId, quantity: u32) -> Result<Order, Problem> {
         let listing = &ticket.listing;
         if listing.seller_id == buyer_id {
+            self.meter.refused(Refusal::OwnTicket);
             return Err(Problem::forbidden("own_ticket", "you cannot buy your own ticket"));
         }
         if ticket.withdrawn {
+            self.meter.refused(Refusal::NotOnSale);
             return Err(Problem::conflict("not_on_sale", "this ticket is not on sale any more"));
         }
         if let Some(limit) = listing.per_order_limit.filter(|limit| quantity > *limit) {
+            self.meter.refused(Refusal::OverLimit);
             return Err(
                 Problem::conflict("over_limit", format!("at most {limit} places in one order")).with("limit", limit)
             );

@@ -13,6 +13,7 @@ use common::store::{Aggregates, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::inventory::{Inventory, SoldOut};
+use crate::meter::Meter;
 use crate::order::Order;
 use crate::store::{OrderStore, TicketReplicas};
 
@@ -57,6 +58,7 @@ struct Stores {
     orders: OrderStore,
     tickets: TicketReplicas,
     clock: SharedClock,
+    meter: Meter,
 }
 
 /// All desks of this process.
@@ -73,8 +75,9 @@ impl BoxOffice {
         orders: OrderStore,
         tickets: TicketReplicas,
         clock: SharedClock,
+        meter: Meter,
     ) -> Self {
-        Self { stores: Stores { inventories, orders, tickets, clock }, desks: Arc::default() }
+        Self { stores: Stores { inventories, orders, tickets, clock, meter }, desks: Arc::default() }
     }
 
     /// Takes places and stores the order that holds them.
@@ -82,6 +85,13 @@ impl BoxOffice {
     /// # Errors
     /// [`HoldError`].
     pub(crate) async fn hold(&self, order: Order) -> Result<(), HoldError> {
+        let places = order.quantity;
+        let held = self.stand_in_line(order).await;
+        self.stores.meter.answered(&held, places);
+        held
+    }
+
+    async fn stand_in_line(&self, order: Order) -> Result<(), HoldError> {
         let ticket = order.ticket_id;
         let (answer, answered) = oneshot::channel();
         let traceparent = common::telemetry::current_traceparent();

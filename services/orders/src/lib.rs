@@ -5,6 +5,7 @@ mod box_office;
 pub mod inventory;
 mod jobs;
 mod listeners;
+mod meter;
 pub mod order;
 mod pass_codes;
 mod problems;
@@ -24,6 +25,7 @@ use common::zone::Zone;
 use api::sold;
 use box_office::BoxOffice;
 use inventory::Inventory;
+use meter::Meter;
 use order::Order;
 use pass_codes::PassCodes;
 use store::{OrderStore, TicketReplicas};
@@ -69,6 +71,7 @@ pub struct Orders {
     tickets: TicketReplicas,
     box_office: BoxOffice,
     pass_codes: PassCodes,
+    meter: Meter,
 }
 
 impl Orders {
@@ -77,9 +80,11 @@ impl Orders {
         let orders = OrderStore::new(ctx.aggregates(), clock.clone());
         let inventories: Aggregates<Inventory> = ctx.aggregates();
         let tickets: TicketReplicas = ctx.projection(store::TICKETS);
-        let box_office = BoxOffice::new(inventories.clone(), orders.clone(), tickets.clone(), clock.clone());
+        let meter = Meter::new();
+        let (inventory, replicas) = (inventories.clone(), tickets.clone());
+        let box_office = BoxOffice::new(inventory, orders.clone(), replicas, clock.clone(), meter.clone());
         let pass_codes = PassCodes::new(store::pass_key(ctx.database(), ctx.now()).await?);
         let (hold, zone) = (ctx.settings().hold(), ctx.settings().business_zone());
-        Ok(Self { hold, zone, clock, orders, inventories, tickets, box_office, pass_codes })
+        Ok(Self { hold, zone, clock, orders, inventories, tickets, box_office, pass_codes, meter })
     }
 }

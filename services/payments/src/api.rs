@@ -10,8 +10,9 @@ use common::store::Versioned;
 
 use crate::Payments;
 use crate::gateway::Method;
+use crate::meter::Received;
 use crate::payment::Payment;
-use crate::webhook::{self, Notice};
+use crate::webhook::Notice;
 
 mod views;
 
@@ -151,8 +152,8 @@ pub(crate) async fn webhook(
 ) -> Result<HttpResponse, Problem> {
     let signature = request.headers().get("Stripe-Signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let notice = Notice::read(&body, signature, &payments.webhook_secrets, payments.clock.now());
-    let notice = notice.inspect_err(|_| webhook::count("refused"))?;
-    payments.note_webhook();
+    let notice = notice.inspect_err(|_| payments.webhooks.count(Received::Refused))?;
+    payments.webhooks.heard(payments.clock.now());
     payments.receive(&notice).await?;
     Ok(HttpResponse::new(StatusCode::OK))
 }

@@ -17,6 +17,8 @@ use stripe_core::payment_intent::{
 use stripe_core::refund::{CreateRefund, ListRefund};
 use url::Url;
 
+use crate::meter::Calls;
+
 mod answers;
 mod patience;
 
@@ -56,6 +58,7 @@ pub(crate) struct Gateway {
     client: Client,
     shop: Url,
     test_mode: bool,
+    calls: Calls,
 }
 
 impl Gateway {
@@ -73,7 +76,7 @@ impl Gateway {
             builder = builder.url(format!("{}/", base.as_str().trim_end_matches('/')));
         }
         let client = builder.build().map_err(|error| GatewayError::Misconfigured(error.to_string()))?;
-        Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_") })
+        Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_"), calls: Calls::new() })
     }
 
     /// Whether no real money moves.
@@ -129,7 +132,8 @@ impl Gateway {
         // The library's own form has no field for a card token.
         let request = || ConfirmPaymentIntent::new(intent).build().form(&confirmation).customize::<PaymentIntent>();
         let strategy = RequestStrategy::Idempotent(key);
-        patiently(|| Box::pin(request().request_strategy(strategy.clone()).send(&self.client))).await.map(Intent::from)
+        let sent = || Box::pin(request().request_strategy(strategy.clone()).send(&self.client));
+        patiently(&self.calls, sent).await.map(Intent::from)
     }
 
     /// Sees to it that an intent can never succeed.
@@ -163,9 +167,8 @@ impl Gateway {
         let metadata = HashMap::from([(REFUND.to_owned(), refund.to_string()), (ORDER.to_owned(), order.to_string())]);
         let request = CreateRefund::new().payment_intent(intent).amount(amount.minor()).metadata(metadata);
         let strategy = RequestStrategy::Idempotent(key(&format!("refund:{order}:{refund}"))?);
-        patiently(|| Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client)))
-            .await
-            .map(StripeRefund::from)
+        let sent = || Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client));
+        patiently(&self.calls, sent).await.map(StripeRefund::from)
     }
 
     /// Reads the refunds of an intent, the newest hundred.
@@ -174,7 +177,7 @@ impl Gateway {
     /// [`GatewayError`].
     pub(crate) async fn refunds(&self, intent: &str) -> Result<Vec<StripeRefund>, GatewayError> {
         let request = ListRefund::new().payment_intent(intent).limit(100);
-        let list = patiently(|| Box::pin(request.customize().send(&self.client))).await?;
+        let list = patiently(&self.calls, || Box::pin(request.customize().send(&self.client))).await?;
         Ok(list.data.into_iter().map(StripeRefund::from).collect())
     }
 
@@ -184,9 +187,8 @@ impl Gateway {
         name: Option<&str>,
     ) -> Result<Intent, GatewayError> {
         let strategy = name.map(key).transpose()?.map_or(RequestStrategy::Once, RequestStrategy::Idempotent);
-        patiently(|| Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client)))
-            .await
-            .map(Intent::from)
+        let sent = || Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client));
+        patiently(&self.calls, sent).await.map(Intent::from)
     }
 
     /// Where the buyer's bank sends the buyer back to.

@@ -14,6 +14,9 @@ use crate::payment::Payment;
 const BATCH: i64 = 200;
 const CONCURRENT: usize = 8;
 
+/// How many unsettled payments are counted; more are as bad.
+const COUNTED: u64 = 10_000;
+
 /// Looks after the payments whose time has come.
 pub(crate) async fn attend(payments: Arc<Payments>) -> Result<(), JobError> {
     let due = payments.payments.needing_attention(payments.clock.now(), BATCH).await?;
@@ -40,5 +43,13 @@ pub(crate) async fn handle_forgotten_webhooks(payments: Arc<Payments>) -> Result
             tracing::warn!(%error, event = letter.id, kind = letter.kind, "a webhook still waits to be handled");
         }
     }
+    Ok(())
+}
+
+/// Shows how many payments have not come to an end.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and this one counts to ten thousand")]
+pub(crate) async fn count_unsettled(payments: Arc<Payments>) -> Result<(), JobError> {
+    let unsettled = payments.payments.unsettled(COUNTED).await?;
+    payments.unsettled.set(unsettled as f64);
     Ok(())
 }

@@ -8,6 +8,7 @@ mod decline;
 mod gateway;
 mod jobs;
 mod listeners;
+mod meter;
 pub mod order;
 pub mod payment;
 mod problems;
@@ -22,9 +23,11 @@ use common::clock::SharedClock;
 use common::events::OrderEvent;
 use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
+use metrics::Gauge;
 use secrecy::SecretString;
 
 use gateway::Gateway;
+use meter::Webhooks;
 use store::inbox::Inbox;
 use store::{OrderReplicas, PaymentStore};
 
@@ -44,6 +47,7 @@ pub fn service() -> Service {
         .projection::<OrderEvent>(store::ORDERS)
         .job("attend", Duration::from_secs(2), jobs::attend)
         .job("webhooks", Duration::from_secs(10), jobs::handle_forgotten_webhooks)
+        .job("count unsettled", Duration::from_secs(15), jobs::count_unsettled)
         .build()
 }
 
@@ -55,6 +59,8 @@ pub struct Payments {
     inbox: Inbox,
     webhook_secrets: Vec<SecretString>,
     publishable_key: Option<String>,
+    webhooks: Webhooks,
+    unsettled: Gauge,
     clock: SharedClock,
 }
 
@@ -67,6 +73,8 @@ impl Payments {
             inbox: Inbox::new(ctx.database(), ctx.clock()),
             webhook_secrets: ctx.settings().stripe_webhook_secret.clone(),
             publishable_key: ctx.settings().stripe_publishable_key.clone(),
+            webhooks: Webhooks::new(ctx.now()),
+            unsettled: meter::unsettled(),
             clock: ctx.clock(),
         })
     }

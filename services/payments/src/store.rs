@@ -186,6 +186,15 @@ impl PaymentStore {
         self.payments.find(due, doc! { "attentionAt": 1 }, limit).await
     }
 
+    /// How many payments will need attention if nothing else happens to them, `most` at most.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn unsettled(&self, most: u64) -> Result<u64, StoreError> {
+        let moving = doc! { "attentionAt": { "$gt": EPOCH } };
+        Ok(self.payments.collection().count_documents(moving).limit(most).await?)
+    }
+
     /// Takes a payment that needs attention before another replica does, and sets the time of the next look.
     ///
     /// # Errors

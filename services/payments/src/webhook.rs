@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use crate::Payments;
 use crate::arbiter::{SettleError, shortly};
 use crate::gateway::{GatewayError, ORDER};
+use crate::meter::Received;
 use crate::payment::Input;
 
 /// The webhook is not Stripe's, or not of now.
@@ -119,14 +120,14 @@ impl Payments {
     /// If it could not even be remembered; Stripe sends it again then.
     pub(crate) async fn receive(&self, notice: &Notice) -> Result<(), SettleError> {
         if self.is_moot(&notice.subject).await? {
-            count("moot");
+            self.webhooks.count(Received::Moot);
             return Ok(());
         }
         if !self.inbox.keep(notice).await? {
-            count("repeated");
+            self.webhooks.count(Received::Repeated);
             return Ok(());
         }
-        count("received");
+        self.webhooks.count(Received::New);
         if let Err(error) = shortly(Box::pin(self.act_upon(&notice.id, &notice.subject))).await {
             tracing::warn!(%error, event = notice.id, kind = notice.kind, "a webhook waits to be handled");
         }
@@ -194,16 +195,6 @@ impl Payments {
         self.payments.inform(payment.value.order_id, Input::Disputed { reason: reason.to_owned() }).await?;
         Ok(())
     }
-
-    /// For the alert on silence: when the last genuine webhook came.
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; seconds fit it for millions of years")]
-    pub(crate) fn note_webhook(&self) {
-        metrics::gauge!("payments_webhook_last_seconds").set(self.clock.now().seconds() as f64);
-    }
-}
-
-pub(crate) fn count(outcome: &'static str) {
-    metrics::counter!("payments_webhooks_total", "outcome" => outcome).increment(1);
 }
 
 #[cfg(test)]

@@ -175,6 +175,7 @@ impl Desk {
             Err(StoreError::Database(error)) => self.find_out(current.version, decision, error).await?,
             Err(error) => return Err(error),
         }
+        self.stores.meter.written(&current.value, &decision.next);
         self.stored.clear();
         Ok(())
     }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use common::telemetry::stopwatch;
 use stripe::StripeError;
 
 use super::GatewayError;
+use crate::meter::Calls;
 
 /// How long a call may take with all its tries.
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -16,11 +18,12 @@ const PAUSE: Duration = Duration::from_millis(60);
 const TRIES: u32 = 4;
 const TRIES_WHEN_BUSY: u32 = 8;
 
-/// Asks until there is an answer, or patience ends.
-pub(super) async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, GatewayError>
+/// Asks until there is an answer, or patience ends. However often it asks, `calls` counts one call.
+pub(super) async fn patiently<T, F>(calls: &Calls, ask: impl Fn() -> F) -> Result<T, GatewayError>
 where
     F: Future<Output = Result<T, StripeError>>,
 {
+    let started = stopwatch();
     let tries = async {
         let mut tried = 0;
         loop {
@@ -33,7 +36,9 @@ where
         }
     };
     let late = || GatewayError::Unavailable { reason: "no answer in time".to_owned(), sticky: false };
-    tokio::time::timeout(DEADLINE, tries).await.unwrap_or_else(|_| Err(late()))
+    let outcome = tokio::time::timeout(DEADLINE, tries).await.unwrap_or_else(|_| Err(late()));
+    calls.made(&outcome, started.elapsed());
+    outcome
 }
 
 fn worth_tries(error: &StripeError) -> u32 {

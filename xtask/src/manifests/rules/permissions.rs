@@ -102,6 +102,7 @@ fn needed(sources: &Sources, service: &str) -> Vec<String> {
     }
     for (_, stream) in sources.listeners.iter().filter(of_it) {
         subjects.push(format!("$JS.API.CONSUMER.CREATE.{stream}.{service}.{stream}.v1.>"));
+        subjects.push(format!("$JS.API.CONSUMER.INFO.{stream}.{service}"));
         subjects.push(format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{service}"));
         subjects.push(format!("$JS.ACK.{stream}.{service}.>"));
     }

@@ -1,0 +1,57 @@
+//! What a listener does, counted: what became of each event, how long that took, and how late it was.
+
+use std::time::Duration;
+
+use metrics::{Counter, Histogram, counter, histogram};
+
+/// One listener's metrics, made once: no event looks them up.
+pub(super) struct Meter {
+    handled: Counter,
+    overtaken: Counter,
+    retried: Counter,
+    dead: Counter,
+    dead_letters: Counter,
+    handling: Histogram,
+    delay: Histogram,
+}
+
+impl Meter {
+    /// The metrics of a service's listener to a domain.
+    pub(super) fn new(service: &'static str, domain: &'static str) -> Self {
+        let labels = [("service", service), ("domain", domain)];
+        let became =
+            |outcome| counter!("events_handled_total", "service" => service, "domain" => domain, "outcome" => outcome);
+        Self {
+            handled: became("handled"),
+            overtaken: became("overtaken"),
+            retried: became("retried"),
+            dead: became("dead"),
+            dead_letters: counter!("dead_letters_total", &labels),
+            handling: histogram!("event_handling_duration_seconds", &labels),
+            delay: histogram!("event_delay_seconds", &labels),
+        }
+    }
+
+    /// A try took so long.
+    pub(super) fn tried(&self, took: Duration) {
+        self.handling.record(took);
+    }
+
+    /// An event was handled so long after its commit, and with it those that it overtook.
+    pub(super) fn handled(&self, after: Duration, overtaken: usize) {
+        self.handled.increment(1);
+        self.overtaken.increment(overtaken as u64);
+        self.delay.record(after);
+    }
+
+    /// An event will come again.
+    pub(super) fn retried(&self) {
+        self.retried.increment(1);
+    }
+
+    /// An event became a dead letter.
+    pub(super) fn dead(&self) {
+        self.dead.increment(1);
+        self.dead_letters.increment(1);
+    }
+}

@@ -1,0 +1,109 @@
+//! How far a service is behind: looked at now and then, and shown on `/metrics`. No request ever pays for it.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, counter, gauge};
+use tokio_util::sync::CancellationToken;
+
+use super::JobError;
+use crate::bus::{Bus, DeadLetters};
+use crate::clock::SharedClock;
+use crate::store::Relay;
+
+/// How often: one command for each collection with outboxes, one for the dead letters, and one question to the broker for each
+/// domain that the service hears.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// What is looked at.
+pub(super) struct Behind {
+    pub(super) service: &'static str,
+    pub(super) bus: Bus,
+    pub(super) clock: SharedClock,
+    pub(super) relay: Relay,
+    pub(super) letters: DeadLetters,
+    /// The domains that the service hears.
+    pub(super) domains: Vec<&'static str>,
+}
+
+impl Behind {
+    /// Looks again and again until `stop`. What cannot be seen keeps its last value, and the failure is counted.
+    pub(super) async fn watch(self, stop: CancellationToken) {
+        let gauges = Gauges::new(self.service, &self.domains);
+        let mut turns = tokio::time::interval(EVERY);
+        turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = turns.tick() => {}
+            }
+            for looked in [self.outboxes(&gauges).await, self.dead_letters(&gauges).await, self.domains(&gauges).await]
+            {
+                if let Err(error) = looked {
+                    gauges.failed.increment(1);
+                    tracing::debug!(error, service = self.service, "not seen how far the service is behind");
+                }
+            }
+        }
+    }
+
+    async fn outboxes(&self, gauges: &Gauges) -> Result<(), JobError> {
+        let backlog = self.relay.backlog().await?;
+        let age = backlog.oldest.map(|oldest| self.clock.now().since(oldest)).unwrap_or_default();
+        gauges.outbox.set(float(backlog.events));
+        gauges.outbox_age.set(age.as_secs_f64());
+        Ok(())
+    }
+
+    async fn dead_letters(&self, gauges: &Gauges) -> Result<(), JobError> {
+        gauges.dead_letters.set(float(self.letters.count().await?));
+        Ok(())
+    }
+
+    async fn domains(&self, gauges: &Gauges) -> Result<(), JobError> {
+        for (domain, gauges) in self.domains.iter().zip(&gauges.domains) {
+            // A consumer that is not made yet is not behind.
+            if let Some(lag) = self.bus.lag(domain, self.service).await? {
+                gauges.pending.set(float(lag.pending));
+                gauges.unacknowledged.set(float(lag.unacknowledged));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Gauges {
+    outbox: Gauge,
+    outbox_age: Gauge,
+    dead_letters: Gauge,
+    domains: Vec<OfDomain>,
+    failed: Counter,
+}
+
+struct OfDomain {
+    pending: Gauge,
+    unacknowledged: Gauge,
+}
+
+impl Gauges {
+    fn new(service: &'static str, domains: &[&'static str]) -> Self {
+        let of_domain = |domain: &&'static str| {
+            let labels = [("service", service), ("domain", *domain)];
+            OfDomain {
+                pending: gauge!("consumer_pending_events", &labels),
+                unacknowledged: gauge!("consumer_unacknowledged_events", &labels),
+            }
+        };
+        Self {
+            outbox: gauge!("outbox_events", "service" => service),
+            outbox_age: gauge!("outbox_oldest_event_age_seconds", "service" => service),
+            dead_letters: gauge!("dead_letters_waiting", "service" => service),
+            domains: domains.iter().map(of_domain).collect(),
+            failed: counter!("measurements_failed_total", "service" => service),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and nothing here counts to 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

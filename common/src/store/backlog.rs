@@ -1,0 +1,63 @@
+//! What a service has committed and the broker does not have yet.
+
+use bson::{Document, doc};
+use futures::TryStreamExt;
+use futures::future::try_join_all;
+use mongodb::options::Hint;
+use serde::Deserialize;
+
+use super::{Relay, StoreError, Table, from_document};
+use crate::clock::Time;
+
+/// Documents of a collection that are counted. When there are more, the age of the oldest says how bad it is.
+const COUNTED: i64 = 1000;
+
+/// Events that wait in outboxes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many, of at most 1,000 documents of each collection.
+    pub events: u64,
+    /// When the oldest of them was committed.
+    pub oldest: Option<Time>,
+}
+
+impl Backlog {
+    fn and(self, other: Self) -> Self {
+        let oldest = self.oldest.into_iter().chain(other.oldest).min();
+        Self { events: self.events + other.events, oldest }
+    }
+}
+
+impl Relay {
+    /// What waits in the outboxes of all collections: one command for each, which reads the index of the sweep.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let tables = self.watched();
+        let backlogs = try_join_all(tables.values().map(waiting_in)).await?;
+        Ok(backlogs.into_iter().fold(Backlog::default(), Backlog::and))
+    }
+}
+
+async fn waiting_in(table: &Table) -> Result<Backlog, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        events: i64,
+        oldest: Option<Time>,
+    }
+    let stages = [
+        doc! { "$match": { "outbox.0": { "$exists": true } } },
+        doc! { "$sort": { "outbox.at": 1 } },
+        doc! { "$limit": COUNTED },
+        doc! { "$group": {
+            "_id": null, "events": { "$sum": { "$size": "$outbox" } }, "oldest": { "$min": { "$min": "$outbox.at" } },
+        } },
+    ];
+    // Without the hint nothing but a scan of the collection would fit a filter that is the index's own.
+    let by_age = Hint::Keys(doc! { "outbox.at": 1 });
+    let rows: Vec<Document> = table.collection().aggregate(stages).hint(by_age).await?.try_collect().await?;
+    let Some(row) = rows.first() else { return Ok(Backlog::default()) };
+    let Row { events, oldest } = from_document(row)?;
+    Ok(Backlog { events: u64::try_from(events).unwrap_or(0), oldest })
+}
