@@ -37,6 +37,16 @@ pub async fn spawn(binary: &str, variables: &[(&str, String)]) -> Process {
     process
 }
 
+/// Runs a binary of this build to its end, and answers with its exit status and what it printed.
+///
+/// # Panics
+/// If it cannot be started.
+pub async fn run(binary: &str, arguments: &[&str], variables: &[(&str, String)]) -> std::process::Output {
+    let mut command = Command::new(path_of(binary));
+    command.args(arguments).envs(variables.iter().map(|(name, value)| (*name, value.as_str()))).kill_on_drop(true);
+    command.output().await.unwrap_or_else(|error| panic!("{binary}: {error}; run `cargo xtask test`, which builds it"))
+}
+
 /// A binary of this build, or of the one in the folder that `DOCKET_BINARIES_DIR` names.
 pub(crate) fn path_of(binary: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("DOCKET_BINARIES_DIR") {

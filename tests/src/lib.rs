@@ -13,7 +13,7 @@ mod smtp_sink;
 mod wait;
 
 pub use app::{ADMIN, App};
-pub use binaries::{Process, ops_of, spawn};
+pub use binaries::{Process, ops_of, run, spawn};
 pub use browser::{Browser, Key, Page};
 pub use collector::{Collector, SeenSpan, Trace};
 pub use demo::Demo;

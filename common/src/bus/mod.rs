@@ -155,6 +155,11 @@ impl Bus {
         self.jetstream.client().connection_state() == async_nats::connection::State::Connected
     }
 
+    /// The version of the server at the other end.
+    pub(crate) fn server_version(&self) -> String {
+        self.jetstream.client().server_info().version
+    }
+
     /// The namespace this connection works in.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace

@@ -47,6 +47,18 @@ impl Bus {
         Ok(())
     }
 
+    /// Checks the stream of a domain as it is, and tells how many messages it has.
+    ///
+    /// # Errors
+    /// [`BusError::Drift`] if it has other settings; [`BusError::Stream`] if there is none.
+    pub(crate) async fn check_stream(&self, stream: &DomainStream, replicas: usize) -> Result<u64, BusError> {
+        let declared = self.declaration(stream, replicas);
+        let found = self.jetstream.get_stream(&declared.name).await;
+        let found = found.map_err(|error| BusError::stream(&declared.name, error))?;
+        check(&declared, &found.cached_info().config)?;
+        Ok(found.cached_info().state.messages)
+    }
+
     fn declaration(&self, stream: &DomainStream, replicas: usize) -> Config {
         let mut subjects = vec![self.namespace.subject(stream.domain, ">")];
         if stream.scheduled {

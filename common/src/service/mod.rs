@@ -3,11 +3,13 @@
 mod behind;
 mod context;
 mod dead_letters;
+mod doctor;
 mod frame;
 mod rebuild;
 mod run;
 
 pub use context::{Context, Site, StartError};
+pub use doctor::{Finding, Health, examine};
 pub use rebuild::{ProjectionOf, rebuild};
 pub use run::{Running, StopSignal, block_on, main, republish, start};
 

@@ -3,10 +3,11 @@
 use bson::{Document, doc};
 use futures::TryStreamExt;
 use futures::future::try_join_all;
+use mongodb::Collection;
 use mongodb::options::Hint;
 use serde::Deserialize;
 
-use super::{Relay, StoreError, Table, from_document};
+use super::{Relay, StoreError, from_document, outbox_keys};
 use crate::clock::Time;
 
 /// Documents of a collection that are counted. When there are more, the age of the oldest says how bad it is.
@@ -22,6 +23,15 @@ pub struct Backlog {
 }
 
 impl Backlog {
+    /// What waits in the outboxes of some collections: one command for each, which reads the index of the sweep.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub(crate) async fn of(collections: impl Iterator<Item = Collection<Document>>) -> Result<Self, StoreError> {
+        let backlogs = try_join_all(collections.map(waiting_in)).await?;
+        Ok(backlogs.into_iter().fold(Self::default(), Self::and))
+    }
+
     fn and(self, other: Self) -> Self {
         let oldest = self.oldest.into_iter().chain(other.oldest).min();
         Self { events: self.events + other.events, oldest }
@@ -29,18 +39,16 @@ impl Backlog {
 }
 
 impl Relay {
-    /// What waits in the outboxes of all collections: one command for each, which reads the index of the sweep.
+    /// What waits in the outboxes of all collections that are looked after.
     ///
     /// # Errors
     /// If the database does not answer.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
-        let tables = self.watched();
-        let backlogs = try_join_all(tables.values().map(waiting_in)).await?;
-        Ok(backlogs.into_iter().fold(Backlog::default(), Backlog::and))
+        Backlog::of(self.watched().values().map(|table| table.collection().clone())).await
     }
 }
 
-async fn waiting_in(table: &Table) -> Result<Backlog, StoreError> {
+async fn waiting_in(collection: Collection<Document>) -> Result<Backlog, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         events: i64,
@@ -55,8 +63,8 @@ async fn waiting_in(table: &Table) -> Result<Backlog, StoreError> {
         } },
     ];
     // Without the hint nothing but a scan of the collection would fit a filter that is the index's own.
-    let by_age = Hint::Keys(doc! { "outbox.at": 1 });
-    let rows: Vec<Document> = table.collection().aggregate(stages).hint(by_age).await?.try_collect().await?;
+    let by_age = Hint::Keys(outbox_keys());
+    let rows: Vec<Document> = collection.aggregate(stages).hint(by_age).await?.try_collect().await?;
     let Some(row) = rows.first() else { return Ok(Backlog::default()) };
     let Row { events, oldest } = from_document(row)?;
     Ok(Backlog { events: u64::try_from(events).unwrap_or(0), oldest })

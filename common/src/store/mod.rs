@@ -114,6 +114,11 @@ fn is_duplicate(error: &mongodb::error::Error) -> bool {
     }
 }
 
+/// What the index of the relay's sweep is over.
+fn outbox_keys() -> Document {
+    doc! { "outbox.at": 1 }
+}
+
 /// The indexes of one collection, declared by its service and made at its start.
 #[derive(Clone, Debug)]
 pub struct Indexes {
@@ -156,7 +161,12 @@ impl Indexes {
     /// With the index that the relay's sweep reads: documents whose outbox is not empty.
     #[must_use]
     pub fn outbox(self) -> Self {
-        self.partial(doc! { "outbox.at": 1 }, doc! { "outbox.0": { "$exists": true } })
+        self.partial(outbox_keys(), doc! { "outbox.0": { "$exists": true } })
+    }
+
+    /// Whether its documents have outboxes.
+    pub(crate) fn have_outbox(&self) -> bool {
+        self.models.iter().any(|model| model.keys == outbox_keys())
     }
 
     /// With the index by which letters are found that stand in the documents: see [`crate::mail::Letters`].

@@ -1,6 +1,7 @@
 //! Docket in one process: every service on one port, on embedded servers where none are given.
 
 mod demo;
+mod doctor;
 mod documents;
 mod embedded;
 mod home;
@@ -37,6 +38,8 @@ enum Command {
         #[arg(long)]
         since: Time,
     },
+    /// Looks at the settings, the servers and what each service has there, and says what is wrong; changes nothing
+    Doctor,
     /// Has a service that does not run build its projections anew at its next start, for when they were damaged
     Rebuild {
         /// Such as orders
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         command => common::service::block_on(async move {
             match command {
                 Some(Command::Republish { since }) => republish::republish(settings, since).await,
+                Some(Command::Doctor) => doctor::doctor(settings).await,
                 Some(Command::Rebuild { service }) => rebuild::rebuild(settings, &service).await,
                 _ => serve(settings).await,
             }

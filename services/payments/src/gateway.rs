@@ -79,6 +79,18 @@ impl Gateway {
         Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_"), calls: Calls::new() })
     }
 
+    /// Whether Stripe answers and takes the key: an intent that cannot exist is asked for.
+    ///
+    /// # Errors
+    /// What Stripe says instead.
+    pub(crate) async fn greet(&self) -> Result<(), GatewayError> {
+        match self.retrieve("pi_0").await {
+            Ok(_) => Ok(()),
+            Err(GatewayError::Refused { code, .. }) if code == "resource_missing" => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether no real money moves.
     pub(crate) fn test_mode(&self) -> bool {
         self.test_mode

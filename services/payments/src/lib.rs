@@ -22,7 +22,8 @@ use std::time::Duration;
 use common::clock::SharedClock;
 use common::events::OrderEvent;
 use common::http::{Policy, routes};
-use common::service::{Context, Service, StartError};
+use common::service::{Context, Finding, Health, Service, StartError};
+use common::settings::Settings;
 use metrics::Gauge;
 use secrecy::SecretString;
 
@@ -49,6 +50,18 @@ pub fn service() -> Service {
         .job("webhooks", Duration::from_secs(10), jobs::handle_forgotten_webhooks)
         .job("count unsettled", Duration::from_secs(15), jobs::count_unsettled)
         .build()
+}
+
+/// Whether Stripe takes the key that the settings name.
+pub async fn examine(settings: &Settings) -> Finding {
+    let Ok(gateway) = Gateway::new(settings) else {
+        return Finding::new("stripe", Health::Ill, "STRIPE_SECRET_KEY is not set, or is none, so nobody can pay");
+    };
+    match gateway.greet().await {
+        Ok(()) if gateway.test_mode() => Finding::new("stripe", Health::Well, "it takes the key; no real money moves"),
+        Ok(()) => Finding::new("stripe", Health::Well, "it takes the key; real money moves"),
+        Err(error) => Finding::new("stripe", Health::Ill, error.to_string()),
+    }
 }
 
 /// What the service works with.
