@@ -20,6 +20,8 @@ RUN --mount=type=cache,target=/root/.npm \
 COPY services/web/front services/web/front
 RUN node services/web/front/build.mjs /tmp/bundle
 
+# Panics say where they are all the same; without the names of functions a binary is a fifth smaller.
+ENV CARGO_PROFILE_RELEASE_STRIP=symbols
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
