@@ -7,6 +7,7 @@ mod chaos;
 mod fault_proxy;
 mod journey;
 mod model;
+mod observability;
 mod outage;
 mod overload;
 mod pages;
