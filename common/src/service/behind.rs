@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,9 @@ use crate::store::Relay;
 /// How often: one command for each collection with outboxes, one for the dead letters, and one question to the broker for each
 /// domain that the service hears.
 const EVERY: Duration = Duration::from_secs(15);
+
+/// How long a look may take: who is stalled would otherwise stall the next one too.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is looked at.
 pub(super) struct Behind {
@@ -31,17 +35,22 @@ impl Behind {
         let gauges = Gauges::new(self.service, &self.domains);
         let mut turns = tokio::time::interval(EVERY);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = turns.tick() => {}
+        let looking = async {
+            loop {
+                turns.tick().await;
+                self.look(&gauges).await;
             }
-            for looked in [self.outboxes(&gauges).await, self.dead_letters(&gauges).await, self.domains(&gauges).await]
-            {
-                if let Err(error) = looked {
-                    gauges.failed.increment(1);
-                    tracing::debug!(error, service = self.service, "not seen how far the service is behind");
-                }
+        };
+        stop.run_until_cancelled(looking).await;
+    }
+
+    async fn look(&self, gauges: &Gauges) {
+        let looks = [self.outboxes(gauges).boxed(), self.dead_letters(gauges).boxed(), self.domains(gauges).boxed()];
+        for look in looks {
+            let seen = tokio::time::timeout(PATIENCE, look).await;
+            if let Err(error) = seen.unwrap_or_else(|late| Err(late.into())) {
+                gauges.failed.increment(1);
+                tracing::debug!(error, service = self.service, "not seen how far the service is behind");
             }
         }
     }

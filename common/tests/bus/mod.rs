@@ -1,5 +1,7 @@
 //! Following a stream while what it hangs on is taken away, at a real broker.
 
+mod lag;
+
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};

@@ -1,5 +1,7 @@
 //! Single reads and writes that go together, against a real MongoDB.
 
+mod backlog;
+
 use std::collections::BTreeMap;
 
 use common::bus::EventRecord;

@@ -8,6 +8,7 @@ mod doctor;
 mod fault_proxy;
 mod journey;
 mod model;
+mod observability;
 mod outage;
 mod overload;
 mod pages;

@@ -1,0 +1,70 @@
+//! What waits in outboxes, with a real database and a real broker.
+
+use std::time::Duration;
+
+use common::bus::{Bus, Namespace};
+use common::clock::{Clock as _, ManualClock, SharedClock, Time};
+use common::events::expiration::ExpirationDue;
+use common::events::{By as _, ExpirationEvent};
+use common::id::OrderId;
+use common::store::{Aggregate, Aggregates, Backlog, Change, Indexes, Relay, Versioned};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::database::TestDatabase;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Deadline {
+    order: OrderId,
+    at: Time,
+}
+
+impl Aggregate for Deadline {
+    type Event = ExpirationEvent;
+    const KIND: &'static str = "deadline";
+    const COLLECTION: &'static str = "deadlines";
+
+    fn id(&self) -> String {
+        self.order.to_string()
+    }
+}
+
+impl Deadline {
+    fn event(&self) -> ExpirationEvent {
+        ExpirationDue { order_id: self.order, expires_at: self.at }.into()
+    }
+}
+
+#[actix_web::test]
+async fn a_backlog_has_what_the_broker_has_not_and_the_time_of_the_oldest() {
+    let (database, clock) = (TestDatabase::new().await, ManualClock::at(Time::from_millis(1_790_000_000_000)));
+    let (shared, stop): (SharedClock, _) = (clock.clone(), CancellationToken::new());
+    let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
+    let bus = Bus::connect(&url, Namespace::new(database.0.name())).await.unwrap();
+    bus.ensure_streams(1).await.unwrap();
+    let (relay, work) = Relay::new("deadlines", &database.0, bus, shared.clone(), stop.clone());
+    let deadlines: Aggregates<Deadline> = Aggregates::new(&database.0, relay.clone(), shared);
+    Indexes::of(Deadline::COLLECTION).outbox().ensure(&database.0).await.unwrap();
+    let begun = clock.now();
+    assert_eq!(relay.backlog().await.unwrap(), Backlog::default());
+
+    let store = async || {
+        let deadline = Deadline { order: OrderId::generate(clock.now()), at: clock.now() };
+        let stored: Versioned<Deadline> =
+            deadlines.insert(deadline.clone(), deadline.event().by_system()).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+        stored
+    };
+    let first = store().await;
+    store().await;
+    assert_eq!(relay.backlog().await.unwrap(), Backlog { events: 2, oldest: Some(begun) });
+    let again = Change::new(first.value.clone(), first.value.event().by_system());
+    deadlines.save(&first, again).await.unwrap();
+    assert_eq!(relay.backlog().await.unwrap(), Backlog { events: 3, oldest: Some(begun) }, "two of one document");
+
+    // Told to stop, the relay first publishes what it was handed.
+    stop.cancel();
+    work.await;
+    assert_eq!(relay.backlog().await.unwrap(), Backlog::default());
+    database.leave().await;
+}
