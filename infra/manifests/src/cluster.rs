@@ -139,7 +139,9 @@ pub fn selects(selector: &Value, labels: &BTreeMap<&str, &str>) -> bool {
     equal && list(selector, "/matchExpressions").iter().all(|expression| holds(expression, labels))
 }
 
+/// kubectl writes long values in several lines.
 fn decoded(base64: &str) -> Option<String> {
+    let base64: String = base64.split_whitespace().collect();
     String::from_utf8(STANDARD.decode(base64).ok()?).ok()
 }
 

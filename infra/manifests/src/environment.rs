@@ -61,7 +61,10 @@ data: { HOSTS: db }
 ---
 kind: Secret
 metadata: { name: users }
-data: { orders: c2VjcmV0 }";
+data:
+  orders: |
+    c2Vj
+    cmV0";
 
     const CONTAINER: &str = "
 envFrom:
