@@ -10,6 +10,7 @@ mod fault_proxy;
 mod person;
 mod servers;
 mod smtp_sink;
+mod stage;
 mod wait;
 
 pub use app::{ADMIN, App};
@@ -21,4 +22,5 @@ pub use fault_proxy::{FaultProxy, Way};
 pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};
 pub use smtp_sink::{SmtpMail, SmtpSink};
+pub use stage::Stage;
 pub use wait::{eventually, pause};

@@ -1,6 +1,7 @@
 //! Somebody who uses Docket over HTTP, with a browser's cookies.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use reqwest::header::HeaderMap;
@@ -69,11 +70,16 @@ pub struct Person {
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// The host of a Docket on a local cluster.
+const LOCAL: &str = "docket.localhost";
+
 impl Person {
     /// A visitor of the Docket at `base`.
     pub fn visitor(base: &str) -> Self {
         common::http::install_tls_provider();
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client without TLS roots can be made");
+        // Browsers know that names under `localhost` are this machine's; the system need not.
+        let client = reqwest::Client::builder().no_proxy().resolve(LOCAL, (Ipv4Addr::LOCALHOST, 0).into()).build();
+        let client = client.expect("a client without TLS roots can be made");
         Self { base: base.to_owned(), client, cookies: Arc::default(), id: Value::Null, email: String::new() }
     }
 

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::run::{announce, cargo};
-use crate::{Result, browser, root};
+use crate::{Result, browser, manifests, root};
 
 /// What to test.
 #[derive(clap::Args)]
@@ -29,8 +29,9 @@ pub(crate) struct Arguments {
 pub(crate) async fn test(arguments: &Arguments) -> Result {
     build().await?;
     let mut tests = tests(arguments);
-    if needs_browser(arguments) {
+    if needs_tools(arguments) {
         tests.env("CHROMIUM", browser::chromium()?).env("DOCKET_TEST_AXE", browser::axe()?);
+        tests.env("DOCKET_TEST_TOOLS", manifests::tools()?.folder());
     }
     let servers = start().await?;
     tests.envs(servers.mongodb_uri().map(|uri| ("DOCKET_TEST_MONGODB_URI", uri)));
@@ -74,8 +75,8 @@ fn tests(arguments: &Arguments) -> Command {
     command
 }
 
-/// Only one package has tests in a browser.
-fn needs_browser(arguments: &Arguments) -> bool {
+/// Only one package has tests in a browser, and behind an ingress.
+fn needs_tools(arguments: &Arguments) -> bool {
     arguments.package.is_empty() || arguments.package.iter().any(|name| name == "docket-tests")
 }
 
@@ -136,9 +137,9 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_wanted_only_where_it_is_used() {
-        assert!(needs_browser(&arguments(None, &[])) && needs_browser(&arguments(None, &["orders", "docket-tests"])));
-        assert!(!needs_browser(&arguments(None, &["orders"])));
+    fn a_browser_and_an_ingress_are_wanted_only_where_they_are_used() {
+        assert!(needs_tools(&arguments(None, &[])) && needs_tools(&arguments(None, &["orders", "docket-tests"])));
+        assert!(!needs_tools(&arguments(None, &["orders"])));
     }
 
     #[test]

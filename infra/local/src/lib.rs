@@ -26,5 +26,6 @@ pub use cluster::NatsCluster;
 pub use error::LocalError;
 pub use find::{Binaries, install};
 pub use options::Options;
+pub use port::any_free as free_port;
 pub use server::Server;
 pub use servers::LocalServers;

@@ -32,8 +32,8 @@ fn remembered(home: &Path) -> Option<u16> {
     fs::read_to_string(home.join("port")).ok()?.trim().parse().ok()
 }
 
-/// Any port that can be listened on now.
-pub(crate) fn any_free() -> u16 {
+/// A port of 127.0.0.1 that can be listened on now. Another caller may be given the same before one of them listens.
+pub fn any_free() -> u16 {
     let start = RandomState::new().build_hasher().finish();
     let offset = u16::try_from(start % u64::from(COUNT)).unwrap_or(0);
     let mut candidates = (0..COUNT).map(|step| FIRST + (offset + step) % COUNT);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::cluster::{Cluster, list};
 use crate::tidy::files::File;
+use docket_manifests::{Cluster, list};
 
 /// The namespace of the images that are built here.
 const OURS: &str = "docket/";

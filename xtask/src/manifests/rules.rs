@@ -11,11 +11,10 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-pub(super) use permissions::{Rights, rights};
-pub(super) use references::{keeper, nats_files, passwords_in};
+pub(super) use references::{nats_files, passwords_in};
 
-use super::cluster::Cluster;
 use super::sources::Sources;
+use docket_manifests::Cluster;
 
 /// Every breach of a rule, in words.
 pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {

@@ -29,8 +29,6 @@ pub(super) struct Sources {
     pub(super) streams: BTreeSet<String>,
     /// Which service follows which stream in every process, beside the one that all follow.
     pub(super) followers: BTreeSet<(String, String)>,
-    /// How the inboxes begin, before the name of the user whose they are.
-    pub(super) inbox: String,
     /// What an operator reads.
     pub(super) handbook: String,
 }
@@ -52,7 +50,6 @@ impl Sources {
             listeners: heard(files, "Received<", |rest| rest == "src/listeners.rs"),
             streams: domains(files).values().map(|domain| (*domain).to_owned()).collect(),
             followers: heard(files, "follow::<", |rest| rest.starts_with("src/")),
-            inbox: quoted_after(text("common/src/bus/mod.rs"), "INBOX: &str = ").collect(),
             handbook: text("docs/operations.md").to_owned(),
         };
         let empty = [
@@ -63,7 +60,6 @@ impl Sources {
             ("addresses", found.addresses.is_empty()),
             ("calls of the pages", found.called_by_pages.is_empty()),
             ("listeners", found.listeners.is_empty()),
-            ("inboxes", found.inbox.is_empty()),
         ];
         match empty.into_iter().find(|(_, empty)| *empty) {
             Some((what, _)) => Err(format!("no {what} were found in the sources").into()),
@@ -147,7 +143,6 @@ mod tests {
             ("services/orders/src/api.rs", "#[utoipa::path(get, path = \"/api/orders/{id}\", params(..))]"),
             ("services/orders/src/listeners.rs", "received: Received<TicketEvent>) -> X"),
             ("common/src/events/tickets.rs", "    TicketEvent in \"tickets\" {"),
-            ("common/src/bus/mod.rs", "const INBOX: &str = \"_INBOX_\";"),
             ("common/src/settings.rs", "#[arg(long, env = \"NATS_URL\", hide)] #[arg(env = \"RUST_LOG\")]"),
             (
                 "services/web/src/upstream.rs",

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::manifests::cluster::{Cluster, Object, list, selects, texts};
 use crate::manifests::sources::Sources;
+use docket_manifests::{Cluster, Object, list, selects, texts};
 
 /// Where something calls, or is called from: pods, or a place outside, which has the name of the policy that lets it.
 type Place = String;
@@ -118,7 +118,10 @@ fn has_key_of_stripe(workload: &Object) -> bool {
 }
 
 fn names_stand_in(cluster: &Cluster, workload: &Object) -> bool {
-    workload.containers().iter().any(|container| cluster.environment(container).contains_key("STRIPE_API_BASE"))
+    workload
+        .containers()
+        .iter()
+        .any(|container| cluster.environment(container, workload.name()).contains_key("STRIPE_API_BASE"))
 }
 
 /// The calls that pods take: from each other, through the entrance, from who measures them.
@@ -155,7 +158,7 @@ fn internal(cluster: &Cluster, sources: &Sources) -> BTreeSet<Call> {
 
 fn said(cluster: &Cluster, workload: &Object) -> Vec<String> {
     let containers = || workload.containers().iter();
-    let environment = containers().flat_map(|container| cluster.environment(container).into_values());
+    let environment = containers().flat_map(|container| cluster.environment(container, workload.name()).into_values());
     let arguments = containers().flat_map(|container| [list(container, "/command"), list(container, "/args")].concat());
     let arguments = arguments.into_iter().filter_map(|argument| Some(argument.as_str()?.to_owned()));
     let volumes = list(workload.pod(), "/volumes").iter().filter_map(|volume| volume["configMap"]["name"].as_str());

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::manifests::cluster::{Cluster, Object, list};
 use crate::manifests::sources::Sources;
+use docket_manifests::{Cluster, Object, list};
 
 /// The Ingress or HTTPRoute with the addresses of the API, and who answers all others.
 const ENTRANCE: &str = "docket";

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::references::{PASSWORD, is_of_users, makes_password, names, nats_files, passwords_in, users_of_servers};
-use crate::manifests::cluster::{Cluster, list, texts};
 use crate::manifests::sources::Sources;
+use docket_manifests::{Cluster, list, texts};
 
 /// How the variables begin that are for services that keep something.
 const KEEPING: [&str; 3] = ["MONGODB_", "NATS_", "DOCKET_JWKS_URL"];
@@ -23,7 +23,7 @@ fn told(cluster: &Cluster, service: &str) -> Vec<String> {
     let Some(deployment) = cluster.find("Deployment", service) else { return Vec::new() };
     let mut variables = BTreeSet::new();
     for container in deployment.containers() {
-        variables.extend(cluster.environment(container).into_keys());
+        variables.extend(cluster.environment(container, service).into_keys());
         variables.extend(list(container, "/env").iter().filter_map(|one| Some(one["name"].as_str()?.to_owned())));
     }
     variables.retain(|name| KEEPING.iter().any(|begin| name.starts_with(begin)));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::references::nats_files;
-use crate::manifests::cluster::Cluster;
 use crate::manifests::sources::Sources;
+use docket_manifests::Cluster;
 
 /// The stream that every process follows, to learn of revoked sessions.
 const FOLLOWED_BY_ALL: &str = "users";
@@ -28,57 +28,6 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         }
     }
     found
-}
-
-/// What a service must be able to do at NATS, and what it must not.
-pub(in crate::manifests) struct Rights {
-    /// Where it publishes.
-    pub(in crate::manifests) publishes: Vec<String>,
-    /// Where others publish, and nobody.
-    pub(in crate::manifests) others: Vec<String>,
-    /// Where it is answered.
-    pub(in crate::manifests) hears: String,
-    /// What may be had from JetStream only, and where others are answered.
-    pub(in crate::manifests) unheard: Vec<String>,
-}
-
-/// The rights of a service, by what the sources say, and for its own events by its file.
-pub(in crate::manifests) fn rights(cluster: &Cluster, sources: &Sources, service: &str) -> Rights {
-    let files = nats_files(cluster).unwrap_or_default();
-    let file = allowed(files.get(format!("{service}.conf").as_str()).copied().unwrap_or_default());
-    let owns = |stream: &str| file.contains(format!("{stream}.v1.>").as_str());
-    let (owned, foreign): (Vec<&String>, Vec<&String>) = sources.streams.iter().partition(|stream| owns(stream));
-    let event = |stream: &&String| format!("{stream}.v1.018f");
-    let mut publishes: Vec<String> = needed(sources, service).iter().map(|subject| one_of(subject)).collect();
-    publishes.extend(owned.iter().map(event));
-    let mut others: Vec<String> = foreign.iter().map(event).collect();
-    for (other, stream) in sources.listeners.iter().filter(|(other, _)| other != service) {
-        let verbs = ["CREATE", "DELETE", "INFO", "MSG.NEXT"];
-        others.extend(verbs.map(|verb| format!("$JS.API.CONSUMER.{verb}.{stream}.{other}")));
-        others.push(format!("$JS.API.CONSUMER.CREATE.{stream}.{other}.{stream}.v1.>"));
-        others.push(format!("$JS.ACK.{stream}.{other}.1.2.3.4.5"));
-    }
-    for stream in &sources.streams {
-        let purges = file.contains(format!("$JS.API.STREAM.PURGE.{stream}").as_str()) && owns(stream);
-        let verbs = ["UPDATE", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE"].into_iter();
-        let verbs = verbs.filter(|verb| !(purges && *verb == "PURGE"));
-        others.extend(verbs.map(|verb| format!("$JS.API.STREAM.{verb}.{stream}")));
-    }
-    others.extend(["$JS.API.STREAM.CREATE.copy", "$SYS.REQ.SERVER.PING"].map(str::to_owned));
-    let inbox = |user: &str| format!("{}{user}.>", sources.inbox);
-    let mut unheard: Vec<String> = sources.streams.iter().map(|stream| format!("{stream}.>")).collect();
-    unheard.extend([">", "$JS.>", "*.>", "_INBOX.>"].map(str::to_owned));
-    let neighbours = sources.keeping.iter().map(String::as_str).filter(|other| *other != service);
-    unheard.extend(neighbours.chain(["operator"]).map(inbox));
-    Rights { publishes, others, hears: inbox(service), unheard }
-}
-
-/// A subject that a pattern allows. That of a consumer's filter is itself a pattern.
-fn one_of(pattern: &str) -> String {
-    if pattern.starts_with("$JS.ACK.") {
-        return pattern.replace('>', "1.2.3.4.5");
-    }
-    pattern.replace('*', "kJq2")
 }
 
 /// The subjects in the list `allow`.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::manifests::cluster::{Cluster, Object, list, texts};
 use crate::manifests::sources::Sources;
+use docket_manifests::{Cluster, Object, list, texts};
 
 /// Where NATS's passwords are in its configuration.
 pub(super) const PASSWORD: &str = "PASSWORD_";
@@ -96,16 +96,7 @@ pub(super) fn makes_password(sources: &Sources, service: &str) -> bool {
 
 /// The files of NATS's configuration, by name.
 pub(in crate::manifests) fn nats_files(cluster: &Cluster) -> Option<BTreeMap<&str, &str>> {
-    mounted(cluster, "nats")
-}
-
-/// The script that keeps MongoDB's replica set and users.
-pub(in crate::manifests) fn keeper(cluster: &Cluster) -> Option<&str> {
-    mounted(cluster, "mongodb")?.get("keep.js").copied()
-}
-
-fn mounted<'c>(cluster: &'c Cluster, server: &str) -> Option<BTreeMap<&'c str, &'c str>> {
-    let server = cluster.find("StatefulSet", server)?;
+    let server = cluster.find("StatefulSet", "nats")?;
     let mut maps = list(server.pod(), "/volumes").iter().filter_map(|volume| volume["configMap"]["name"].as_str());
     Some(texts(cluster.find("ConfigMap", maps.next()?)?.at("/data")))
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::manifests::cluster::{Cluster, Object, list};
 use crate::manifests::sources::Sources;
+use docket_manifests::{Cluster, Object, list};
 
 const BY_LAG: &str = "nats-jetstream";
 

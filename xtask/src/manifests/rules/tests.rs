@@ -1,7 +1,7 @@
 //! A service that is right, and what is said of one that is not.
 
-use crate::manifests::cluster::Cluster;
 use crate::manifests::sources::Sources;
+use docket_manifests::Cluster;
 
 const RIGHT: &str = include_str!("tests/orders.yaml");
 
@@ -26,7 +26,6 @@ fn sources() -> Sources {
         listeners: [(text("orders"), text("tickets"))].into(),
         streams: [text("tickets"), text("users")].into(),
         followers: [].into(),
-        inbox: text("_INBOX_"),
         handbook: text("users() { for user in $@ orders; do\nkubectl create secret generic nats-users --from-env-file"),
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::manifests::cluster::{Cluster, Object, at, list};
 use crate::manifests::sources::Sources;
+use docket_manifests::{Cluster, Object, at, list};
 
 const PROBES: [&str; 3] = ["startupProbe", "livenessProbe", "readinessProbe"];
 
@@ -84,7 +84,7 @@ fn misplaced(service: &Object, container: &Value, probe: &str) -> Option<String>
 
 /// The ports are those on which the settings have the process listen, and what points at them does.
 fn ports(cluster: &Cluster, service: &Object, container: &Value) -> Vec<String> {
-    let environment = cluster.environment(container);
+    let environment = cluster.environment(container, service.name());
     let mut found = Vec::new();
     for (name, variable) in [("http", "DOCKET_HTTP_ADDR"), ("ops", "DOCKET_OPS_ADDR")] {
         let listens = environment.get(variable).and_then(|address| address.rsplit_once(':')?.1.parse::<u64>().ok());
@@ -125,7 +125,7 @@ fn settings(cluster: &Cluster, sources: &Sources, service: &Object, container: &
             .any(|variable| variable["value"].as_str().is_some_and(|value| value.contains(&format!("$({name})"))))
     };
     let declared = list(container, "/env").iter().filter_map(|variable| variable["name"].as_str().map(str::to_owned));
-    let mut names: Vec<String> = cluster.environment(container).into_keys().chain(declared).collect();
+    let mut names: Vec<String> = cluster.environment(container, service.name()).into_keys().chain(declared).collect();
     names.sort();
     names.dedup();
     names.retain(|name| !sources.settings.contains(name) && !used(name));
@@ -134,7 +134,7 @@ fn settings(cluster: &Cluster, sources: &Sources, service: &Object, container: &
 
 /// Kubernetes kills what has not ended in time.
 fn stop(cluster: &Cluster, service: &Object, container: &Value) -> Option<String> {
-    let environment = cluster.environment(container);
+    let environment = cluster.environment(container, service.name());
     let seconds = |variable: &str| environment.get(variable).and_then(|text| text.parse::<u64>().ok());
     let pause = at(container, "/lifecycle/preStop/sleep/seconds").as_u64();
     let granted = service.pod()["terminationGracePeriodSeconds"].as_u64();
