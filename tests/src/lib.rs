@@ -23,4 +23,4 @@ pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};
 pub use smtp_sink::{SmtpMail, SmtpSink};
 pub use stage::Stage;
-pub use wait::{eventually, pause};
+pub use wait::{eventually, pause, until};

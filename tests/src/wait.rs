@@ -26,7 +26,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, seconds: u
 ///
 /// # Panics
 /// If there never is one.
-pub(crate) async fn until<T, F>(what: &str, seconds: u64, mut probe: impl FnMut() -> F) -> T
+pub async fn until<T, F>(what: &str, seconds: u64, mut probe: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, String>>,
 {

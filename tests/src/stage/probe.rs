@@ -69,3 +69,15 @@ impl Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_is_not_yet_a_verdict() {
+        let asks = Asks::Tcp(String::new());
+        let probe = Probe { asks, period: Duration::ZERO, timeout: Duration::ZERO, failures: 2 };
+        assert_eq!([0, 1, 2, 3].map(|failures| probe.verdict(failures)), [Some(true), None, Some(false), Some(false)]);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError, jetstream};
 use bson::{Document, doc};
-use docket_tests::{Stage, eventually};
+use docket_tests::{Stage, until};
 use futures::TryStreamExt as _;
 use mongodb::error::{Error, ErrorKind};
 
@@ -25,6 +25,9 @@ const PURGES: (&str, &str) = ("expiration", "expiration");
 /// MongoDB's code for somebody who may not do something.
 const UNAUTHORIZED: i32 = 13;
 
+/// How NATS begins to say what somebody may not do, in small letters.
+const REFUSED: &str = "permissions violation for ";
+
 /// So many refusals are waited for at a time: the client keeps no more of them than 128.
 const AT_A_TIME: usize = 64;
 
@@ -34,8 +37,9 @@ fn addresses(stage: &Stage, variable: &str) -> BTreeMap<String, String> {
     told.filter_map(|(service, mut told)| Some((service, told.remove(variable)?))).collect()
 }
 
-/// A connection to NATS which notes what it is refused.
+/// A connection to NATS which notes what it is refused, such as `publish to "orders.v1.1"`.
 struct User {
+    name: String,
     client: Client,
     refused: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -48,13 +52,14 @@ impl User {
         let noted = refused.clone();
         let note = move |event| {
             if let Event::ServerError(ServerError::Other(said)) = event {
-                noted.lock().unwrap().insert(said);
+                let said = said.to_lowercase();
+                noted.lock().unwrap().extend(said.split_once(REFUSED).map(|(_, what)| what.to_owned()));
             }
             std::future::ready(())
         };
         let options = ConnectOptions::with_user_and_password(name.to_owned(), password.to_owned());
         let options = options.custom_inbox_prefix(format!("_INBOX_{name}")).event_callback(note);
-        Self { client: options.connect(address).await.unwrap(), refused }
+        Self { name: name.to_owned(), client: options.connect(address).await.unwrap(), refused }
     }
 
     async fn may_not_publish_to(&self, subjects: Vec<String>) {
@@ -74,14 +79,13 @@ impl User {
     }
 
     async fn is_refused(&self, what: &str, subjects: &[String]) {
-        let user = &self.client.server_info().client_id;
-        eventually(&format!("client {user} is refused the {what} of all of {subjects:?}"), 10, || async {
+        until(&format!("NATS refuses {} what is not its own", self.name), 10, || async {
             let refused = self.refused.lock().unwrap();
-            let is_told = |subject: &String| {
-                let told = format!("{what} to \"{subject}\"").to_lowercase();
-                refused.iter().any(|said| said.to_lowercase().contains(&told))
-            };
-            subjects.iter().all(is_told).then_some(())
+            let is_told = |subject: &String| refused.contains(&format!("{what} to \"{subject}\"").to_lowercase());
+            match subjects.iter().find(|subject| !is_told(subject)) {
+                Some(allowed) => Err(format!("{what} to {allowed} is not refused")),
+                None => Ok(()),
+            }
         })
         .await;
     }
