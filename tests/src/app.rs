@@ -138,7 +138,7 @@ impl App {
     }
 
     /// Has Stripe tell a Docket at another address what happens.
-    pub fn send_webhooks_to(&self, base: &str) {
+    fn send_webhooks_to(&self, base: &str) {
         self.stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));
     }
 

@@ -70,16 +70,17 @@ pub struct Person {
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// The host of a Docket on a local cluster.
-const LOCAL: &str = "docket.localhost";
+/// The hosts of a Docket on a local cluster, and of its stand-in for Stripe.
+const LOCAL: [&str; 2] = ["docket.localhost", "stripe.docket.localhost"];
 
 impl Person {
     /// A visitor of the Docket at `base`.
     pub fn visitor(base: &str) -> Self {
         common::http::install_tls_provider();
         // Browsers know that names under `localhost` are this machine's; the system need not.
-        let client = reqwest::Client::builder().no_proxy().resolve(LOCAL, (Ipv4Addr::LOCALHOST, 0).into()).build();
-        let client = client.expect("a client without TLS roots can be made");
+        let here = (Ipv4Addr::LOCALHOST, 0).into();
+        let client = LOCAL.iter().fold(reqwest::Client::builder(), |client, host| client.resolve(host, here));
+        let client = client.no_proxy().build().expect("a client without TLS roots can be made");
         Self { base: base.to_owned(), client, cookies: Arc::default(), id: Value::Null, email: String::new() }
     }
 

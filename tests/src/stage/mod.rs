@@ -2,7 +2,7 @@
 //!
 //! Each service runs as its own binary, in as many replicas as `base` has, with the environment that its Deployment gives
 //! it; NATS and MongoDB have the rendered configurations, passwords and users; Traefik leads by the paths of the Ingress to
-//! the replicas that are ready. Addresses and folders of the cluster are replaced by places of this machine, and waits are
+//! the replicas that are ready. Traces go to a collector, as docs/operations.md says how. Addresses and folders of the cluster are replaced by places of this machine, and waits are
 //! [`HASTE`] times as short. All else is as rendered.
 
 mod endpoints;
@@ -25,6 +25,7 @@ use futures::future::join_all;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
+use crate::Collector;
 use endpoints::Endpoints;
 use node::Node;
 use pod::Pod;
@@ -50,6 +51,7 @@ pub struct Stage {
     services: Mutex<BTreeMap<String, Vec<Replica>>>,
     started: AtomicUsize,
     outside: u16,
+    collector: Collector,
     _others: Vec<Replica>,
     traefik: Traefik,
     _servers: [Server; 2],
@@ -64,7 +66,9 @@ impl Stage {
     pub async fn start() -> Self {
         let folder = TempDir::new().expect("a folder for the stage can be made");
         let (cluster, replicas) = rendered();
+        let collector = Collector::listen();
         let mut node = Node::new(cluster, tools(), folder.path()).await;
+        node.settings.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), collector.address().to_owned());
         let entrances = Entrances::new(&node);
         find_services(&mut node, &entrances);
         let servers = [servers::nats(&mut node).await, servers::mongodb(&mut node).await];
@@ -80,6 +84,7 @@ impl Stage {
             services: Mutex::default(),
             started: AtomicUsize::new(0),
             outside: entrances.outside,
+            collector,
             _others: others,
             traefik,
             _servers: servers,
@@ -97,6 +102,11 @@ impl Stage {
     pub fn base(&self) -> String {
         let host = host(self.node.cluster.find("Ingress", INGRESS).expect("the overlay has an Ingress"));
         format!("http://{host}:{}", self.outside)
+    }
+
+    /// Where its services tell of what they do.
+    pub fn collector(&self) -> &Collector {
+        &self.collector
     }
 
     /// Its services.

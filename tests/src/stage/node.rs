@@ -1,6 +1,6 @@
 //! This machine as the only node of the cluster: it has the overlay's objects, and ports, folders and programs for pods.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -20,6 +20,8 @@ pub(super) struct Node {
     pub(super) tools: Tools,
     /// Where the addresses of the cluster are.
     pub(super) places: Places,
+    /// Settings that an operator adds to those of the overlay, for all services.
+    pub(super) settings: BTreeMap<String, String>,
     pub(super) folder: PathBuf,
     servers: Binaries,
     ports: Mutex<BTreeSet<u16>>,
@@ -30,8 +32,8 @@ impl Node {
     pub(super) async fn new(cluster: Cluster, tools: Tools, folder: &Path) -> Self {
         common::http::install_tls_provider();
         let servers = docket_local::install(&Options::for_tests(folder)).await.expect("the servers can be had");
-        let (places, ports) = (Places::default(), Mutex::default());
-        Self { cluster, tools, places, folder: folder.to_owned(), servers, ports }
+        let (places, settings, ports) = (Places::default(), BTreeMap::new(), Mutex::default());
+        Self { cluster, tools, places, settings, folder: folder.to_owned(), servers, ports }
     }
 
     /// A free port that nobody else was given.

@@ -75,7 +75,7 @@ impl Pod {
         let mut command = Command::new(node.program(container));
         let words = list(container, "/command").iter().skip(1).chain(list(container, "/args"));
         command.args(words.filter_map(Value::as_str).map(|word| self.places.here(word)));
-        command.env_clear().envs(self.environment(&node.cluster, container));
+        command.env_clear().envs(&node.settings).envs(self.environment(&node.cluster, container));
         let log = File::create(self.log()).expect("the folder of a pod can be written");
         command.stdin(Stdio::null()).stderr(log.try_clone().expect("a file has two handles")).stdout(log);
         command.kill_on_drop(true);

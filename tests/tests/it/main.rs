@@ -23,4 +23,3 @@ mod sale;
 mod sales;
 mod stage;
 mod tickets;
-mod traces;

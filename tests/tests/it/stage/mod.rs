@@ -4,6 +4,7 @@
 
 mod load;
 mod rights;
+mod traces;
 
 use docket_tests::{ADMIN, Person, Stage};
 
@@ -15,6 +16,8 @@ async fn the_overlay_sells_guards_what_is_of_others_and_is_replaced_unnoticed() 
         (Person::sign_up(&base, "seller@example.com").await, Person::sign_up(&base, "buyer@example.com").await);
     super::journey::walk(&seller, &buyer).await;
     its_pages_show_it(&buyer).await;
+
+    traces::one_leads_from_the_click_to_the_pass(&stage, &seller, &buyer).await;
 
     rights::at_nats(&stage).await;
     rights::at_mongodb(&stage).await;
