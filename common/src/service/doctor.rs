@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bson::{DateTime, doc};
+use bson::doc;
 use futures::future::join_all;
 use mongodb::Client;
 use secrecy::ExposeSecret;
@@ -14,7 +14,7 @@ use super::{Service, StartError};
 use crate::bus::{Bus, DOMAINS, DeadLetters, Namespace};
 use crate::clock::Time;
 use crate::settings::Settings;
-use crate::store::Backlog;
+use crate::store::{Backlog, StoreError, from_document};
 
 /// A hold ends by the clock of a service, a document by that of MongoDB.
 const CLOCKS_APART: Duration = Duration::from_secs(2);
@@ -118,19 +118,19 @@ struct Hello {
     #[serde(default)]
     hosts: Vec<String>,
     primary: Option<String>,
-    local_time: DateTime,
+    local_time: Time,
 }
 
 async fn of_database(client: &Client, now: Time) -> Result<Finding, StartError> {
     let admin = client.database("admin");
     let ask = |command| async { admin.run_command(command).await.map_err(StartError::other) };
     let (build, hello) = tokio::try_join!(ask(doc! { "buildInfo": 1 }), ask(doc! { "hello": 1 }))?;
-    let hello: Hello = bson::deserialize_from_document(hello).map_err(StartError::other)?;
+    let hello: Hello = from_document(&hello).map_err(StoreError::from)?;
     let version = build.get_str("version").unwrap_or("of an unknown version");
     let Some(set) = hello.set_name else {
         return Ok(Finding::new("mongodb", Health::Ill, format!("{version}, but no replica set: start it as one")));
     };
-    let apart = Duration::from_millis(now.millis().abs_diff(hello.local_time.timestamp_millis()));
+    let apart = Duration::from_millis(now.millis().abs_diff(hello.local_time.millis()));
     let (members, primary) = (hello.hosts.len(), hello.primary.unwrap_or_else(|| "nobody".to_owned()));
     let says =
         format!("{version}, replica set {set} of {members}, led by {primary}, its clock {apart:.1?} from this one");
