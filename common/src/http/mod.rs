@@ -22,6 +22,7 @@ mod routes;
 mod server;
 mod shed;
 mod trace;
+mod under_way;
 mod unread;
 
 pub use admission::{Admission, Gate, Overloaded, Place};
@@ -41,6 +42,7 @@ pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};
 pub use routes::{Route, configure};
 pub use server::{ServerOptions, bind, serve};
 pub use shed::LoadShedder;
+pub use under_way::UnderWay;
 
 pub use crate::routes;
 

@@ -4,10 +4,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, Error, HttpServer, web};
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
@@ -16,6 +17,7 @@ use super::health::Readiness;
 use super::problem::Problem;
 use super::shed::{LoadShedder, shed};
 use super::trace::RootSpan;
+use super::under_way::{OneOf, UnderWay};
 use crate::settings::Settings;
 
 /// Connections that wait to be accepted; a flash sale opens thousands at once.
@@ -36,6 +38,8 @@ pub struct ServerOptions {
     pub readiness: Readiness,
     /// What refuses requests before anything else is done with them.
     pub shedder: Option<Arc<LoadShedder>>,
+    /// Counts the requests that are being answered, and so stops the server without breaking one off.
+    pub under_way: UnderWay,
 }
 
 impl ServerOptions {
@@ -43,7 +47,7 @@ impl ServerOptions {
     pub fn new(settings: &Settings, readiness: Readiness) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = settings.http_workers.map_or_else(cores, usize::from);
-        Self { workers, grace: settings.shutdown_grace(), readiness, shedder: None }
+        Self { workers, grace: settings.shutdown_grace(), readiness, shedder: None, under_way: UnderWay::default() }
     }
 
     /// With a shedder before the routes.
@@ -74,20 +78,29 @@ pub fn serve<F>(listener: TcpListener, options: ServerOptions, mount: F) -> std:
 where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
-    let ServerOptions { workers, grace, readiness, shedder } = options;
+    let ServerOptions { workers, grace, readiness, shedder, under_way } = options;
     let server = HttpServer::new(move || {
         let (readiness, shedder) = (readiness.clone(), shedder.clone());
-        let draining = readiness.clone();
+        let (draining, under_way) = (readiness.clone(), under_way.clone());
         App::new()
             .configure(mount.clone())
             .default_service(web::to(nothing_here))
             .wrap(from_fn(move |request, next: Next<_>| finish(readiness.clone(), request, next)))
             .wrap(TracingLogger::<RootSpan>::new())
             .wrap(from_fn(move |request, next: Next<_>| shed(shedder.clone(), draining.clone(), request, next)))
+            .wrap(from_fn(move |request, next: Next<_>| counted(under_way.enter(), request, next)))
     });
     let server = server.workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
     let server = server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE);
     Ok(server.max_connections(CONNECTIONS).listen(listener)?.run())
+}
+
+async fn counted<B: MessageBody>(
+    _one: OneOf,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    next.call(request).await
 }
 
 async fn nothing_here() -> Result<&'static str, Problem> {

@@ -13,7 +13,7 @@ use super::frame::{Frame, connect_bus, connect_database};
 use super::{Service, StartError};
 use crate::bus::Bus;
 use crate::clock::Time;
-use crate::http::{Readiness, bind, serve, serve_ops};
+use crate::http::{Readiness, UnderWay, bind, serve, serve_ops};
 use crate::settings::Settings;
 use crate::store::EventArchive;
 
@@ -79,6 +79,7 @@ pub struct Running {
     stop: CancellationToken,
     tasks: TaskTracker,
     server: ServerHandle,
+    under_way: UnderWay,
     ops_server: ServerHandle,
     bus: Option<Bus>,
     telemetry: crate::telemetry::TelemetryGuard,
@@ -97,6 +98,7 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     let frame = Frame::for_services(&services, settings.clone()).await?;
     let mounts = Arc::new(frame.open(services).await?);
     let options = frame.options(&mounts);
+    let under_way = options.under_way.clone();
     let served = serve(http, options, move |cfg| mounts.iter().for_each(|mount| mount.configure(cfg)));
     let server = run_server(served, http_addr)?;
     let ops_server = run_server(serve_ops(ops, frame.readiness.clone()), ops_addr)?;
@@ -105,7 +107,7 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     let Frame { readiness, closing, stop, tasks, .. } = frame;
     tracing::info!(%http_addr, %ops_addr, "ready");
     let (http, ops) = (http_addr, ops_addr);
-    Ok(Running { http, ops, settings, readiness, closing, stop, tasks, server, ops_server, bus, telemetry })
+    Ok(Running { http, ops, settings, readiness, closing, stop, tasks, server, under_way, ops_server, bus, telemetry })
 }
 
 /// Publishes the events that the named services have published since `since` once more. Answers how many.
@@ -159,7 +161,7 @@ impl Running {
         self.readiness.drain();
         tokio::time::sleep(self.settings.drain()).await;
         self.closing.cancel();
-        self.server.stop(true).await;
+        self.under_way.stop(&self.server, self.settings.shutdown_grace()).await;
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(self.settings.shutdown_grace(), self.tasks.wait()).await.is_err() {

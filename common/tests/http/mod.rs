@@ -5,3 +5,4 @@ mod inputs;
 mod ops;
 mod repeats;
 mod service;
+mod stop;
