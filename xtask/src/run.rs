@@ -9,7 +9,16 @@ use crate::Result;
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
+    // `cargo xtask` sets these for xtask, and a build script that watches them would run again, and all above it.
+    let of_xtask = env::vars_os().map(|(name, _)| name).filter(|name| is_of_a_package(&name.to_string_lossy()));
+    of_xtask.for_each(|name| {
+        command.env_remove(name);
+    });
     command
+}
+
+fn is_of_a_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// Runs it to its end; an error if it fails.

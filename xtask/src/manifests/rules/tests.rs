@@ -91,7 +91,7 @@ fn a_variable_that_is_no_setting_is_found() {
 
 #[test]
 fn a_stop_without_time_is_found() {
-    is_found("terminationGracePeriodSeconds: 45", "terminationGracePeriodSeconds: 30", "a stop may take 35 s");
+    is_found("terminationGracePeriodSeconds: 45", "terminationGracePeriodSeconds: 30", "a stop may take 45 s");
     is_found("sleep: { seconds: 5 }", "sleep: {}", "no preStop sleep");
 }
 

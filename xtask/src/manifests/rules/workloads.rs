@@ -142,8 +142,8 @@ fn stop(cluster: &Cluster, service: &Object, container: &Value) -> Option<String
     let [Some(pause), Some(drain), Some(grace)] = waits else {
         return Some(format!("{}: no preStop sleep, or the waits of a stop are not set", service.title()));
     };
-    // Requests first, then listeners and jobs.
-    let needed = pause + drain + 2 * grace + MARGIN;
+    // Requests are waited for, then the server's workers, then listeners and jobs.
+    let needed = pause + drain + 3 * grace + MARGIN;
     let enough = granted.is_some_and(|granted| granted >= needed);
     (!enough).then(|| format!("{}: a stop may take {needed} s, and gets {granted:?}", service.title()))
 }
