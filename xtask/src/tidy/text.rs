@@ -11,10 +11,11 @@ const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 const SLEEPS: [&str; 2] = ["thread::sleep", "time::sleep"];
 
 /// Test files which may sleep, each with its reason.
-const SLEEPERS: [(&str, &str); 4] = [
+const SLEEPERS: [(&str, &str); 5] = [
     ("infra/stripe/tests/it/harness.rs", "the pause between two looks of the one bounded wait"),
     ("common/tests/http/repeats.rs", "the pause between two looks of its bounded wait"),
     ("common/tests/http/stop.rs", "an answer that takes longer than an idle worker to end"),
+    ("services/web/src/live.rs", "a clock that stands still until all wait for it"),
     ("tests/src/wait.rs", "the pause between two looks of the one bounded wait, and outages of a given length"),
 ];
 
