@@ -1,6 +1,7 @@
 //! What is asked of the consumers of a service: how far they are, and by a rebuilding, whether they are heard.
 
 use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 
@@ -16,27 +17,30 @@ pub struct Lag {
 }
 
 impl Bus {
-    /// How far `service` is behind in `domain`; `None` if it has never listened to it.
+    /// What the broker knows of `service` as a listener to `domain`; `None` if it has never listened to it.
     ///
     /// # Errors
     /// If the broker does not answer, or does not let this user ask.
-    pub async fn lag(&self, domain: &str, service: &str) -> Result<Option<Lag>, BusError> {
-        let stream = self.stream_of(domain).await?;
-        match stream.consumer_info(service).await {
-            Ok(info) => Ok(Some(Lag { pending: info.num_pending, unacknowledged: info.num_ack_pending as u64 })),
+    pub(crate) async fn consumer(&self, domain: &str, service: &str) -> Result<Option<Info>, BusError> {
+        match self.stream_of(domain).await?.consumer_info(service).await {
+            Ok(info) => Ok(Some(info)),
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.about(domain, error)),
         }
     }
 
+    /// How far `service` is behind in `domain`; `None` if it has never listened to it.
+    ///
+    /// # Errors
+    /// If the broker does not answer, or does not let this user ask.
+    pub async fn lag(&self, domain: &str, service: &str) -> Result<Option<Lag>, BusError> {
+        let lag = |info: Info| Lag { pending: info.num_pending, unacknowledged: info.num_ack_pending as u64 };
+        Ok(self.consumer(domain, service).await?.map(lag))
+    }
+
     /// Whether a process listens to `domain` for `service` at this moment.
     pub(crate) async fn is_heard(&self, domain: &str, service: &str) -> Result<bool, BusError> {
-        let stream = self.stream_of(domain).await?;
-        match stream.consumer_info(service).await {
-            Ok(info) => Ok(info.num_waiting > 0),
-            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(false),
-            Err(error) => Err(self.about(domain, error)),
-        }
+        Ok(self.consumer(domain, service).await?.is_some_and(|info| info.num_waiting > 0))
     }
 
     /// Whether the stream of `domain` still begins with its first message.

@@ -4,11 +4,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::dev::Server;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::ServiceConfig;
-use actix_web::{App, Error, HttpServer, web};
+use actix_web::{App, HttpServer, web};
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
@@ -17,7 +16,7 @@ use super::health::Readiness;
 use super::problem::Problem;
 use super::shed::{LoadShedder, shed};
 use super::trace::RootSpan;
-use super::under_way::{OneOf, UnderWay};
+use super::under_way::UnderWay;
 use crate::settings::Settings;
 
 /// Connections that wait to be accepted; a flash sale opens thousands at once.
@@ -87,20 +86,13 @@ where
             .default_service(web::to(nothing_here))
             .wrap(from_fn(move |request, next: Next<_>| finish(readiness.clone(), request, next)))
             .wrap(TracingLogger::<RootSpan>::new())
-            .wrap(from_fn(move |request, next: Next<_>| shed(shedder.clone(), draining.clone(), request, next)))
-            .wrap(from_fn(move |request, next: Next<_>| counted(under_way.enter(), request, next)))
+            .wrap(from_fn(move |request, next: Next<_>| {
+                under_way.during(shed(shedder.clone(), draining.clone(), request, next))
+            }))
     });
     let server = server.workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
     let server = server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE);
     Ok(server.max_connections(CONNECTIONS).listen(listener)?.run())
-}
-
-async fn counted<B: MessageBody>(
-    _one: OneOf,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    next.call(request).await
 }
 
 async fn nothing_here() -> Result<&'static str, Problem> {

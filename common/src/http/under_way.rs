@@ -18,12 +18,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct UnderWay(Arc<AtomicUsize>);
 
 /// One of them, for as long as this lives.
-pub(super) struct OneOf(Arc<AtomicUsize>);
+struct OneOf(Arc<AtomicUsize>);
 
 impl UnderWay {
-    pub(super) fn enter(&self) -> OneOf {
+    /// Counts a request until it is answered.
+    pub(super) fn during<A: Future>(&self, answer: A) -> impl Future<Output = A::Output> + use<A> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        OneOf(self.0.clone())
+        let one = OneOf(self.0.clone());
+        async move {
+            let _one = one;
+            answer.await
+        }
     }
 
     /// Whether nothing is being answered.

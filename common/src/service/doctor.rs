@@ -6,12 +6,11 @@ use std::time::Duration;
 use bson::doc;
 use futures::future::join_all;
 use mongodb::Client;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use super::frame::connect_database;
+use super::frame::{connect_database, reach_bus};
 use super::{Service, StartError};
-use crate::bus::{Bus, DOMAINS, DeadLetters, Namespace};
+use crate::bus::{Bus, DOMAINS, DeadLetters};
 use crate::clock::Time;
 use crate::settings::Settings;
 use crate::store::{Backlog, StoreError, from_document};
@@ -77,7 +76,7 @@ impl fmt::Display for Finding {
 /// Looks at the settings, at both servers, at what each service has there, and at the address people type.
 pub async fn examine(services: &[Service], settings: &Settings) -> Vec<Finding> {
     let mut findings = of_settings(settings);
-    let (database, bus) = tokio::join!(connect_database(settings), connect_bus(settings));
+    let (database, bus) = tokio::join!(connect_database(settings), reach_bus(settings));
     let now = settings.clock().now();
     match &database {
         Ok(client) => findings.push(of_database(client, now).await.unwrap_or_else(|ill| Finding::ill("mongodb", ill))),
@@ -93,11 +92,6 @@ pub async fn examine(services: &[Service], settings: &Settings) -> Vec<Finding> 
     }
     findings.push(of_entry(settings).await);
     findings
-}
-
-async fn connect_bus(settings: &Settings) -> Result<Bus, StartError> {
-    let url = settings.nats_url.as_ref().ok_or_else(|| StartError::other("NATS_URL is not set"))?;
-    Ok(Bus::connect(url.expose_secret(), Namespace::new(&settings.namespace)).await?)
 }
 
 fn of_settings(settings: &Settings) -> Vec<Finding> {
@@ -191,11 +185,9 @@ async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Setti
     let letters = DeadLetters::new(&database, settings.clock()).count().await?;
     let mut seen = Seen { backlog, letters, ..Seen::default() };
     for domain in service.domains() {
-        match bus.lag(domain, service.name()).await? {
-            Some(lag) => seen.behind += lag.pending,
-            None => seen.deaf.push(domain),
-        }
-        if !seen.deaf.contains(domain) && !bus.is_heard(domain, service.name()).await? {
+        let consumer = bus.consumer(domain, service.name()).await?;
+        seen.behind += consumer.as_ref().map_or(0, |info| info.num_pending);
+        if consumer.is_none_or(|info| info.num_waiting == 0) {
             seen.deaf.push(domain);
         }
     }

@@ -252,10 +252,15 @@ fn missing(variable: &str) -> StartError {
 }
 
 pub(super) async fn connect_bus(settings: &Settings) -> Result<Bus, StartError> {
-    let nats = settings.nats_url.as_ref().ok_or_else(|| missing("NATS_URL"))?;
-    let bus = Bus::connect(nats.expose_secret(), Namespace::new(&settings.namespace)).await?;
+    let bus = reach_bus(settings).await?;
     bus.ensure_streams(usize::from(settings.nats_replicas)).await?;
     Ok(bus)
+}
+
+/// The broker as it is: nothing is made there.
+pub(super) async fn reach_bus(settings: &Settings) -> Result<Bus, StartError> {
+    let nats = settings.nats_url.as_ref().ok_or_else(|| missing("NATS_URL"))?;
+    Ok(Bus::connect(nats.expose_secret(), Namespace::new(&settings.namespace)).await?)
 }
 
 pub(super) async fn connect_database(settings: &Settings) -> Result<Client, StartError> {
