@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::marker::PhantomData;
 
-use bson::raw::{RawArrayBuf, RawDocument, RawDocumentBuf};
-use bson::{Document, cstr, doc, rawdoc};
+use bson::raw::{RawArrayBuf, RawDocumentBuf};
+use bson::{Document, cstr, doc};
 use futures::TryStreamExt;
 use futures::future::join_all;
 use mongodb::{Collection, Database};
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::guard::compared;
 use super::meter::Meter;
+use super::state::{decode, difference, state};
 use super::{Outbox, Relay, StoreError, Table, to_document};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
@@ -224,11 +225,12 @@ impl<A: Aggregate> Aggregates<A> {
     pub async fn save(&self, current: &Versioned<A>, change: Change<A>) -> Result<Versioned<A>, StoreError> {
         let (id, version) = (current.value.id(), current.version + 1);
         let record = EventRecord::new(A::KIND, &id, version, &change.event, self.clock.now())?;
-        let set = state(&change.next, &id, version)?;
+        let mut update = difference(&current.value, &change.next, version)?;
         let mut push = RawDocumentBuf::try_from(&change.push?)?;
         push.append(cstr!("outbox"), bson::serialize_to_raw_document_buf(&record)?);
         let compared = compared(&id, current.version);
-        let saved = self.table.compare_and_set(compared, rawdoc! { "$set": set, "$push": push }).await;
+        update.append(cstr!("$push"), push);
+        let saved = self.table.compare_and_set(compared, update).await;
         saved.inspect_err(|error| self.meter.failed(error))?;
         self.hand_over(Outbox { collection: A::COLLECTION, document: id, record });
         Ok(Versioned { version, value: change.next })
@@ -291,21 +293,4 @@ impl<A: Aggregate> Aggregates<A> {
             Err(ChangeError::Store(error)) => Err(error),
         }
     }
-}
-
-/// The state as it is stored, with the id and the version beside it.
-pub(super) fn state(value: &impl Serialize, id: &str, version: i64) -> Result<RawDocumentBuf, StoreError> {
-    let mut document = bson::serialize_to_raw_document_buf(value)?;
-    // Of some types the id is a field.
-    if document.get("_id").ok().flatten().is_none() {
-        document.append(cstr!("_id"), id);
-    }
-    document.append(cstr!("version"), version);
-    Ok(document)
-}
-
-/// Reads the state and version out of a stored document; what stands beside the state is passed over.
-pub(super) fn decode<A: DeserializeOwned>(document: &RawDocument) -> Result<Versioned<A>, StoreError> {
-    let version = document.get_i64("version").map_err(|error| StoreError::Codec(error.into()))?;
-    Ok(Versioned { version, value: bson::deserialize_from_slice(document.as_bytes())? })
 }

@@ -10,6 +10,7 @@ mod guard;
 mod meter;
 mod projections;
 mod relay;
+mod state;
 mod table;
 
 pub use aggregates::{Aggregate, Aggregates, Change, ChangeError, Versioned};

@@ -11,7 +11,7 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::aggregates::{decode, state};
+use super::state::{decode, difference, state};
 use super::{StoreError, Table, Versioned};
 use crate::bus::{EventRecord, ListenError};
 use crate::clock::{SharedClock, Time};
@@ -131,12 +131,19 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         if !passes(seen, record.version)? {
             return Ok(Applied::Before);
         }
-        let next = fold(known.map(|known| known.value)).ok_or_else(|| {
+        let next = fold(known.as_ref().map(|known| known.value.clone())).ok_or_else(|| {
             ListenError::permanent(format!("{} cannot be the first event of an aggregate", record.name))
         })?;
-        match self.write(record, seen, &next).await {
+        let written = match known {
+            None => self.table.insert_raw(state(&next, &record.aggregate, record.version)?).await,
+            Some(known) => {
+                let seen = rawdoc! { "_id": record.aggregate.as_str(), "version": seen };
+                self.table.compare_and_set(seen, difference(&known.value, &next, record.version)?).await
+            }
+        };
+        match written {
             Ok(()) => Ok(Applied::Now(next)),
-            Err(StoreError::Conflict) if seen == 0 => Ok(Applied::Before),
+            Err(StoreError::Exists) if seen == 0 => Ok(Applied::Before),
             Err(error) => Err(error.into()),
         }
     }
@@ -145,22 +152,14 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     ///
     /// # Errors
     /// The store's errors.
-    pub async fn replace(&self, record: &EventRecord, state: &T) -> Result<Applied<()>, StoreError> {
+    pub async fn replace(&self, record: &EventRecord, value: &T) -> Result<Applied<()>, StoreError> {
         let older = rawdoc! { "_id": record.aggregate.as_str(), "version": { "$lt": record.version } };
-        match self.set(record, older, state).await {
+        let whole = state(value, &record.aggregate, record.version)?;
+        match self.table.compare_and_set(older, rawdoc! { "$set": whole }).await {
             Ok(()) => Ok(Applied::Now(())),
             Err(StoreError::Conflict) => Ok(Applied::Before),
             Err(error) => Err(error),
         }
-    }
-
-    async fn write(&self, record: &EventRecord, seen: i64, next: &T) -> Result<(), StoreError> {
-        self.set(record, rawdoc! { "_id": record.aggregate.as_str(), "version": seen }, next).await
-    }
-
-    async fn set(&self, record: &EventRecord, known: RawDocumentBuf, next: &T) -> Result<(), StoreError> {
-        let set = state(next, &record.aggregate, record.version)?;
-        self.table.compare_and_set(known, rawdoc! { "$set": set }).await
     }
 }
 
