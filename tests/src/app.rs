@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use common::bus::EventRecord;
+use common::clock::Time;
 use common::service::{Running, Service, start};
 use common::settings::Settings;
+use common::store::EventArchive;
 use docket_stripe::{Options, StripeStandIn};
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
@@ -119,6 +122,17 @@ impl App {
         let uri = self.settings.mongodb_uri.as_ref().expect("settings() sets it");
         let client = mongodb::Client::with_uri_str(uri.expose_secret()).await.expect("MongoDB answers");
         client.database(&format!("{}_{service}", self.settings.namespace))
+    }
+
+    /// The events that a service has published, as its archive has them.
+    pub async fn published(&self, service: &str) -> Vec<EventRecord> {
+        let archive = EventArchive::new(&self.database(service).await);
+        let mut published = archive.since(Time::from_millis(0)).await.expect("MongoDB answers");
+        let mut events = Vec::new();
+        while let Some(more) = published.next_batch().await.expect("the archive can be read") {
+            events.extend(more);
+        }
+        events
     }
 
     /// Stops it in good order, and leaves its data and the Stripe stand-in to processes that go on with them.

@@ -3,7 +3,7 @@
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
-use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind, State};
 
 use super::{Bus, BusError};
 
@@ -45,9 +45,23 @@ impl Bus {
 
     /// Whether the stream of `domain` still begins with its first message.
     pub(crate) async fn is_complete(&self, domain: &str) -> Result<bool, BusError> {
+        Ok(self.state_of(domain).await?.first_sequence <= 1)
+    }
+
+    /// Forgets how far `service` has read `domain` if that is further than the stream goes. Answers whether it was.
+    pub(crate) async fn forget_lost_place(&self, domain: &str, service: &str) -> Result<bool, BusError> {
+        let Some(consumer) = self.consumer(domain, service).await? else { return Ok(false) };
+        let read = consumer.delivered.stream_sequence.max(consumer.ack_floor.stream_sequence);
+        let lost = read > self.state_of(domain).await?.last_sequence;
+        if lost {
+            self.forget_consumer(domain, service).await?;
+        }
+        Ok(lost)
+    }
+
+    async fn state_of(&self, domain: &str) -> Result<State, BusError> {
         let stream = self.jetstream.get_stream(self.namespace.stream(domain)).await;
-        let stream = stream.map_err(|error| self.about(domain, error))?;
-        Ok(stream.cached_info().state.first_sequence <= 1)
+        Ok(stream.map_err(|error| self.about(domain, error))?.cached_info().state.clone())
     }
 
     /// Forgets how far `service` has read `domain`: the next one who listens begins with the first message.

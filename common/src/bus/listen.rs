@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use futures::StreamExt;
@@ -276,8 +277,9 @@ impl Ear<'_> {
     /// Answers when the event was committed.
     async fn attempt(&self, message: &Message) -> Result<Time, ListenError> {
         let started = stopwatch();
-        let headers = message.headers.clone().unwrap_or_default();
-        let record = EventRecord::from_message(self.listener.domain, &message.subject, &headers, &message.payload)?;
+        let none = HeaderMap::new();
+        let headers = message.headers.as_ref().unwrap_or(&none);
+        let record = EventRecord::from_message(self.listener.domain, &message.subject, headers, &message.payload)?;
         let committed = record.at;
         let handled = (self.listener.handler)(record).await;
         self.meter.tried(started.elapsed());

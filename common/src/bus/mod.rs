@@ -176,7 +176,7 @@ impl Bus {
     }
 
     /// Publishes in order, without waiting for one acknowledgement before the next, and answers for each.
-    pub async fn publish_all(&self, records: &[EventRecord]) -> Vec<Result<(), BusError>> {
+    pub async fn publish_all(&self, records: &[&EventRecord]) -> Vec<Result<(), BusError>> {
         let mut results = Vec::with_capacity(records.len());
         for some in records.chunks(PIPELINED) {
             results.extend(self.pipeline(some).await);
@@ -184,7 +184,7 @@ impl Bus {
         results
     }
 
-    async fn pipeline(&self, records: &[EventRecord]) -> Vec<Result<(), BusError>> {
+    async fn pipeline(&self, records: &[&EventRecord]) -> Vec<Result<(), BusError>> {
         let mut acks = Vec::with_capacity(records.len());
         for record in records {
             let subject = self.namespace.subject(&record.domain, &record.aggregate);

@@ -6,12 +6,14 @@ mod dead_letters;
 mod doctor;
 mod frame;
 mod rebuild;
+mod republish;
 mod run;
 
 pub use context::{Context, Site, StartError};
 pub use doctor::{Finding, Health, examine};
 pub use rebuild::{ProjectionOf, rebuild};
-pub use run::{Running, StopSignal, block_on, main, republish, start};
+pub use republish::{make_good, republish};
+pub use run::{Running, StopSignal, block_on, main, start};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,13 +9,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::frame::{Frame, connect_bus, connect_database};
+use super::frame::Frame;
 use super::{Service, StartError};
 use crate::bus::Bus;
-use crate::clock::Time;
 use crate::http::{Readiness, UnderWay, bind, serve, serve_ops};
 use crate::settings::Settings;
-use crate::store::EventArchive;
 
 /// Runs services as a process of their own until a signal ends it.
 pub fn main(services: Vec<Service>) -> ExitCode {
@@ -108,25 +106,6 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     tracing::info!(%http_addr, %ops_addr, "ready");
     let (http, ops) = (http_addr, ops_addr);
     Ok(Running { http, ops, settings, readiness, closing, stop, tasks, server, under_way, ops_server, bus, telemetry })
-}
-
-/// Publishes the events that the named services have published since `since` once more. Answers how many.
-///
-/// # Errors
-/// [`StartError`] if a server does not answer, or the broker did not take all events.
-pub async fn republish(services: &[&str], settings: &Settings, since: Time) -> Result<usize, StartError> {
-    let client = connect_database(settings).await?;
-    let bus = connect_bus(settings).await?;
-    let mut count = 0;
-    for service in services {
-        let archive = EventArchive::new(&client.database(&bus.namespace().database(service)));
-        let mut events = archive.since(since).await?;
-        while let Some(batch) = events.next_batch().await? {
-            bus.publish_all(&batch).await.into_iter().collect::<Result<(), _>>()?;
-            count += batch.len();
-        }
-    }
-    Ok(count)
 }
 
 /// What traces call a process: by its service, or by all of them.

@@ -3,22 +3,33 @@
 use std::time::Duration;
 
 use bson::doc;
+use bson::raw::RawDocumentBuf;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
+use serde::{Deserialize, Serialize};
 
 use super::{Indexes, StoreError};
 use crate::bus::EventRecord;
 use crate::clock::Time;
 
-const BATCH: usize = 256;
-
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// So many bytes of payloads are kept in one document; MongoDB takes none of more than 16 MiB.
+const BUNDLE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Events that were published about the same time. One document for many of them costs MongoDB little more than one for each.
+#[derive(Serialize, Deserialize)]
+struct Bundle<R> {
+    /// When they had been published.
+    at: Time,
+    events: Vec<R>,
+}
 
 /// The events that a service has published.
 #[derive(Clone)]
 pub struct EventArchive {
-    collection: Collection<EventRecord>,
+    collection: Collection<RawDocumentBuf>,
 }
 
 impl EventArchive {
@@ -35,33 +46,62 @@ impl EventArchive {
         Indexes::of(Self::COLLECTION).ttl("at", KEPT)
     }
 
-    /// Keeps what was published; what is kept already is passed over.
+    /// Keeps what was published until `now`. What is published again after a crash is kept twice.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn keep(&self, records: &[EventRecord]) -> Result<(), StoreError> {
-        if records.is_empty() {
-            return Ok(());
+    pub async fn keep<'e>(&self, records: impl Iterator<Item = &'e EventRecord>, now: Time) -> Result<(), StoreError> {
+        let bundles: Vec<RawDocumentBuf> =
+            bundles(records, now).iter().map(bson::serialize_to_raw_document_buf).collect::<Result<_, _>>()?;
+        if !bundles.is_empty() {
+            self.collection.insert_many(bundles).await?;
         }
-        match self.collection.insert_many(records).ordered(false).await.map_err(StoreError::from) {
-            Ok(_) | Err(StoreError::Exists) => Ok(()),
-            Err(error) => Err(error),
-        }
+        Ok(())
     }
 
-    /// The events since `since`, in the order of their time.
+    /// When the last events were kept; `None` if none are.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn newest(&self) -> Result<Option<Time>, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            at: Time,
+        }
+        let rows = self.collection.clone_with_type::<Row>();
+        let newest = rows.find_one(doc! {}).sort(doc! { "at": -1 }).projection(doc! { "_id": 0, "at": 1 }).await?;
+        Ok(newest.map(|row| row.at))
+    }
+
+    /// The events that were published since `since`, in the order in which that was.
     ///
     /// # Errors
     /// If the database does not answer.
     pub async fn since(&self, since: Time) -> Result<Published, StoreError> {
-        let cursor = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).await?;
+        let bundles = self.collection.clone_with_type::<Bundle<EventRecord>>();
+        let cursor = bundles.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).await?;
         Ok(Published { cursor: cursor.boxed() })
     }
 }
 
+fn bundles<'e>(records: impl Iterator<Item = &'e EventRecord>, at: Time) -> Vec<Bundle<&'e EventRecord>> {
+    let (mut bundles, mut bytes) = (Vec::<Bundle<&EventRecord>>::new(), BUNDLE_BYTES);
+    for record in records {
+        if bytes + record.payload.len() > BUNDLE_BYTES {
+            bundles.push(Bundle { at, events: Vec::new() });
+            bytes = 0;
+        }
+        bytes += record.payload.len();
+        if let Some(bundle) = bundles.last_mut() {
+            bundle.events.push(record);
+        }
+    }
+    bundles
+}
+
 /// Published events, as they are read from the archive.
 pub struct Published {
-    cursor: BoxStream<'static, mongodb::error::Result<EventRecord>>,
+    cursor: BoxStream<'static, mongodb::error::Result<Bundle<EventRecord>>>,
 }
 
 impl Published {
@@ -70,7 +110,6 @@ impl Published {
     /// # Errors
     /// If the database does not answer.
     pub async fn next_batch(&mut self) -> Result<Option<Vec<EventRecord>>, StoreError> {
-        let batch: Vec<EventRecord> = self.cursor.by_ref().take(BATCH).try_collect().await?;
-        Ok((!batch.is_empty()).then_some(batch))
+        Ok(self.cursor.try_next().await?.map(|bundle| bundle.events))
     }
 }

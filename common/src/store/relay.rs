@@ -1,18 +1,18 @@
 //! The relay: takes events out of the documents' outboxes to the bus, right after commit, and by a sweep where a crash came between.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 use futures::TryStreamExt;
-use futures::future::try_join_all;
 use metrics::{Counter, counter};
 use mongodb::Database;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::table::in_time;
 use super::{EventArchive, StoreError, Table, from_document};
 use crate::bus::{Bus, EventRecord};
 use crate::clock::SharedClock;
@@ -20,10 +20,16 @@ use crate::clock::SharedClock;
 /// Events that wait in memory; more are left to the sweep.
 const QUEUE: usize = 8192;
 
-/// Events published in one go, and how many such goes are taken out of the outboxes together: that happens while the next
-/// ones are being published.
+/// Events published in one go.
 const BATCH: usize = 256;
-const SETTLED_TOGETHER: usize = 4;
+
+/// How many published events are taken out of their outboxes together at the most, and how long the first of them waits for
+/// the others: what happens to a document one after the other is taken out of it at once.
+const SETTLED_TOGETHER: usize = 2048;
+const SETTLED_WITHIN: Duration = Duration::from_millis(500);
+
+/// How many batches may wait for that before publishing waits too.
+const UNSETTLED: usize = 4;
 
 /// How often the sweep looks, and how old an entry must be before the sweep takes it for forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -103,7 +109,7 @@ struct Worker {
 
 impl Worker {
     async fn run(self, waiting: mpsc::Receiver<Outbox>, stop: CancellationToken) {
-        let (published, settling) = mpsc::channel(SETTLED_TOGETHER);
+        let (published, settling) = mpsc::channel(UNSETTLED);
         tokio::join!(self.publish_all(waiting, published, stop), self.settle_all(settling));
     }
 
@@ -139,15 +145,23 @@ impl Worker {
     }
 
     async fn settle_all(&self, mut settling: mpsc::Receiver<Vec<Outbox>>) {
-        let mut published = Vec::with_capacity(SETTLED_TOGETHER);
-        while settling.recv_many(&mut published, SETTLED_TOGETHER).await > 0 {
-            self.settle(published.drain(..).flatten().collect()).await;
+        while let Some(mut published) = settling.recv().await {
+            let more = async {
+                while published.len() < SETTLED_TOGETHER
+                    && let Some(more) = settling.recv().await
+                {
+                    published.extend(more);
+                }
+            };
+            // Not to have as many as fit is no matter.
+            let _ = tokio::time::timeout(SETTLED_WITHIN, more).await;
+            self.settle(published).await;
         }
     }
 
     /// Answers the events that the broker has. What fails stays, and the sweep finds it.
     async fn publish(&self, batch: Vec<Outbox>) -> Vec<Outbox> {
-        let records: Vec<EventRecord> = batch.iter().map(|outbox| outbox.record.clone()).collect();
+        let records: Vec<&EventRecord> = batch.iter().map(|outbox| &outbox.record).collect();
         let results = self.bus.publish_all(&records).await;
         let mut published = Vec::with_capacity(batch.len());
         for (outbox, result) in batch.into_iter().zip(results) {
@@ -162,24 +176,19 @@ impl Worker {
 
     /// Archives what the broker has, and takes it out of the outboxes.
     async fn settle(&self, published: Vec<Outbox>) {
-        if let Err(error) = self.take_out(&published).await {
+        if let Err(error) = in_time(self.take_out(&published)).await {
             tracing::warn!(%error, "published events not taken out of the outbox; they will be published again");
         }
     }
 
     async fn take_out(&self, published: &[Outbox]) -> Result<(), StoreError> {
-        let records: Vec<EventRecord> = published.iter().map(|outbox| outbox.record.clone()).collect();
-        self.archive.keep(&records).await?;
-        let mut documents: HashMap<(&str, &str), Vec<Bson>> = HashMap::new();
-        for outbox in published {
-            documents.entry((outbox.collection, &outbox.document)).or_default().push(outbox.record.id.clone().into());
-        }
+        self.archive.keep(published.iter().map(|outbox| &outbox.record), self.clock.now()).await?;
         let tables = self.watched();
-        let emptied = documents.into_iter().filter_map(|((collection, id), records)| {
-            let table = tables.get(collection)?;
-            Some(table.update(doc! { "_id": id }, doc! { "$pull": { "outbox": { "_id": { "$in": records } } } }))
-        });
-        try_join_all(emptied).await?;
+        for ((collection, versions), documents) in by_versions(published) {
+            let Some(table) = tables.get(collection) else { continue };
+            let taken_out = doc! { "$pull": { "outbox": { "version": { "$in": versions } } } };
+            table.collection().update_many(doc! { "_id": { "$in": documents } }, taken_out).await?;
+        }
         Ok(())
     }
 
@@ -221,6 +230,19 @@ impl Worker {
         self.settle(published).await;
         Ok(if full && some { Swept::More } else { Swept::Enough })
     }
+}
+
+/// The documents of which events of the same versions were published, by their collection and these versions.
+fn by_versions(published: &[Outbox]) -> HashMap<(&'static str, Vec<i64>), Vec<&str>> {
+    let mut documents: HashMap<(&'static str, &str), BTreeSet<i64>> = HashMap::new();
+    for Outbox { collection, document, record } in published {
+        documents.entry((collection, document)).or_default().insert(record.version);
+    }
+    let mut alike: HashMap<_, Vec<&str>> = HashMap::new();
+    for ((collection, document), versions) in documents {
+        alike.entry((collection, versions.into_iter().collect())).or_default().push(document);
+    }
+    alike
 }
 
 enum Swept {

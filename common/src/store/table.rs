@@ -93,6 +93,15 @@ impl Table {
         self.write(Write::Update(RawDocumentBuf::try_from(&statement)?)).await
     }
 
+    /// Changes all documents that `filter` finds.
+    ///
+    /// # Errors
+    /// As [`Table::update`]; some may have been changed then.
+    pub async fn update_many(&self, filter: Document, change: Document) -> Result<(), StoreError> {
+        let statement = doc! { "q": filter, "u": change, "multi": true };
+        self.write(Write::Update(RawDocumentBuf::try_from(&statement)?)).await
+    }
+
     /// Changes the document that `filter`, the id and more, finds; stores a new one if there is none with this id.
     ///
     /// Of several statements MongoDB tells how many matched, not which. As an upsert, the one whose id is there while the rest of
@@ -266,7 +275,7 @@ fn broken_off() -> StoreError {
     StoreError::Database(Error::custom("the work on it broke off"))
 }
 
-async fn in_time<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let late = |_| Err(away(io::ErrorKind::TimedOut, format!("the database did not answer within {PATIENCE:?}")));
-    tokio::time::timeout(PATIENCE, command).await.unwrap_or_else(late)
+pub(super) async fn in_time<T, E: From<Error>>(command: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let late = || away(io::ErrorKind::TimedOut, format!("the database did not answer within {PATIENCE:?}"));
+    tokio::time::timeout(PATIENCE, command).await.unwrap_or_else(|_| Err(late().into()))
 }

@@ -39,7 +39,7 @@ impl Broker {
         let event = ExpirationDue { order_id, expires_at: now() }.into();
         let raised = Raised::<ExpirationEvent> { event, actor: None, traceparent: None };
         let record = EventRecord::new(ExpirationEvent::DOMAIN, &order_id.to_string(), 1, &raised, now()).unwrap();
-        self.bus.publish_all(&[record]).await.pop().unwrap().unwrap();
+        self.bus.publish_all(&[&record]).await.pop().unwrap().unwrap();
         order_id.to_string()
     }
 

@@ -11,9 +11,7 @@ use crate::{embedded, services};
 pub(crate) async fn republish(settings: Settings, since: Time) -> Result<(), StartError> {
     let telemetry = common::telemetry::init(&settings, "docket")?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
-    let names: Vec<&str> =
-        services().iter().filter(|service| service.keeps_state()).map(common::service::Service::name).collect();
-    let outcome = common::service::republish(&names, &settings, since).await;
+    let outcome = common::service::republish(&services(), &settings, since).await;
     embedded.stop().await;
     telemetry.flush();
     let count = outcome?;

@@ -33,7 +33,7 @@ impl Expiration {
     }
 
     async fn tell(&self, record: EventRecord) -> Result<(), BusError> {
-        self.bus.publish_all(&[record]).await.into_iter().collect()
+        self.bus.publish_all(&[&record]).await.into_iter().collect()
     }
 }
 

@@ -1,9 +1,11 @@
 //! Damaged projections: thrown away, and built from the streams as they were.
 
 use bson::{Document, doc};
-use common::service::{Service, rebuild};
+use common::clock::Time;
+use common::service::{Service, rebuild, republish};
 use docket_tests::{App, Person, eventually};
 use futures::TryStreamExt;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,6 +42,44 @@ async fn damaged_projections_are_rebuilt_as_they_were() {
     assert_eq!(tellings_of_fifty(&app).await, 1, "an old event moved the number of places");
     buyer.hold(&ticket, 1).await.problem(409, "sold_out");
     app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_streams_are_published_again_from_the_archives() {
+    let mut app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(3).await;
+    let order = buyer.hold(&ticket, 2).await.expect(201);
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    told(&app, "payments", "orders", &buyer.until_order(&order, "complete").await).await;
+    app.stop_serving().await;
+    let replicas = projection(&app, "payments", "orders").await;
+    assert_eq!(replicas.len(), 1);
+    let domains = ["tickets", "orders", "inventory", "payments"];
+    for domain in domains {
+        lose_stream(&app, domain).await;
+    }
+
+    let count = republish(&App::services(), app.settings_used(), Time::from_millis(0)).await.unwrap();
+    let mut archived = Vec::new();
+    for service in ["auth", "tickets", "orders", "payments"] {
+        archived.extend(app.published(service).await);
+    }
+    assert_eq!(count, archived.len());
+    assert!(domains.into_iter().all(|domain| archived.iter().any(|event| event.domain == domain)), "{archived:?}");
+    thrown_away(&app, &payments::service(), 1).await;
+    app.serve_again().await;
+    same(&app, "payments", "orders", &replicas).await;
+    assert_eq!(republish(&App::services(), app.settings_used(), Time::from_millis(i64::MAX)).await.unwrap(), 0);
+    assert_eq!(charges(&app, &order).await, 1);
+    app.stop().await;
+}
+
+async fn lose_stream(app: &App, domain: &str) {
+    let settings = app.settings_used();
+    let client = async_nats::connect(settings.nats_url.as_ref().unwrap().expose_secret()).await.unwrap();
+    let stream = format!("{}_{domain}", settings.namespace);
+    async_nats::jetstream::new(client).delete_stream(stream).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,9 +138,9 @@ async fn same(app: &App, service: &str, collection: &str, before: &[Document]) {
 
 /// How often orders has told that a listing has 50 places.
 async fn tellings_of_fifty(app: &App) -> usize {
-    let events = projection(app, "orders", "events").await;
-    let counts = events.iter().filter(|event| event.get_str("name").is_ok_and(|name| name == "inventory.changed"));
-    counts.filter(|event| event.get_str("payload").unwrap().contains("\"capacity\":50,")).count()
+    let events = app.published("orders").await;
+    let counts = events.iter().filter(|event| event.name == "inventory.changed");
+    counts.filter(|event| event.payload.contains("\"capacity\":50,")).count()
 }
 
 /// A title that nobody gave with a version that was never reached, a replica that is lost, and counts that nobody told.

@@ -30,7 +30,7 @@ async fn tell(broker: &Broker, version: i64, event: OrderEvent) {
     let id = order.order_id.to_string();
     let raised = Raised { event, actor: None, traceparent: None };
     let record = EventRecord::new("order", &id, version, &raised, now()).unwrap();
-    broker.bus.publish_all(&[record]).await.pop().unwrap().unwrap();
+    broker.bus.publish_all(&[&record]).await.pop().unwrap().unwrap();
 }
 
 fn facts(order_id: OrderId) -> OrderFacts {
