@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::guard::compared;
 use super::meter::Meter;
 use super::state::{decode, difference, state};
-use super::{Outbox, Relay, StoreError, Table, to_document};
+use super::{HeldBack, Outbox, Relay, StoreError, Table, to_document};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
 use crate::events::{DomainEvent, Raised};
@@ -121,6 +121,12 @@ impl<A: Aggregate> Aggregates<A> {
     /// The documents by their ids, for fields beside the state.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Has the next event of an aggregate go to the broker together with the one after it, if that comes as long as the answer
+    /// lives.
+    pub fn hold_back(&self, id: impl Display) -> HeldBack {
+        self.relay.hold_back(A::COLLECTION, id.to_string())
     }
 
     /// Reads one.

@@ -1,7 +1,8 @@
 //! The relay: takes events out of the documents' outboxes to the bus, right after commit, and by a sweep where a crash came between.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -54,7 +55,11 @@ pub struct Relay {
     queue: mpsc::Sender<Outbox>,
     left_to_sweep: Counter,
     collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
+    held_back: Arc<Mutex<HashMap<Place, Option<Outbox>>>>,
 }
+
+/// A collection, and the id of a document in it.
+type Place = (&'static str, String);
 
 impl Relay {
     /// A relay for the database of a service, and the work that it does until `stop`.
@@ -67,7 +72,8 @@ impl Relay {
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let left_to_sweep = counter!("relay_left_to_sweep_total", "service" => service);
-        let relay = Self { service, queue, left_to_sweep, collections: Arc::default() };
+        let (collections, held_back) = (Arc::default(), Arc::default());
+        let relay = Self { service, queue, left_to_sweep, collections, held_back };
         let published = counter!("events_published_total", "service" => service);
         let archive = EventArchive::new(database);
         let worker = Worker { bus, clock, archive, published, collections: relay.collections.clone() };
@@ -91,11 +97,52 @@ impl Relay {
 
     /// Hands over what was just committed. Never waits: what finds no room is found by the sweep.
     pub fn hand_over(&self, committed: Vec<Outbox>) {
+        let mut held_back = self.held_back();
         for outbox in committed {
-            if self.queue.try_send(outbox).is_err() {
-                self.left_to_sweep.increment(1);
+            if held_back.is_empty() {
+                self.enqueue(outbox);
+                continue;
+            }
+            match held_back.entry((outbox.collection, outbox.document.clone())) {
+                Entry::Occupied(mut first) if first.get().is_none() => drop(first.insert(Some(outbox))),
+                Entry::Occupied(first) => {
+                    first.remove().into_iter().chain([outbox]).for_each(|next| self.enqueue(next))
+                }
+                Entry::Vacant(_) => self.enqueue(outbox),
             }
         }
+    }
+
+    /// Has the next event of a document wait for the one after it, as long as the answer lives: so listeners get both at once
+    /// and can pass over the first.
+    #[must_use]
+    pub fn hold_back(&self, collection: &'static str, document: String) -> HeldBack {
+        let place = (collection, document);
+        self.held_back().entry(place.clone()).or_default();
+        HeldBack { relay: self.clone(), place }
+    }
+
+    fn held_back(&self) -> MutexGuard<'_, HashMap<Place, Option<Outbox>>> {
+        self.held_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enqueue(&self, outbox: Outbox) {
+        if self.queue.try_send(outbox).is_err() {
+            self.left_to_sweep.increment(1);
+        }
+    }
+}
+
+/// The next event of a document waits for the one after it. See [`Relay::hold_back`].
+pub struct HeldBack {
+    relay: Relay,
+    place: Place,
+}
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        let alone = self.relay.held_back().remove(&self.place).flatten();
+        alone.into_iter().for_each(|outbox| self.relay.enqueue(outbox));
     }
 }
 

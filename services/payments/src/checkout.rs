@@ -87,6 +87,7 @@ impl Payments {
             tokio::try_join!(self.orders.get_soon(order.uuid(), &self.clock), self.payments.get(order))?;
         let replica = replica.map(|replica| replica.value);
         let replica = replica.filter(|replica| replica.facts.buyer_id == buyer).ok_or(PayError::NoSuchOrder)?;
+        let _together = known.is_none().then(|| self.payments.hold_back(order));
         let (payment, fresh) = match known {
             Some(payment) => (payment, None),
             None => self.begin(&replica).await?,

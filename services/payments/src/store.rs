@@ -8,7 +8,7 @@ use bson::{Document, doc};
 use common::clock::{SharedClock, Time};
 use common::events::{By, PaymentEvent};
 use common::id::{OrderId, UserId};
-use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned};
+use common::store::{Aggregate, Aggregates, Change, ChangeError, HeldBack, Indexes, Projection, StoreError, Versioned};
 
 use inbox::Inbox;
 
@@ -71,6 +71,11 @@ impl PaymentStore {
     /// The store's.
     pub(crate) async fn get(&self, order: OrderId) -> Result<Option<Versioned<Payment>>, StoreError> {
         self.payments.get(order).await
+    }
+
+    /// Has the beginning of an order's payment told together with what comes of it within the life of the answer.
+    pub(crate) fn hold_back(&self, order: OrderId) -> HeldBack {
+        self.payments.hold_back(order)
     }
 
     /// Reads the payment that a PaymentIntent is of.
