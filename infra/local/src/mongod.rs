@@ -32,6 +32,7 @@ pub(crate) fn command(program: &Program) -> Result<Command, LocalError> {
     command.arg("--dbpath").arg(data);
     command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--port"]).arg(program.port.to_string());
     command.args(["--replSet", SET, "--oplogSize", "512", "--wiredTigerCacheSizeGB", "0.25"]);
+    command.args(["--wiredTigerJournalCompressor", "none"]);
     command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
     // By default a stopping member lingers for 15 s, so that clients find another; there is no other.
     command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);

@@ -11,6 +11,11 @@ use crate::error::{AboutFile, LocalError};
 use crate::program::{Node, Program};
 use crate::wait::until;
 
+/// How often a server that is alone syncs its messages to disk: one sync for each would cost more than all the rest of a message.
+/// A killed process loses nothing by that, as the kernel has what was written; whoever survives a power cut asks
+/// [`crate::LocalServers::lost_power`].
+const ALONE_SYNCS: &str = "1s";
+
 pub(crate) fn url(port: u16) -> String {
     format!("nats://127.0.0.1:{port}")
 }
@@ -25,7 +30,11 @@ pub(crate) fn command(program: &Program) -> Result<Command, LocalError> {
 
 fn configuration(program: &Program) -> String {
     let store = program.home.join("data");
-    let sync = if program.durable { "always" } else { "2m" };
+    let sync = match &program.node {
+        _ if !program.durable => "2m",
+        Some(_) => "always",
+        None => ALONE_SYNCS,
+    };
     let name = program.node.as_ref().map_or("docket", |node| &node.name);
     let cluster = program.node.as_ref().map(cluster).unwrap_or_default();
     format!(

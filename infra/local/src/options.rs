@@ -14,7 +14,7 @@ pub struct Options {
     pub mongod: bool,
     /// Start `nats-server`?
     pub nats: bool,
-    /// Should JetStream sync every message to disk before it acknowledges it?
+    /// Should JetStream sync messages to disk within a second? A cluster then syncs each before it acknowledges it.
     pub durable: bool,
     /// Throw away what an earlier run left in the data folder?
     pub fresh: bool,

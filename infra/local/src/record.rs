@@ -34,14 +34,19 @@ impl Record {
         let _ = fs::remove_file(path(home));
     }
 
+    /// Whether the process that served `home` last was running when its machine went down.
+    pub(crate) fn outlasted_its_machine(home: &Path) -> bool {
+        let booted = boot();
+        Record::load(home).is_some_and(|record| booted.is_some_and(|booted| record.boot != booted))
+    }
+
     fn load(home: &Path) -> Option<Record> {
         serde_json::from_str(&fs::read_to_string(path(home)).ok()?).ok()
     }
 
     fn of(pid: i32) -> Option<Record> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(Record { pid, started: start_of_living(&stat)?, boot: boot.trim().to_owned() })
+        Some(Record { pid, started: start_of_living(&stat)?, boot: boot()? })
     }
 
     fn is_alive(&self) -> bool {
@@ -58,6 +63,11 @@ impl Record {
         let gone = || async { (!self.is_alive()).then_some(()) };
         until(STOP_LIMIT, gone).await.is_some()
     }
+}
+
+/// What tells one run of the machine from the next.
+fn boot() -> Option<String> {
+    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
 /// Stops the server that a killed Docket left running in `home`, if there is one.

@@ -10,7 +10,7 @@ use crate::error::{AboutFile, LocalError};
 use crate::find::install;
 use crate::options::Options;
 use crate::program::{Kind, Program};
-use crate::record::stop_leftover;
+use crate::record::{Record, stop_leftover};
 use crate::server::Server;
 
 /// The running servers. Dropped without [`LocalServers::stop`] they are stopped in the background, or killed where the
@@ -19,6 +19,7 @@ use crate::server::Server;
 pub struct LocalServers {
     mongod: Option<Server>,
     nats: Option<Server>,
+    power_cut: PathBuf,
 }
 
 impl LocalServers {
@@ -28,12 +29,13 @@ impl LocalServers {
         for kind in [Kind::Nats, Kind::Mongod] {
             prepare(kind, &kind.home(&options.data_dir), &options).await?;
         }
+        let power_cut = note_power_cut(&Kind::Nats.home(&options.data_dir))?;
         let binaries = install(&options).await?;
         let (mongod, nats) = tokio::try_join!(
             launch(Kind::Mongod, binaries.mongod, &options, &lock),
             launch(Kind::Nats, binaries.nats, &options, &lock),
         )?;
-        Ok(LocalServers { mongod, nats })
+        Ok(LocalServers { mongod, nats, power_cut })
     }
 
     /// Where clients find MongoDB; `None` if it was not asked for.
@@ -56,6 +58,20 @@ impl LocalServers {
         self.nats.as_ref()
     }
 
+    /// Whether the machine went down while `nats-server` ran, so that it may have forgotten what it acknowledged in the last
+    /// seconds. That is so until [`LocalServers::made_good`].
+    pub fn lost_power(&self) -> bool {
+        self.power_cut.exists()
+    }
+
+    /// What `nats-server` may have forgotten has been given to it again.
+    ///
+    /// # Errors
+    /// If that cannot be noted.
+    pub fn made_good(&self) -> Result<(), LocalError> {
+        remove_if_there(fs::remove_file(&self.power_cut)).about(&self.power_cut)
+    }
+
     /// Stops them, first NATS and then MongoDB, and waits for their end.
     pub async fn stop(self) {
         for server in [self.nats, self.mongod].into_iter().flatten() {
@@ -67,11 +83,20 @@ impl LocalServers {
 /// Stops what an earlier run left running in `home`, and throws away its data if a fresh start is wanted.
 pub(crate) async fn prepare(kind: Kind, home: &Path, options: &Options) -> Result<(), LocalError> {
     stop_leftover(kind.name(), home).await?;
-    if options.fresh { remove(home).about(home) } else { Ok(()) }
+    if options.fresh { remove_if_there(fs::remove_dir_all(home)).about(home) } else { Ok(()) }
 }
 
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
+/// Where it stands that the machine went down while a server ran: what is noted of the process is overwritten by the next one.
+fn note_power_cut(home: &Path) -> Result<PathBuf, LocalError> {
+    let path = home.join("power-cut");
+    if Record::outlasted_its_machine(home) {
+        fs::write(&path, "").about(&path)?;
+    }
+    Ok(path)
+}
+
+fn remove_if_there(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -8,6 +8,8 @@ use docket_local::{LocalServers, Options};
 use docket_stripe::StripeStandIn;
 use secrecy::SecretString;
 
+use crate::services;
+
 /// The servers that this process has started.
 pub(crate) struct Embedded {
     servers: Option<LocalServers>,
@@ -27,6 +29,17 @@ impl Embedded {
         if let Some(stripe) = &self.stripe {
             stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));
         }
+    }
+
+    /// Gives the broker what it has forgotten, if the machine went down while it ran.
+    ///
+    /// # Errors
+    /// If a server does not answer; the next start tries again.
+    pub(crate) async fn make_good(&self, settings: &Settings) -> Result<(), StartError> {
+        let Some(servers) = self.servers.as_ref().filter(|servers| servers.lost_power()) else { return Ok(()) };
+        let events = common::service::make_good(&services(), settings).await?;
+        tracing::warn!(events, "the machine went down while Docket ran; its last events were published again");
+        servers.made_good().map_err(StartError::other)
     }
 
     /// Whether no real money moves.

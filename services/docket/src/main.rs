@@ -95,6 +95,7 @@ async fn serve(settings: Settings) -> Result<(), StartError> {
 
 async fn serve_on(embedded: &embedded::Embedded, settings: Settings, signal: StopSignal) -> Result<(), StartError> {
     let now = settings.clock().now();
+    embedded.make_good(&settings).await?;
     let running = common::service::start(services(), settings.clone()).await?;
     let base = format!("http://{}", running.http_addr());
     embedded.send_webhooks_to(&base);

@@ -15,6 +15,7 @@ mod pages;
 mod payments;
 mod poison;
 mod policies;
+mod power_cut;
 mod reads;
 mod rebuild;
 mod recovery;

@@ -14,7 +14,7 @@ use async_nats::jetstream;
 use docket_local::{LocalError, LocalServers, Options};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -71,6 +71,30 @@ async fn transactions_work() {
     items.insert_one(doc! { "n": 1 }).session(&mut session).await.unwrap();
     session.commit_transaction().await.unwrap();
     assert_eq!(items.count_documents(doc! {}).await.unwrap(), 1);
+    servers.stop().await;
+}
+
+#[tokio::test]
+async fn a_machine_that_went_down_is_noticed_until_that_is_made_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let nats_alone = || LocalServers::start(Options { mongod: false, ..options(folder.path()) });
+    let servers = nats_alone().await.unwrap();
+    assert!(!servers.lost_power());
+    servers.stop().await;
+
+    let left_by_an_earlier_boot = json!({ "pid": 1, "started": 1, "boot": "another" });
+    std::fs::write(folder.path().join("nats/process.json"), left_by_an_earlier_boot.to_string()).unwrap();
+    for _ in 0..2 {
+        let servers = nats_alone().await.unwrap();
+        assert!(servers.lost_power());
+        servers.stop().await;
+    }
+    let servers = nats_alone().await.unwrap();
+    servers.made_good().unwrap();
+    assert!(!servers.lost_power());
+    servers.stop().await;
+    let servers = nats_alone().await.unwrap();
+    assert!(!servers.lost_power());
     servers.stop().await;
 }
 
