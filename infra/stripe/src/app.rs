@@ -53,7 +53,7 @@ impl App {
             pages: &self.pages,
             request: origin.request.clone(),
             idempotency_key: origin.claim.map(|claim| claim.key.clone()),
-            webhooks: self.webhooks.endpoints(),
+            webhooks: &self.webhooks,
             raised: Vec::new(),
         };
         let answer = work(&mut call);

@@ -9,6 +9,7 @@ use crate::events::Event;
 use crate::intents::{Intent, Unexpected};
 use crate::refunds::Refund;
 use crate::render::View;
+use crate::webhooks::Webhooks;
 use crate::{ids, render};
 
 /// Who asks, when, and what came of it so far.
@@ -18,7 +19,8 @@ pub(crate) struct Call<'a> {
     pub(crate) pages: &'a str,
     pub(crate) request: Option<String>,
     pub(crate) idempotency_key: Option<String>,
-    pub(crate) webhooks: u32,
+    pub(crate) webhooks: &'a Webhooks,
+    /// The events that are to be sent.
     pub(crate) raised: Vec<String>,
 }
 
@@ -67,9 +69,11 @@ impl Call<'_> {
             previous,
             request: self.request.clone(),
             idempotency_key: self.idempotency_key.clone(),
-            pending_webhooks: self.webhooks,
+            pending_webhooks: self.webhooks.endpoints(kind),
         };
-        self.raised.push(event.id.clone());
+        if event.pending_webhooks > 0 {
+            self.raised.push(event.id.clone());
+        }
         self.books.put(event);
     }
 }

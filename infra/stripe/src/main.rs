@@ -25,6 +25,9 @@ struct Arguments {
     /// Where webhooks go.
     #[arg(long)]
     webhook_url: Option<String>,
+    /// Which types of events go there, separated by commas; all if none are named.
+    #[arg(long, value_delimiter = ',')]
+    webhook_events: Vec<String>,
     /// The file that keeps everything over a restart.
     #[arg(long)]
     journal: Option<PathBuf>,
@@ -52,6 +55,7 @@ async fn run(arguments: Arguments) -> Result<(), StartError> {
         secret_key: arguments.secret_key,
         webhook_secret: arguments.webhook_secret,
         webhook_url: arguments.webhook_url,
+        webhook_events: arguments.webhook_events,
         journal: arguments.journal,
         public_url: arguments.public_url,
         ..Options::default()

@@ -15,7 +15,7 @@ use crate::clock::{Clock, system_clock};
 use crate::error::ApiError;
 use crate::journal::JournalError;
 use crate::store::SharedStore;
-use crate::webhooks::Webhooks;
+use crate::webhooks::{Endpoint, Webhooks};
 use crate::{api, control, three_ds};
 
 /// How a stand-in is started.
@@ -28,6 +28,8 @@ pub struct Options {
     pub webhook_secret: String,
     /// Where webhooks go; none are sent as long as there is no address.
     pub webhook_url: Option<String>,
+    /// The types of the events that are sent there, such as `payment_intent.succeeded`; all if none are named.
+    pub webhook_events: Vec<String>,
     /// The file that keeps the books over a restart; without it they are in memory only.
     pub journal: Option<PathBuf>,
     /// The address browsers reach the stand-in under, if it is not the one it listens on.
@@ -43,6 +45,7 @@ impl Default for Options {
             secret_key: "sk_test_docket".to_owned(),
             webhook_secret: "whsec_docket".to_owned(),
             webhook_url: None,
+            webhook_events: Vec::new(),
             journal: None,
             public_url: None,
             clock: system_clock(),
@@ -140,7 +143,8 @@ fn assemble(options: Options, base_url: &str) -> Result<App, StartError> {
     let now = (options.clock)();
     let store = SharedStore::open(options.journal.as_deref(), now)?;
     let clock = Arc::clone(&options.clock);
-    let webhooks = Webhooks::new(store.clone(), clock, options.webhook_secret, options.webhook_url)?;
+    let endpoint = Endpoint::new(options.webhook_url, options.webhook_events);
+    let webhooks = Webhooks::new(store.clone(), clock, options.webhook_secret, endpoint)?;
     let pages = options.public_url.unwrap_or_else(|| base_url.to_owned());
     Ok(App {
         secret_key: options.secret_key,

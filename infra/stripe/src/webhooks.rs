@@ -59,13 +59,26 @@ struct State {
     deliveries: Deliveries,
 }
 
+/// Where webhooks go.
+pub(crate) struct Endpoint {
+    url: watch::Sender<Option<String>>,
+    /// The types of events that are wanted there; all if none are named.
+    events: Vec<String>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(url: Option<String>, events: Vec<String>) -> Self {
+        Self { url: watch::Sender::new(url), events }
+    }
+}
+
 /// The sender of webhooks.
 pub(crate) struct Webhooks {
     store: SharedStore,
     clock: Clock,
     secret: String,
     client: reqwest::Client,
-    url: watch::Sender<Option<String>>,
+    endpoint: Endpoint,
     state: Mutex<State>,
     permits: Semaphore,
     tasks: TaskTracker,
@@ -80,7 +93,7 @@ impl Webhooks {
         store: SharedStore,
         clock: Clock,
         secret: String,
-        url: Option<String>,
+        endpoint: Endpoint,
     ) -> Result<Arc<Self>, reqwest::Error> {
         let client =
             reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
@@ -89,7 +102,7 @@ impl Webhooks {
             clock,
             secret,
             client,
-            url: watch::Sender::new(url),
+            endpoint,
             state: Mutex::default(),
             permits: Semaphore::new(AT_ONCE),
             tasks: TaskTracker::new(),
@@ -103,17 +116,19 @@ impl Webhooks {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many endpoints an event raised now goes to.
-    pub(crate) fn endpoints(&self) -> u32 {
-        u32::from(self.url.borrow().is_some())
+    /// How many endpoints an event of this type goes to if it is raised now.
+    pub(crate) fn endpoints(&self, kind: &str) -> u32 {
+        let Endpoint { url, events } = &self.endpoint;
+        let wanted = events.is_empty() || events.iter().any(|event| event == kind);
+        u32::from(wanted && url.borrow().is_some())
     }
 
     pub(crate) fn set_url(&self, url: Option<String>) {
-        self.url.send_replace(url);
+        self.endpoint.url.send_replace(url);
     }
 
     pub(crate) fn url(&self) -> Option<String> {
-        self.url.borrow().clone()
+        self.endpoint.url.borrow().clone()
     }
 
     pub(crate) fn set_mode(&self, mode: Mode) {
@@ -150,7 +165,7 @@ impl Webhooks {
 
     /// Sends events on their way; returns at once.
     pub(crate) fn send(&self, events: Vec<String>) {
-        if events.is_empty() || self.endpoints() == 0 {
+        if events.is_empty() {
             return;
         }
         let mut state = self.state();
@@ -236,7 +251,7 @@ impl Webhooks {
     /// One POST. Waits for an endpoint to be configured, if there is none yet.
     async fn attempt(&self, event: &str, signature: Signature, attempt: u32) -> bool {
         let Some((kind, body)) = self.message(event) else { return false };
-        let mut urls = self.url.subscribe();
+        let mut urls = self.endpoint.url.subscribe();
         let Some(url) = urls.wait_for(Option::is_some).await.ok().and_then(|url| url.clone()) else { return false };
         let Ok(_permit) = self.permits.acquire().await else { return false };
         let now = (self.clock)();

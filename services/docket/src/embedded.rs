@@ -79,7 +79,9 @@ async fn start_stripe(settings: &mut Settings) -> Result<Option<StripeStandIn>, 
     if settings.stripe_secret_key.is_some() || settings.stripe_api_base.is_some() {
         return Ok(None);
     }
-    let options = docket_stripe::Options { journal: Some(journal(&settings.data_dir)?), ..Default::default() };
+    let webhook_events = payments::WEBHOOK_EVENTS.map(str::to_owned).to_vec();
+    let journal = Some(journal(&settings.data_dir)?);
+    let options = docket_stripe::Options { webhook_events, journal, ..Default::default() };
     let (secret_key, webhook_secret) = (options.secret_key.clone(), options.webhook_secret.clone());
     let stripe = StripeStandIn::start(options).await.map_err(StartError::other)?;
     settings.stripe_secret_key = Some(SecretString::from(secret_key));

@@ -17,6 +17,8 @@ mod refunds;
 mod store;
 mod webhook;
 
+pub use webhook::WEBHOOK_EVENTS;
+
 use std::time::Duration;
 
 use common::clock::SharedClock;

@@ -16,6 +16,21 @@ use crate::gateway::{GatewayError, ORDER};
 use crate::meter::Received;
 use crate::payment::Input;
 
+/// The types of the events that matter here. Others may be sent, and are only acknowledged.
+pub const WEBHOOK_EVENTS: [&str; 11] = [
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.requires_action",
+    "payment_intent.canceled",
+    "charge.refunded",
+    "charge.dispute.created",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+];
+
 /// The webhook is not Stripe's, or not of now.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotGenuine {

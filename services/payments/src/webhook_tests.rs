@@ -52,6 +52,14 @@ fn a_signed_body_that_is_no_event_is_refused() {
 }
 
 #[test]
+fn all_that_is_asked_for_matters() {
+    for kind in WEBHOOK_EVENTS {
+        let object = json!({ "id": "pi_1", "payment_intent": "pi_1", "reason": "general" });
+        assert_ne!(subject_of(kind, &object), Subject::Nothing, "{kind}");
+    }
+}
+
+#[test]
 fn each_kind_tells_what_to_look_at() {
     let order = "01950000-0000-7000-8000-000000000000";
     let intent = || "pi_1".to_owned();

@@ -35,12 +35,15 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(journal: Option<&Path>, sink: Sink) -> Self {
+        Self::start_as(Options { journal: journal.map(Path::to_owned), ..Options::default() }, sink).await
+    }
+
+    pub(crate) async fn start_as(options: Options, sink: Sink) -> Self {
         let stand_in = StripeStandIn::start(Options {
             secret_key: KEY.to_owned(),
             webhook_secret: SECRET.to_owned(),
             webhook_url: Some(sink.url.clone()),
-            journal: journal.map(Path::to_owned),
-            ..Options::default()
+            ..options
         })
         .await
         .unwrap();

@@ -5,10 +5,25 @@ use stripe_core::refund::CreateRefund;
 use stripe_shared::version::VERSION;
 use stripe_webhook::{EventObject, Webhook, WebhookError};
 
-use crate::harness::{Received, SECRET, TestApp};
+use docket_stripe::Options;
+
+use crate::harness::{Received, SECRET, Sink, TestApp};
 
 fn read(received: &Received) -> Result<stripe_webhook::Event, WebhookError> {
     Webhook::construct_event(&received.body, &received.signature, SECRET)
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_the_events_that_it_asks_for() {
+    let events = ["payment_intent.succeeded", "refund.created"].map(str::to_owned).to_vec();
+    let app = TestApp::start_as(Options { webhook_events: events, ..Options::default() }, Sink::start().await).await;
+    let paid = app.pay("o1").await;
+    CreateRefund::new().payment_intent(paid.id.as_str()).amount(700).send(&app.client).await.unwrap();
+    let received = app.sink.wait_for(2).await;
+    let kinds: Vec<String> = received.iter().map(|one| read(one).unwrap().type_.to_string()).collect();
+    assert_eq!(kinds, ["payment_intent.succeeded", "refund.created"]);
+    let others = ListEvent::new().types(["charge.succeeded".to_owned()]).send(&app.client).await.unwrap();
+    assert_eq!(others.data.iter().map(|event| event.pending_webhooks).collect::<Vec<_>>(), [0]);
 }
 
 #[tokio::test]
