@@ -1,6 +1,6 @@
 //! The codes on passes: tokens signed with Ed25519, so that a scanner with the public key can tell a forgery without a connection.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use common::id::{OrderId, PassId, TicketId};
 use common::signing::{PublicKey, SigningKey};
@@ -67,23 +67,26 @@ pub(crate) fn qr_svg(code: &str) -> Result<String, DataTooLong> {
     let image = QrCode::encode_segments_advanced(&segments, QrCodeEcc::Medium, least, most, Some(mask), true)?;
     let side = image.size() + 2 * QUIET_ZONE;
     Ok(format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{}"/></svg>"##,
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{side}v{side}H0z"/><path stroke="#000" d="{}"/></svg>"##,
         dark_modules(&image)
     ))
 }
 
-/// The dark modules as a path: each run of them in a row is a rectangle.
+/// The dark modules as a path to be stroked, one module wide: each row is a line in the middle of its modules, with gaps.
 fn dark_modules(image: &QrCode) -> String {
     let mut path = String::new();
+    // A String takes whatever is written.
+    let mut draw = |drawn: fmt::Arguments<'_>| {
+        let _ = path.write_fmt(drawn);
+    };
     for y in 0..image.size() {
-        let mut x = 0;
-        while x < image.size() {
-            let run = (x..image.size()).take_while(|x| image.get_module(*x, y)).count();
-            if run > 0 {
-                // A String takes whatever is written.
-                let _ = write!(path, "M{} {}h{run}v1h-{run}z", x + QUIET_ZONE, y + QUIET_ZONE);
+        draw(format_args!("M{QUIET_ZONE} {}.5", y + QUIET_ZONE));
+        let row: Vec<bool> = (0..image.size()).map(|x| image.get_module(x, y)).collect();
+        for run in row.chunk_by(PartialEq::eq) {
+            match run {
+                [true, ..] => draw(format_args!("h{}", run.len())),
+                gap => draw(format_args!("m{} 0", gap.len())),
             }
-            x += i32::try_from(run).unwrap_or(0) + 1;
         }
     }
     path
@@ -100,8 +103,8 @@ mod tests {
         let dark = (0..image.size()).flat_map(|y| (0..image.size()).map(move |x| (x, y)));
         let dark = dark.filter(|(x, y)| image.get_module(*x, *y)).count();
         let drawn = dark_modules(&image);
-        let runs = drawn.split('z').filter_map(|run| run.split_once("h-")?.1.parse::<usize>().ok());
-        assert_eq!(runs.sum::<usize>(), dark);
+        let runs = drawn.split(['M', 'm']).flat_map(|run| run.split('h').skip(1));
+        assert_eq!(runs.map(|run| run.parse::<usize>().unwrap()).sum::<usize>(), dark);
         assert!(qr_svg(&code).unwrap().starts_with("<svg "));
         assert!(qr_svg(&"x".repeat(5000)).is_err());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bson::doc;
+use bson::{Document, doc};
 use common::clock::{SharedClock, Time};
 use common::events::tickets::Listing;
 use common::events::{By, OrderEvent, Raised};
@@ -50,11 +50,16 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .on(doc! { "buyerId": 1, "_id": -1 })
             .on(doc! { "ticketId": 1, "_id": -1 })
             .on(sales::index())
-            .on(doc! { "state": 1, "expiresAt": 1 })
+            .partial(doc! { "expiresAt": 1 }, holding())
             .partial(doc! { "movements.at": 1 }, waiting),
         Indexes::of(Inventory::COLLECTION).outbox().partial(doc! { "pending.at": 1 }, pending),
         Indexes::of(TICKETS).on(doc! { "listing.sellerId": 1, "_id": -1 }),
     ]
+}
+
+/// The orders that hold places until their deadline.
+fn holding() -> Document {
+    doc! { "state": { "$in": ["created", "awaiting_payment"] } }
 }
 
 /// What orders knows of a listing: its own replica, kept by the listing's events.
@@ -249,11 +254,12 @@ impl OrderStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn clear_movements(&self, made: impl Iterator<Item = Movement>) -> Result<(), StoreError> {
-        let cleared = made.map(|Movement { order_id, key, .. }| {
-            let taken_out = doc! { "$pull": { "movements": { "key": key } } };
-            self.orders.table().update(doc! { "_id": order_id }, taken_out)
-        });
-        try_join_all(cleared).await.map(drop)
+        let (orders, keys): (Vec<OrderId>, Vec<String>) = made.map(|made| (made.order_id, made.key)).unzip();
+        if !orders.is_empty() {
+            let taken_out = doc! { "$pull": { "movements": { "key": { "$in": keys } } } };
+            self.orders.table().update_many(doc! { "_id": { "$in": orders } }, taken_out).await?;
+        }
+        Ok(())
     }
 
     /// Orders that still hold places although their deadline was before `now`.
@@ -261,7 +267,8 @@ impl OrderStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn overdue(&self, now: Time, limit: i64) -> Result<Vec<OrderId>, StoreError> {
-        let overdue = doc! { "state": { "$in": ["created", "awaiting_payment"] }, "expiresAt": { "$lt": now } };
+        let mut overdue = holding();
+        overdue.insert("expiresAt", doc! { "$lt": now });
         let found = self.orders.find(overdue, doc! { "expiresAt": 1 }, limit).await?;
         Ok(found.into_iter().map(|order| order.value.id).collect())
     }
