@@ -37,7 +37,9 @@ LABEL org.opencontainers.image.title="docket/${SERVICE}" \
       org.opencontainers.image.description="Docket sells tickets and tracks tickets" \
       org.opencontainers.image.licenses="AGPL-3.0-or-later"
 # The allocator would take whole pages of 2 MiB: 40 MB for a process that has nothing to do, instead of 22.
-ENV MIMALLOC_ALLOW_THP=0
+# And it would give freed memory back after a moment, to ask for it again with the next requests.
+ENV MIMALLOC_ALLOW_THP=0 \
+    MIMALLOC_PURGE_DELAY=10000
 ENV DOCKET_HTTP_ADDR=0.0.0.0:8080 \
     DOCKET_OPS_ADDR=0.0.0.0:9090 \
     DOCKET_LOG_FORMAT=json

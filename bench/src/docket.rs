@@ -62,6 +62,9 @@ impl Docket {
             .env("DOCKET_SERVERS_DIR", servers_dir)
             .env("DOCKET_DEMO", "0")
             .env("HOLD_SECONDS", hold_seconds.to_string())
+            // As in the image.
+            .env("MIMALLOC_ALLOW_THP", "0")
+            .env("MIMALLOC_PURGE_DELAY", "10000")
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()));
         // In a process group of its own: Ctrl-C reaches the harness alone, which then stops it in good order.
         let child = command.process_group(0).stdin(Stdio::null()).stdout(log).kill_on_drop(true).spawn();
