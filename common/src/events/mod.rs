@@ -113,6 +113,10 @@ pub(crate) fn decode_payload<T: DeserializeOwned>(
 ) -> Result<T, DecodeError> {
     let malformed = |source| DecodeError::Payload { name: kind.name, source };
     if version == kind.version {
+        // Only an error needs to know its path, and keeping track of that costs as much as the reading.
+        if let Ok(event) = serde_json::from_slice(payload) {
+            return Ok(event);
+        }
         let mut reader = serde_json::Deserializer::from_slice(payload);
         return serde_path_to_error::deserialize(&mut reader).map_err(malformed);
     }

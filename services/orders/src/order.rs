@@ -112,11 +112,13 @@ pub struct Order {
     /// What the listing was called when the places were held.
     pub title: String,
     /// Where it takes place, as said then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub venue: Option<String>,
     /// When it starts, as said then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<Time>,
     /// In which time zone it takes place, if that was said then.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<Zone>,
     /// Whether it may be given back, as said then.
     pub refund_policy: RefundPolicy,
@@ -133,11 +135,13 @@ pub struct Order {
     /// Until when they are held.
     pub expires_at: Time,
     /// When it became complete, if it ever did: paid, or free.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Time>,
     /// Why it is refunded, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_reason: Option<RefundReason>,
     /// One for each place, once complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passes: Vec<Pass>,
     /// How many of them were used. Beside them, so that an index has it.
     #[serde(default)]

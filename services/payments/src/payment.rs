@@ -79,12 +79,16 @@ pub struct Payment {
     /// Which attempt is the current one, from 1: a declined one counts it up.
     pub attempt: u32,
     /// What the last attempt was made with, if it was made through the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Why the last attempt was declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
     /// What went back or is going back, in the order of asking.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
     /// Why the buyer's bank disputes it, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
     /// The trace (W3C `traceparent`) of the request that began it: what Stripe tells later belongs to it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
