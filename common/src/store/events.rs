@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bson::doc;
-use bson::raw::RawDocumentBuf;
+use bson::raw::{RawDocument, RawDocumentBuf};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use mongodb::{Collection, Database};
@@ -78,8 +78,7 @@ impl EventArchive {
     /// # Errors
     /// If the database does not answer.
     pub async fn since(&self, since: Time) -> Result<Published, StoreError> {
-        let bundles = self.collection.clone_with_type::<Bundle<EventRecord>>();
-        let cursor = bundles.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).await?;
+        let cursor = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).await?;
         Ok(Published { cursor: cursor.boxed() })
     }
 }
@@ -101,7 +100,7 @@ fn bundles<'e>(records: impl Iterator<Item = &'e EventRecord>, at: Time) -> Vec<
 
 /// Published events, as they are read from the archive.
 pub struct Published {
-    cursor: BoxStream<'static, mongodb::error::Result<Bundle<EventRecord>>>,
+    cursor: BoxStream<'static, mongodb::error::Result<RawDocumentBuf>>,
 }
 
 impl Published {
@@ -110,6 +109,15 @@ impl Published {
     /// # Errors
     /// If the database does not answer.
     pub async fn next_batch(&mut self) -> Result<Option<Vec<EventRecord>>, StoreError> {
-        Ok(self.cursor.try_next().await?.map(|bundle| bundle.events))
+        self.cursor.try_next().await?.as_deref().map(events_in).transpose()
+    }
+}
+
+/// Older versions kept each event in a document of its own.
+fn events_in(document: &RawDocument) -> Result<Vec<EventRecord>, StoreError> {
+    let bytes = document.as_bytes();
+    match document.get("events") {
+        Ok(Some(_)) => Ok(bson::deserialize_from_slice::<Bundle<EventRecord>>(bytes)?.events),
+        _ => Ok(vec![bson::deserialize_from_slice(bytes)?]),
     }
 }

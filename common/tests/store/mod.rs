@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use common::bus::EventRecord;
 use common::clock::Time;
-use common::store::{Applied, Indexes, Projection, StoreError, Table};
+use common::store::{Applied, EventArchive, Indexes, Projection, StoreError, Table};
 use futures::future::join_all;
 use mongodb::bson::doc;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,34 @@ async fn each_insert_is_told_whether_it_was_the_first() {
     // In whatever order they came, no page was refused for nothing: half of the ninety that fit is the least that can be.
     assert!(there >= 45, "{there}");
     database.leave().await;
+}
+
+#[actix_web::test]
+async fn the_archive_gives_back_what_was_published_since_also_what_an_older_version_kept() {
+    let database = TestDatabase::new().await;
+    let archive = EventArchive::new(&database.0);
+    EventArchive::indexes().ensure(&database.0).await.unwrap();
+    assert_eq!(archive.newest().await.unwrap(), None);
+    let at = Time::from_millis;
+    let older = EventRecord { at: at(1_000), ..event(1, 1) };
+    database.0.collection::<EventRecord>(EventArchive::COLLECTION).insert_one(&older).await.unwrap();
+    // More than fits into one document.
+    let large = EventRecord { payload: "x".repeat(3 << 20), ..event(3, 1) };
+    let records = [event(2, 1), event(2, 2), large.clone(), EventRecord { version: 2, ..large }];
+    archive.keep(records.iter(), at(2_000)).await.unwrap();
+    archive.keep([].iter(), at(3_000)).await.unwrap();
+    assert_eq!(archive.newest().await.unwrap(), Some(at(2_000)));
+    let since = async |time| {
+        let (mut published, mut events) = (archive.since(time).await.unwrap(), Vec::new());
+        while let Some(more) = published.next_batch().await.unwrap() {
+            events.extend(more);
+        }
+        events
+    };
+    assert_eq!(since(at(1_001)).await, records);
+    assert_eq!(since(at(1_000)).await.first(), Some(&older));
+    assert_eq!(since(at(1_000)).await.len(), 5);
+    assert_eq!(since(at(2_001)).await, []);
 }
 
 #[actix_web::test]

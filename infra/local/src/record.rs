@@ -1,7 +1,7 @@
 //! Which process serves a folder, noted on disk so that the next run finds what a killed one left behind.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Record {
     pub(crate) fn save(home: &Path, pid: Pid) -> Result<(), LocalError> {
         let Some(record) = Record::of(pid.as_raw_nonzero().get()) else { return Ok(()) };
         let path = path(home);
-        fs::write(&path, serde_json::json!(record).to_string()).about(path)
+        write_through(&path, &serde_json::json!(record).to_string()).about(path)
     }
 
     /// Forgets the process, as it has ended.
@@ -63,6 +63,13 @@ impl Record {
         let gone = || async { (!self.is_alive()).then_some(()) };
         until(STOP_LIMIT, gone).await.is_some()
     }
+}
+
+/// On the disk before it comes back: a power cut must find it there.
+fn write_through(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// What tells one run of the machine from the next.
