@@ -1,4 +1,4 @@
-//! A power cut: the broker forgets the end of its streams, and not how far everybody has read them.
+//! A power cut: the broker forgets the end of its streams.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use common::service::make_good;
 use docket_local::{LocalServers, Options};
 use docket_tests::App;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -38,6 +38,7 @@ async fn what_the_broker_forgot_is_told_again_and_heard() {
     let held = buyer.hold(&ticket, 1).await.expect(201);
     seller.until_counts(&ticket, 1, 4).await;
     app.stop_serving().await;
+    let told = messages(&app).await;
 
     nats.stop().await.unwrap();
     for stream in std::fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()) {
@@ -46,7 +47,10 @@ async fn what_the_broker_forgot_is_told_again_and_heard() {
         copy(&stream.join("msgs"), &messages);
     }
     nats.start().await.unwrap();
-    assert!(make_good(&App::services(), app.settings_used()).await.unwrap() > 0);
+    let cut = messages(&app).await;
+    assert!(cut.iter().zip(&told).all(|(cut, told)| cut < told), "{cut:?} of {told:?} are left");
+    make_good(&App::services(), app.settings_used()).await.unwrap();
+    assert_eq!(messages(&app).await, told);
     app.serve_again().await;
     let (seller, buyer) = (seller.at(&app.base()), buyer.at(&app.base()));
     // Payments knows the hold, orders hears of its money, and tickets of its places: all read on where the streams go on now.
@@ -55,6 +59,19 @@ async fn what_the_broker_forgot_is_told_again_and_heard() {
     assert_eq!(seller.until_counts(&ticket, 0, 5).await["available"], json!(4));
     app.stop().await;
     servers.stop().await;
+}
+
+/// How many messages are in the streams of a sale.
+async fn messages(app: &App) -> Vec<u64> {
+    let settings = app.settings_used();
+    let client = async_nats::connect(settings.nats_url.as_ref().unwrap().expose_secret()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    let mut counts = Vec::new();
+    for domain in ["orders", "inventory", "payments"] {
+        let mut stream = jetstream.get_stream(format!("{}_{domain}", settings.namespace)).await.unwrap();
+        counts.push(stream.info().await.unwrap().state.messages);
+    }
+    counts
 }
 
 fn copy(from: &Path, to: &Path) {
