@@ -141,7 +141,7 @@ pub struct Order {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_reason: Option<RefundReason>,
     /// One for each place, once complete.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub passes: Vec<Pass>,
     /// How many of them were used. Beside them, so that an index has it.
     #[serde(default)]

@@ -85,7 +85,7 @@ pub struct Payment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
     /// What went back or is going back, in the order of asking.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub refunds: Vec<Refund>,
     /// Why the buyer's bank disputes it, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
