@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::{TraceContextExt as _, TraceFlags, TracerProvider as _};
+use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -139,11 +139,9 @@ pub fn render_metrics() -> String {
 
 /// The W3C `traceparent` of the current span, to be sent along with a message or a request.
 pub fn current_traceparent() -> Option<String> {
-    let context = tracing::Span::current().context();
-    let span = context.span();
-    let (of, flags) = (span.span_context(), span.span_context().trace_flags() & TraceFlags::SAMPLED);
-    // The propagator would write the same into a map made for it, for each event anew.
-    of.is_valid().then(|| format!("00-{}-{}-{flags:02x}", of.trace_id(), of.span_id()))
+    let mut carrier = HashMap::new();
+    TraceContextPropagator::new().inject_context(&tracing::Span::current().context(), &mut carrier);
+    carrier.remove(TRACEPARENT)
 }
 
 /// Makes `span` a part of the trace that came along with a message. Call it before the span is entered.

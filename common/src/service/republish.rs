@@ -28,7 +28,8 @@ pub async fn republish(services: &[Service], settings: &Settings, since: Time) -
 
 /// Gives the broker what it may have forgotten in a power cut, before any service runs: the last events that were published.
 /// A service that has read further than a stream goes now reads that stream from its beginning, as it would hear nothing for
-/// as long as the stream is shorter (nats-server issue 5412). Answers how many events were published.
+/// as long as the stream is shorter (nats-server issue 5412; 2.15 winds consumers back by itself, but older ones may be on the
+/// `PATH`). Answers how many events were published.
 ///
 /// # Errors
 /// [`StartError`] if a server does not answer, or the broker did not take all events.
