@@ -1,6 +1,8 @@
 //! A TCP proxy in front of a server: it can cut, stall and slow what goes through it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,6 +34,7 @@ pub enum Way {
 pub struct FaultProxy {
     port: u16,
     way: watch::Sender<Way>,
+    taken: Arc<AtomicUsize>,
     serving: JoinHandle<()>,
 }
 
@@ -44,13 +47,19 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let port = listener.local_addr().expect("a bound port has an address").port();
         let way = watch::Sender::new(Way::Open);
-        let serving = tokio::spawn(serve(listener, target, way.clone()));
-        Self { port, way, serving }
+        let taken = Arc::<AtomicUsize>::default();
+        let serving = tokio::spawn(serve(listener, target, way.clone(), taken.clone()));
+        Self { port, way, taken, serving }
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many connections it has taken so far.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Changes the way for all connections, old and new.
@@ -65,12 +74,13 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddr, way: watch::Sender<Way>) {
+async fn serve(listener: TcpListener, target: SocketAddr, way: watch::Sender<Way>, taken: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
+                    taken.fetch_add(1, Ordering::Relaxed);
                     connections.spawn(carry(client, target, way.subscribe()));
                 }
             }

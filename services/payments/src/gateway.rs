@@ -1,14 +1,13 @@
 //! The way to Stripe: few calls, each safe to repeat, and few kinds of answers.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use common::id::{OrderId, RefundId};
 use common::money::Money;
 use common::settings::Settings;
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeRequest};
+use stripe::{IdempotencyKey, RequestStrategy, StripeRequest};
 use stripe_core::PaymentIntent;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
@@ -20,13 +19,12 @@ use url::Url;
 use crate::meter::Calls;
 
 mod answers;
+mod client;
 mod patience;
 
 pub(crate) use answers::{GatewayError, Intent, StripeRefund, StripeRefundState};
+use client::Client;
 use patience::patiently;
-
-/// How long one try of a call may take.
-const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names the order in the metadata of an intent.
 pub(crate) const ORDER: &str = "order";
@@ -67,15 +65,9 @@ impl Gateway {
     /// # Errors
     /// If the settings name no key, or one that cannot be sent.
     pub(crate) fn new(settings: &Settings) -> Result<Self, GatewayError> {
-        common::http::install_tls_provider();
         let missing = || GatewayError::Misconfigured("STRIPE_SECRET_KEY is not set, so nobody could pay".to_owned());
         let key = settings.stripe_secret_key.as_ref().ok_or_else(missing)?.expose_secret();
-        let mut builder = ClientBuilder::new(key).timeout(TRY_TIMEOUT).app_info("docket", None, None);
-        if let Some(base) = &settings.stripe_api_base {
-            // The client puts its path right behind the base.
-            builder = builder.url(format!("{}/", base.as_str().trim_end_matches('/')));
-        }
-        let client = builder.build().map_err(|error| GatewayError::Misconfigured(error.to_string()))?;
+        let client = Client::new(settings, key)?;
         Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_"), calls: Calls::new() })
     }
 

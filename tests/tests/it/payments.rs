@@ -1,6 +1,7 @@
 //! Payments: the way of the money, with webhooks and Stripe at their worst.
 
-use docket_tests::{App, Person, eventually};
+use docket_stripe::{Options, StripeStandIn};
+use docket_tests::{App, FaultProxy, Person, eventually};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -31,6 +32,25 @@ async fn a_card_token_pays_and_each_side_sees_its_part() {
     assert!(seller.get(&path(&order)).await.expect(200).get("buyerId").is_none());
     buyer.pay(&order, "pm_card_mastercard").await.problem(409, "already_paid");
     app.stop().await;
+}
+
+/// A connection to Stripe costs a buyer more time than a call over it.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_go_over_connections_that_are_there() {
+    let stripe = StripeStandIn::start(Options::default()).await.unwrap();
+    let proxy = FaultProxy::before(stripe.base_url().trim_start_matches("http://").parse().unwrap()).await;
+    let way = format!("http://127.0.0.1:{}", proxy.port()).parse().unwrap();
+    let app = App::with(|settings| settings.stripe_api_base = Some(way)).await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(5).await;
+    for _ in 0..5 {
+        let order = buyer.hold(&ticket, 1).await.expect(201);
+        buyer.pay(&order, "pm_card_visa").await.expect(201);
+        buyer.until_order(&order, "complete").await;
+    }
+    assert!(proxy.taken() <= 2, "ten calls, one after the other, over {} connections", proxy.taken());
+    app.stop().await;
+    stripe.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
