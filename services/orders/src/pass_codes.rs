@@ -1,6 +1,6 @@
 //! The codes on passes: tokens signed with Ed25519, so that a scanner with the public key can tell a forgery without a connection.
 
-use std::fmt::{self, Write as _};
+use std::sync::LazyLock;
 
 use common::id::{OrderId, PassId, TicketId};
 use common::signing::{PublicKey, SigningKey};
@@ -72,21 +72,22 @@ pub(crate) fn qr_svg(code: &str) -> Result<String, DataTooLong> {
     ))
 }
 
+/// The longest row that a code can have, in modules (ISO/IEC 18004, version 40).
+const LONGEST_ROW: usize = 177;
+
+/// How runs of dark and of light modules are drawn, by their lengths: an image has a thousand of them.
+static RUNS: LazyLock<Vec<[String; 2]>> =
+    LazyLock::new(|| (0..=LONGEST_ROW).map(|length| [format!("h{length}"), format!("m{length} 0")]).collect());
+
 /// The dark modules as a path to be stroked, one module wide: each row is a line in the middle of its modules, with gaps.
 fn dark_modules(image: &QrCode) -> String {
     let mut path = String::new();
-    // A String takes whatever is written.
-    let mut draw = |drawn: fmt::Arguments<'_>| {
-        let _ = path.write_fmt(drawn);
-    };
     for y in 0..image.size() {
-        draw(format_args!("M{QUIET_ZONE} {}.5", y + QUIET_ZONE));
+        path += &format!("M{QUIET_ZONE} {}.5", y + QUIET_ZONE);
         let row: Vec<bool> = (0..image.size()).map(|x| image.get_module(x, y)).collect();
         for run in row.chunk_by(PartialEq::eq) {
-            match run {
-                [true, ..] => draw(format_args!("h{}", run.len())),
-                gap => draw(format_args!("m{} 0", gap.len())),
-            }
+            let [dark, light] = &RUNS[run.len()];
+            path += if run[0] { dark } else { light };
         }
     }
     path
