@@ -20,7 +20,7 @@ pub(crate) struct Sizes {
     #[arg(long, default_value_t = 4_000)]
     pub(crate) journeys: usize,
     /// How many journeys go on at the same time
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 384)]
     pub(crate) journey_workers: usize,
     /// How many buyers want one of the places of the sell-out
     #[arg(long, default_value_t = 10_000)]

@@ -44,6 +44,9 @@ enum Retry {
 /// The rate that orders on one listing are compared with.
 pub(crate) const HOT: &str = "transaction, hot";
 
+/// The same without the driver's pauses.
+pub(crate) const AT_ONCE: &str = "the same, retried at once";
+
 /// The rate that orders on many listings are compared with.
 pub(crate) const DISTINCT: &str = "transaction, distinct";
 
@@ -51,7 +54,7 @@ pub(crate) const DISTINCT: &str = "transaction, distinct";
 pub(crate) async fn measure(client: &Client, length: Duration) -> Result<Outcome> {
     let kinds = [
         (HOT, Inventories::Hot, Retry::Driver),
-        ("the same, retried at once", Inventories::Hot, Retry::AtOnce),
+        (AT_ONCE, Inventories::Hot, Retry::AtOnce),
         (DISTINCT, Inventories::Distinct, Retry::Driver),
     ];
     let database = client.database(DATABASE);
@@ -62,6 +65,15 @@ pub(crate) async fn measure(client: &Client, length: Duration) -> Result<Outcome
     }
     database.drop().await?;
     Ok(outcome)
+}
+
+/// Orders on distinct documents alone, for `length`.
+pub(crate) async fn distinct(client: &Client, length: Duration) -> Result<Row> {
+    let database = client.database(DATABASE);
+    let collections = Collections::prepare(&database, Inventories::Distinct, Retry::Driver).await?;
+    let row = transactions(client, collections, DISTINCT, length).await?;
+    database.drop().await?;
+    Ok(row)
 }
 
 async fn transactions(client: &Client, collections: Collections, label: &str, length: Duration) -> Result<Row> {

@@ -34,6 +34,11 @@ impl Row {
         Self { step, count, rate: rate(count, elapsed), latency, answers: BTreeMap::new() }
     }
 
+    /// By another name.
+    pub(crate) fn named(self, step: &str) -> Self {
+        Self { step: step.to_owned(), ..self }
+    }
+
     /// With how often each answer was given.
     pub(crate) fn answered(self, answers: BTreeMap<String, usize>) -> Self {
         Self { answers, ..self }

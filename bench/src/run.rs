@@ -10,7 +10,7 @@ use crate::load::{Until, closed};
 use crate::machine::Machine;
 use crate::options::Sizes;
 use crate::platform::Platform;
-use crate::reference;
+use crate::reference::{self, DISTINCT};
 use crate::report::{Outcome, Report};
 use crate::scenario::{Hold, Scenario};
 use crate::targets::targets;
@@ -53,7 +53,9 @@ pub(crate) async fn run(bench: &Bench<'_>, wanted: &Run) -> Result<Report> {
         outcomes.push(progress(reference::measure(&bench.docket.mongodb, bench.sizes.length()).await?));
     }
     for scenario in wanted.scenarios() {
-        outcomes.push(progress(scenario.run(bench).await?));
+        let beside = wanted.with_reference() && Scenario::COMPARED.contains(&scenario);
+        let outcome = if beside { compared(bench, scenario).await? } else { scenario.run(bench).await? };
+        outcomes.push(progress(outcome));
     }
     let violations_in_rounds = rounds(bench, wanted.runs).await?;
     Ok(Report {
@@ -65,6 +67,17 @@ pub(crate) async fn run(bench: &Bench<'_>, wanted: &Run) -> Result<Report> {
         rounds: wanted.runs,
         violations_in_rounds,
     })
+}
+
+/// Runs a scenario with transactions on distinct documents right before and right after it: shared machines are not equally
+/// fast all the time.
+async fn compared(bench: &Bench<'_>, scenario: Scenario) -> Result<Outcome> {
+    let (mongodb, length) = (&bench.docket.mongodb, bench.sizes.length());
+    let before = reference::distinct(mongodb, length).await?;
+    let outcome = scenario.run(bench).await?;
+    let after = reference::distinct(mongodb, length).await?;
+    let beside = f64::midpoint(before.rate, after.rate);
+    Ok(outcome.row(before.named("transaction, before")).row(after.named("transaction, after")).figure(DISTINCT, beside))
 }
 
 /// Caches are filled, connections opened and files grown before anything is measured.

@@ -12,6 +12,7 @@ mod spread;
 mod visits;
 
 pub(crate) use meter::Cost;
+pub(crate) use overload::ACCEPTED;
 pub(crate) use visits::Hold;
 
 use serde::Serialize;
@@ -59,6 +60,9 @@ impl Scenario {
 
     /// Those that are repeated to look for violations.
     pub(crate) const CHECKED: [Self; 3] = [Self::Hot, Self::Sellout, Self::Journey];
+
+    /// Those that are measured against transactions of MongoDB.
+    pub(crate) const COMPARED: [Self; 2] = [Self::Hot, Self::Journey];
 
     /// Runs it once, on listings of its own.
     pub(crate) async fn run(self, bench: &Bench<'_>) -> Result<Outcome> {

@@ -9,13 +9,20 @@ use crate::load::{Arrivals, Flood, Until, closed, open, span};
 use crate::observe::{settle, verify};
 use crate::report::{Outcome, Row};
 use crate::run::Bench;
-use crate::stats::rate;
+use crate::stats::{median, rate};
 
 /// What can be sustained, as a part of the peak.
 const SUSTAINABLE: f64 = 0.9;
 
-/// Times the sustainable rate, by a name.
-const STEPS: [(&str, f64); 4] = [("1x", 1.0), ("1.5x", 1.5), ("2x", 2.0), ("3x", 3.0)];
+/// What is measured in turns with the peak, and how often: shared machines are not equally fast all the time.
+const MOST: (&str, f64) = ("3x", 3.0);
+const ROUNDS: u64 = 3;
+
+/// How much of the peak right before it was accepted then: the median of the rounds.
+pub(crate) const ACCEPTED: &str = "3x, part of the peak";
+
+/// Other times the sustainable rate.
+const STEPS: [(&str, f64); 3] = [("1x", 1.0), ("1.5x", 1.5), ("2x", 2.0)];
 
 /// Each tries a few times over the whole scenario.
 const BUYERS: usize = 5_000;
@@ -26,11 +33,21 @@ const SEED: u64 = 20_261_121;
 pub(super) async fn run(bench: &Bench<'_>) -> Result<Outcome> {
     let meter = Meter::start(bench.docket).await?;
     let mut all = History::default();
-    let (row, peak) = peak(bench, &mut all).await?;
-    let mut outcome = Outcome::new("overload").row(row).figure("peak", peak);
-    for (seed, (name, factor)) in (SEED..).zip(STEPS) {
-        let (row, accepted) = flood(bench, name, peak * SUSTAINABLE * factor, seed, &mut all).await?;
-        outcome = outcome.row(row).figure(name, accepted);
+    let mut outcome = Outcome::new("overload");
+    let (mut peaks, mut parts) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let (row, peak) = peak(bench, &mut all).await?;
+        outcome = outcome.row(row);
+        let (row, accepted) = flood(bench, MOST, peak, SEED + round, &mut all).await?;
+        outcome = outcome.row(row);
+        peaks.push(peak);
+        parts.push(accepted / peak);
+    }
+    let peak = median(peaks);
+    outcome = outcome.figure("peak", peak).figure(ACCEPTED, median(parts));
+    for (seed, step) in (SEED + ROUNDS..).zip(STEPS) {
+        let (row, accepted) = flood(bench, step, peak, seed, &mut all).await?;
+        outcome = outcome.row(row).figure(step.0, accepted);
     }
     let cost = meter.stop(bench.docket, all.orders()).await?;
     Ok(outcome.cost(cost).violations(verify(bench, &all).await?))
@@ -55,8 +72,15 @@ async fn peak(bench: &Bench<'_>, all: &mut History) -> Result<(Row, f64)> {
     Ok((row, peak))
 }
 
-/// Holds that come at a rate, and how many of them a second were accepted.
-async fn flood(bench: &Bench<'_>, name: &str, rate_wanted: f64, seed: u64, all: &mut History) -> Result<(Row, f64)> {
+/// Holds that come at a rate, which is so many times the sustainable one, and how many of them a second were accepted.
+async fn flood(
+    bench: &Bench<'_>,
+    (name, times): (&str, f64),
+    peak: f64,
+    seed: u64,
+    all: &mut History,
+) -> Result<(Row, f64)> {
+    let rate_wanted = peak * SUSTAINABLE * times;
     let (visit, sizes) = (visit(bench).await?, bench.sizes);
     let tickets = visit.tickets.clone();
     let arrivals = Arrivals::poisson(rate_wanted, sizes.overload_length(), seed);
