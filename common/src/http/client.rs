@@ -8,11 +8,21 @@ pub fn install_tls_provider() {
     }
 }
 
-/// A client for calls to other servers. Its connections live in the runtime that first used them: make one per service.
+/// A client for calls to what belongs to this installation: no proxy stands in between, whatever the environment names. Its
+/// connections live in the runtime that first used them: make one per service.
 pub fn client() -> reqwest::Client {
+    made(|| reqwest::Client::builder().no_proxy())
+}
+
+/// A client for calls to the world outside, through the proxy that `HTTPS_PROXY` names, if it does. As with [`client`], make
+/// one per service.
+pub fn client_to_the_outside() -> reqwest::Client {
+    made(reqwest::Client::builder)
+}
+
+fn made(builder: impl Fn() -> reqwest::ClientBuilder) -> reqwest::Client {
     install_tls_provider();
-    let made = reqwest::Client::builder().build();
     // An image without root certificates can still call its neighbours in the cluster.
-    made.or_else(|_| reqwest::Client::builder().tls_certs_only([]).build())
-        .expect("a client without certificates needs nothing")
+    let made = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+    made.expect("a client without certificates needs nothing")
 }

@@ -28,7 +28,7 @@ mod unread;
 pub use admission::{Admission, Gate, Overloaded, Place};
 pub use auth::{MaybePrincipal, Principal, Revocations, Role, Verifier};
 pub use body::{BODY_LIMIT, Body, PathOf, Query};
-pub use client::{client, install_tls_provider};
+pub use client::{client, client_to_the_outside, install_tls_provider};
 pub use etag::{Created, IfMatch, Tagged};
 pub use fields::{Fields, Parsed};
 pub use guard::ServiceHttp;

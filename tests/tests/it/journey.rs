@@ -1,7 +1,10 @@
 //! The main job: sell, hold, pay, get passes, be admitted. In one process, and the money's side paths.
 
-use docket_tests::{App, Person, eventually};
+use docket_tests::{App, Person, eventually, spawn};
+use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::sale::variables;
 
 /// The walk of the README, by two people on any Docket that answers at the same address.
 pub(crate) async fn walk(seller: &Person, buyer: &Person) {
@@ -22,6 +25,22 @@ pub(crate) async fn walk(seller: &Person, buyer: &Person) {
     let second = seller.post("/api/passes/check-in", scan).await.problem(409, "already_checked_in");
     assert_eq!(second["place"], "north door");
     assert!(second["checkedInAt"].is_string());
+}
+
+/// Where a company's proxy leads to the world outside, its variables are set for every program.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_proxy_stands_between_docket_and_itself() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    app.stop_serving().await;
+    let proxies = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let nobody = proxies.map(|name| (name, "http://127.0.0.1:9".to_owned()));
+    let docket = spawn("docket", &[variables(&app), nobody.to_vec()].concat()).await;
+    walk(&seller.at(&docket.http), &buyer.at(&docket.http)).await;
+    let page = buyer.at(&docket.http).send_raw(Method::GET, "/", &[], "").await;
+    assert_eq!(page.status, 200);
+    assert!(docket.terminate().await, "it stops in good order when asked");
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,8 +181,7 @@ async fn one_trace_leads_from_the_click_through_the_outbox_to_the_listeners() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
     let wanted = json!({ "ticketId": ticket["id"] });
-    let order =
-        buyer.send(reqwest::Method::POST, "/api/orders", &[("traceparent", &traceparent)], wanted).await.expect(201);
+    let order = buyer.send(Method::POST, "/api/orders", &[("traceparent", &traceparent)], wanted).await.expect(201);
     // The inventory's change is told by orders, and the availability in tickets is a listener's work of the same order.
     let id = order["id"].as_str().unwrap();
     let published = async |name: &str| {
@@ -175,7 +193,7 @@ async fn one_trace_leads_from_the_click_through_the_outbox_to_the_listeners() {
     let paying = "5bf92f3577b34da6a3ce929d0e0e4737";
     let header = format!("00-{paying}-00f067aa0ba902b7-01");
     let pay = json!({ "orderId": order["id"], "paymentMethod": "pm_card_visa" });
-    buyer.send(reqwest::Method::POST, "/api/payments", &[("traceparent", &header)], pay).await.expect(201);
+    buyer.send(Method::POST, "/api/payments", &[("traceparent", &header)], pay).await.expect(201);
     let completed = eventually("order.completed published", 10, || published("order.completed")).await;
     assert!(
         completed.traceparent.as_deref().unwrap().contains(paying),

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use common::http::{client, client_to_the_outside};
 use common::settings::Settings;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response};
 use stripe::{CustomizedStripeRequest, RequestStrategy, StripeError};
 use stripe_client_core::{StripeClient, StripeMethod, VERSION};
 
@@ -41,8 +42,11 @@ impl Client {
             (USER_AGENT, HeaderValue::from_static(concat!("docket/", env!("CARGO_PKG_VERSION")))),
             (HeaderName::from_static("stripe-version"), HeaderValue::from_static(VERSION.as_str())),
         ]);
-        let base = settings.stripe_api_base.as_ref().map_or(STRIPE, Url::as_str).trim_end_matches('/').to_owned();
-        Ok(Self { http: common::http::client(), base, headers })
+        let (http, base) = match &settings.stripe_api_base {
+            Some(stand_in) => (client(), stand_in.as_str()),
+            None => (client_to_the_outside(), STRIPE),
+        };
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), headers })
     }
 
     async fn answer(&self, request: CustomizedStripeRequest) -> Result<Response, reqwest::Error> {
