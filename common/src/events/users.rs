@@ -19,6 +19,7 @@ domain_events! {
         PasswordChanged(UserPasswordChanged) = "user.password-changed", 1;
         EmailVerificationRequested(UserEmailVerificationRequested) = "user.email-verification-requested", 1;
         EmailVerified(UserEmailVerified) = "user.email-verified", 1;
+        SignInsRefused(UserSignInsRefused) = "user.sign-ins-refused", 1;
         SessionStarted(SessionStarted) = "session.started", 1;
         SessionRevoked(SessionRevoked) = "session.revoked", 1;
         ApiKeyCreated(ApiKeyCreated) = "api-key.created", 1;
@@ -109,6 +110,14 @@ pub struct UserEmailVerified {
     pub user_id: UserId,
     /// The address.
     pub email: String,
+}
+
+/// So many wrong passwords were given for an account that for a while nobody is let in, from where they came or at all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSignInsRefused {
+    /// Whose account.
+    pub user_id: UserId,
 }
 
 /// Somebody signed in on a device.

@@ -1,5 +1,8 @@
 //! Signing up, proving who one is, and changing one's profile.
 
+use std::time::Duration;
+
+use common::events::users::UserSignInsRefused;
 use common::events::{By, UserEvent};
 use common::http::Role;
 use common::id::UserId;
@@ -10,6 +13,8 @@ use crate::Auth;
 use crate::display_name::DisplayName;
 use crate::email::Email;
 use crate::hashing::HashingError;
+use crate::limits::{Limit, WRONG_PASSWORDS, WRONG_PASSWORDS_BY_CLIENT, WRONG_PASSWORDS_FOR_ADDRESS};
+use crate::network::is_private;
 use crate::notes::Note;
 use crate::password::Password;
 use crate::store::user_by_email;
@@ -24,6 +29,9 @@ pub enum AccountError {
     /// Nobody has this address and password, or the account is closed: which, is nobody's business.
     #[error("the address or the password is wrong")]
     InvalidCredentials,
+    /// Too many wrong passwords were given; after this time another may be tried.
+    #[error("too many wrong passwords")]
+    TooOften(Duration),
     /// There is no such account.
     #[error("there is no such account")]
     NotFound,
@@ -71,15 +79,44 @@ impl Auth {
         })
     }
 
-    /// Who has this address and password.
+    /// Who has this address and password, as somebody says who comes from the place `client` in the network. Wrong ones are
+    /// counted, whether or not there is an account; those that are being looked at side by side count only afterwards.
     pub(crate) async fn authenticate(
         &self,
         email: &Email,
         password: Password,
+        client: &str,
     ) -> Result<Versioned<User>, AccountError> {
-        let user = user_by_email(&self.users, email).await?;
+        let failures = failures(email, client);
+        if let Some(wait) = self.attempts.wait(&failures, self.clock.now()).await? {
+            return Err(AccountError::TooOften(wait));
+        }
+        let user = user_by_email(&self.users, email).await?.filter(|user| user.value.is_active());
         let matches = self.hashing.verify(password, user.as_ref().map(|user| &user.value.password_hash)).await?;
-        user.filter(|user| matches && user.value.is_active()).ok_or(AccountError::InvalidCredentials)
+        if let Some(user) = user.as_ref().filter(|_| matches) {
+            self.attempts.forget(&failures[..FROM_PLACE]).await?;
+            return Ok(user.clone());
+        }
+        let reached = self.attempts.count_failure(&failures, self.clock.now()).await?;
+        if reached[..OF_ADDRESS].contains(&true) {
+            self.tell_of_refusals(user).await?;
+        }
+        Err(AccountError::InvalidCredentials)
+    }
+
+    /// From now on nobody is let in for a while, from there or at all, not with the right password either: whose account it is
+    /// may want to know.
+    async fn tell_of_refusals(&self, user: Option<Versioned<User>>) -> Result<(), StoreError> {
+        let Some(Versioned { value: user, .. }) = user else { return Ok(()) };
+        let event = UserEvent::from(UserSignInsRefused { user_id: user.id });
+        let told =
+            self.users.advance(user.id, |current| Some(Change::new(current.value.clone(), event.clone().by_system())));
+        told.await.map(drop)
+    }
+
+    /// Lets the owner of an address try again, who has shown to be it.
+    pub(crate) async fn forgive_failures(&self, email: &Email, client: &str) -> Result<(), StoreError> {
+        self.attempts.forget(&failures(email, client)[..OF_ADDRESS]).await
     }
 
     /// Gives somebody another name.
@@ -97,5 +134,33 @@ impl Auth {
             Ok(renamed.map(|(next, event)| Change::new(next, UserEvent::from(event).by(user))))
         });
         Ok(changed.await?)
+    }
+}
+
+/// How many of the [`failures`] are of the address from that place, and how many are of the address.
+const FROM_PLACE: usize = 1;
+const OF_ADDRESS: usize = 2;
+
+/// What wrong passwords are counted by: address and place, address, and place, unless that is one that many share.
+fn failures(email: &Email, client: &str) -> Vec<(Limit, String)> {
+    let (email, client) = (email.as_str(), client.to_owned());
+    let of_address = [(WRONG_PASSWORDS, format!("{email} {client}")), (WRONG_PASSWORDS_FOR_ADDRESS, email.to_owned())];
+    let of_one = client.parse().is_ok_and(|ip| !is_private(ip));
+    of_address.into_iter().chain(of_one.then_some((WRONG_PASSWORDS_BY_CLIENT, client))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_not_kept_out_for_those_who_come_through_it() {
+        let email = Email::parse("ana@example.org").unwrap();
+        let counted = |client| failures(&email, client).into_iter().map(|(limit, _)| limit.name).collect::<Vec<_>>();
+        let of_address: [_; OF_ADDRESS] = [WRONG_PASSWORDS.name, WRONG_PASSWORDS_FOR_ADDRESS.name];
+        assert_eq!(counted("10.42.0.1"), of_address);
+        assert_eq!(counted(""), of_address);
+        assert_eq!(counted("203.0.113.7")[OF_ADDRESS..], [WRONG_PASSWORDS_BY_CLIENT.name]);
+        assert_eq!(counted("2001:db8:1:2::")[OF_ADDRESS..], [WRONG_PASSWORDS_BY_CLIENT.name]);
     }
 }

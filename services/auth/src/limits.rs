@@ -27,3 +27,9 @@ pub const PASSWORDS_OF_ACCOUNT: Limit =
     Limit { name: "passwords-of-account", most: 10, window: MINUTE.saturating_mul(15) };
 /// Mails that verify the address of one account.
 pub const VERIFICATIONS_OF_ACCOUNT: Limit = Limit { name: "verifications-of-account", most: 5, window: HOUR };
+/// Wrong passwords given for one address from one place in the network.
+pub const WRONG_PASSWORDS: Limit = Limit { name: "wrong-passwords", most: 10, window: MINUTE.saturating_mul(15) };
+/// Wrong passwords given for one address, from wherever: so many that its owner had better be kept out for a while too.
+pub const WRONG_PASSWORDS_FOR_ADDRESS: Limit = Limit { name: "wrong-passwords-for-address", most: 100, window: HOUR };
+/// Wrong passwords given from one place in the network, for whomever. Many people may come from one.
+pub const WRONG_PASSWORDS_BY_CLIENT: Limit = Limit { name: "wrong-passwords-by-client", most: 200, window: HOUR };

@@ -29,6 +29,12 @@ impl From<AccountError> for Problem {
             AccountError::InvalidCredentials => {
                 unauthorized("invalid_credentials", "The e-mail address or the password is wrong.")
             }
+            AccountError::TooOften(wait) => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "Too many wrong passwords. Try again later, or ask for a new password.",
+            )
+            .retry_after(wait),
             AccountError::NotFound => Self::not_found(),
             AccountError::Changed => Self::version_mismatch(),
             AccountError::Hashing(HashingError::Busy) => Self::unavailable(HASHING_PAUSE),

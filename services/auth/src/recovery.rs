@@ -119,6 +119,7 @@ impl Auth {
         });
         let changed = changed.await?;
         self.account_tokens.remove(&token.hash).await?;
+        self.forgive_failures(&changed.value.email, client).await?;
         self.end_as_noted(user, &ending(&changed.value, None, now)).await
     }
 

@@ -237,6 +237,50 @@ async fn an_address_is_verified_by_the_mail_that_a_sign_up_sends() {
     app.stop().await;
 }
 
+/// What somebody may guess who comes from one place, for one address.
+const GUESSES: usize = 10;
+
+async fn guess(app: &App, email: &str, times: usize) {
+    for _ in 0..times {
+        sign_in(app, email, "battery staple").await.problem(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_passwords_is_made_to_wait_and_learns_nothing_by_it() {
+    let app = App::start().await;
+    let (admin, ana, bob) = (app.admin().await, app.sign_up().await, app.sign_up().await);
+    guess(&app, &ana.email, GUESSES - 1).await;
+    sign_in(&app, &ana.email, PASSWORD).await.expect(200);
+    for email in [&*ana.email, "nobody@example.org"] {
+        guess(&app, email, GUESSES).await;
+        let refused = sign_in(&app, email, PASSWORD).await;
+        let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((840..=900).contains(&wait), "{wait}");
+        refused.problem(429, "too_many_requests");
+    }
+    let token = json!({ "email": ana.email, "password": PASSWORD });
+    app.visitor().post("/api/users/token", token).await.problem(429, "too_many_requests");
+    sign_in(&app, &bob.email, PASSWORD).await.expect(200);
+    ana.get("/api/orders").await.expect(200);
+    eventually("the trail tells of it, once", 10, || async {
+        let lines = admin.get("/api/users/audit").await.expect(200);
+        let lines = lines["items"].as_array().unwrap().iter();
+        let refused: Vec<&Value> = lines.filter(|line| line["event"] == "user.sign-ins-refused").collect();
+        (refused.len() == 1 && refused[0]["userId"] == ana.id && refused[0]["actor"].is_null()).then_some(())
+    })
+    .await;
+    reset(&app, &reset_token(&app, &ana.email).await, NEW).await.expect(200);
+    sign_in(&app, &ana.email, NEW).await.expect(200);
+
+    guess(&app, &bob.email, GUESSES).await;
+    sign_in(&app, &bob.email, PASSWORD).await.problem(429, "too_many_requests");
+    let later = beside(&app, vec![auth::service()], 15 * 60_000).await;
+    sign_in(&later, &bob.email, PASSWORD).await.expect(200);
+    later.stop().await;
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_trail_tells_of_passwords_and_addresses() {
     let app = App::start().await;

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::HttpRequest;
 
+use crate::network::is_private;
+
 /// The address that attempts are counted by: of the peer, or of the one that a proxy of ours came for.
 ///
 /// Only a peer at a private address is taken for a proxy of ours; anybody else could write into `X-Forwarded-For` what
@@ -22,13 +24,6 @@ fn client(peer: IpAddr, named: &[IpAddr]) -> IpAddr {
         return peer;
     }
     named.iter().rev().copied().find(|ip| !is_private(*ip)).or_else(|| named.first().copied()).unwrap_or(peer)
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
 }
 
 fn network_of(ip: IpAddr) -> IpAddr {

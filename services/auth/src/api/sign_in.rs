@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Account;
+use super::client_address::client_address;
 use crate::Auth;
 use crate::access_token::LIFETIME;
 use crate::accounts::AccountError;
@@ -108,7 +109,12 @@ pub(crate) async fn sign_up(
 /// Starts a session of a browser, which gets its tokens as cookies.
 #[utoipa::path(
     post, path = "/api/users/signin", request_body = Credentials,
-    responses((status = 200, body = Account), (status = 401, description = "`invalid_credentials`"), (status = 503, description = "Too many at once"))
+    responses(
+        (status = 200, body = Account),
+        (status = 401, description = "`invalid_credentials`"),
+        (status = 429, description = "`too_many_requests`: too many wrong passwords"),
+        (status = 503, description = "Too many at once")
+    )
 )]
 pub(crate) async fn sign_in(
     auth: web::Data<Auth>,
@@ -122,7 +128,12 @@ pub(crate) async fn sign_in(
 /// Starts a session of a client that is no browser, which gets its tokens in the body.
 #[utoipa::path(
     post, path = "/api/users/token", request_body = Credentials,
-    responses((status = 200, body = Tokens), (status = 401, description = "`invalid_credentials`"), (status = 503, description = "Too many at once"))
+    responses(
+        (status = 200, body = Tokens),
+        (status = 401, description = "`invalid_credentials`"),
+        (status = 429, description = "`too_many_requests`: too many wrong passwords"),
+        (status = 503, description = "Too many at once")
+    )
 )]
 pub(crate) async fn token(
     auth: web::Data<Auth>,
@@ -134,7 +145,7 @@ pub(crate) async fn token(
 
 async fn authenticated(auth: &Auth, input: Credentials, request: &HttpRequest) -> Result<SignedIn, Problem> {
     let (email, password) = input.parse()?;
-    let user = auth.authenticate(&email, password).await?;
+    let user = auth.authenticate(&email, password, &client_address(request)).await?;
     Ok(auth.start_session(user, device(request)).await?)
 }
 

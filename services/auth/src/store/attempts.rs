@@ -1,8 +1,11 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bson::{Bson, doc};
 use common::clock::Time;
 use common::store::StoreError;
+use futures::TryStreamExt;
+use futures::future::try_join_all;
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
@@ -42,10 +45,44 @@ impl Attempts {
     /// # Errors
     /// If the database does not answer.
     pub async fn count(&self, limit: &Limit, who: &str, now: Time) -> Result<Option<Duration>, StoreError> {
-        // Only the hash, as who tries may be an address that nobody here knows.
-        let id = format!("{}:{}", limit.name, hex::encode(Sha256::digest(who.as_bytes())));
-        let Window { count, ends_at, .. } = self.count_in_window(&id, now, now + limit.window).await?;
+        let Window { count, ends_at, .. } = self.count_in_window(&id(limit, who), now, now + limit.window).await?;
         Ok((count > limit.most).then(|| ends_at.since(now)))
+    }
+
+    /// Counts one more failure under each limit. Answers, in their order, which of them are reached by it.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn count_failure(&self, of: &[(Limit, String)], now: Time) -> Result<Vec<bool>, StoreError> {
+        let counted = of.iter().map(|(limit, who)| async move {
+            let window = self.count_in_window(&id(limit, who), now, now + limit.window).await?;
+            Ok::<_, StoreError>(window.count == limit.most)
+        });
+        try_join_all(counted).await
+    }
+
+    /// How long to wait until no limit of failures is reached; `None` if none is.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn wait(&self, of: &[(Limit, String)], now: Time) -> Result<Option<Duration>, StoreError> {
+        let most: HashMap<String, i64> = of.iter().map(|(limit, who)| (id(limit, who), limit.most)).collect();
+        let ids: Vec<&String> = most.keys().collect();
+        let open = doc! { "_id": { "$in": ids }, "endsAt": { "$gt": now } };
+        let windows: Vec<Window> = self.collection.find(open).await?.try_collect().await?;
+        let reached =
+            windows.into_iter().filter(|window| most.get(&window.id).is_some_and(|most| window.count >= *most));
+        Ok(reached.map(|window| window.ends_at.since(now)).max())
+    }
+
+    /// Begins to count anew.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn forget(&self, of: &[(Limit, String)]) -> Result<(), StoreError> {
+        let ids: Vec<String> = of.iter().map(|(limit, who)| id(limit, who)).collect();
+        self.collection.delete_many(doc! { "_id": { "$in": ids } }).await?;
+        Ok(())
     }
 
     /// Counts in the window that is open, else in a new one that ends at `end`. One command, so that none is counted twice.
@@ -63,4 +100,9 @@ impl Attempts {
         }
         Err(StoreError::Conflict)
     }
+}
+
+/// Only the hash, as who tries may be an address that nobody here knows.
+fn id(limit: &Limit, who: &str) -> String {
+    format!("{}:{}", limit.name, hex::encode(Sha256::digest(who.as_bytes())))
 }

@@ -45,6 +45,7 @@ fn about(event: &UserEvent) -> UserId {
         UserEvent::PasswordChanged(event) => event.user_id,
         UserEvent::EmailVerificationRequested(event) => event.user_id,
         UserEvent::EmailVerified(event) => event.user_id,
+        UserEvent::SignInsRefused(event) => event.user_id,
         UserEvent::SessionStarted(event) => event.user_id,
         UserEvent::SessionRevoked(event) => event.user_id,
         UserEvent::ApiKeyCreated(event) => event.user_id,
