@@ -1,6 +1,6 @@
 //! One trace leads from a click through all that follows from it, in whichever process.
 
-use docket_tests::{Person, Stage, Trace, eventually};
+use docket_tests::{Person, Stage, Trace, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub(super) async fn one_leads_from_the_click_to_the_pass(stage: &Stage, seller: 
 
     let paid = format!("payments.v1.{}", order["id"].as_str().unwrap());
     // Each process tells of what it did every few seconds, and not at the same time as the others.
-    eventually("the click, and what followed in other processes, in one trace", 30, || async {
+    until("the click, and what followed in other processes, in one trace", 30, || async {
         let clicks = stage.collector().traces("web", "POST /orders/{id}/pay");
         let whole = |trace: &Trace| {
             let processes: Vec<&str> = trace.processes().into_iter().collect();
@@ -26,7 +26,7 @@ pub(super) async fn one_leads_from_the_click_to_the_pass(stage: &Stage, seller: 
                 && trace.spans.iter().any(|span| span.process == "payments" && span.name == "settle")
                 && trace.is_one_tree()
         };
-        clicks.iter().any(whole).then_some(())
+        if clicks.iter().any(whole) { Ok(()) } else { Err(format!("{clicks:#?}")) }
     })
     .await;
 }
