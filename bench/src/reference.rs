@@ -50,28 +50,31 @@ pub(crate) const AT_ONCE: &str = "the same, retried at once";
 /// The rate that orders on many listings are compared with.
 pub(crate) const DISTINCT: &str = "transaction, distinct";
 
+/// What is measured, by its name.
+type Kind = (&'static str, Inventories, Retry);
+
+const KINDS: [Kind; 3] =
+    [(HOT, Inventories::Hot, Retry::Driver), (AT_ONCE, Inventories::Hot, Retry::AtOnce), ON_DISTINCT];
+const ON_DISTINCT: Kind = (DISTINCT, Inventories::Distinct, Retry::Driver);
+
 /// All references, each for `length`.
 pub(crate) async fn measure(client: &Client, length: Duration) -> Result<Outcome> {
-    let kinds = [
-        (HOT, Inventories::Hot, Retry::Driver),
-        (AT_ONCE, Inventories::Hot, Retry::AtOnce),
-        (DISTINCT, Inventories::Distinct, Retry::Driver),
-    ];
-    let database = client.database(DATABASE);
     let mut outcome = Outcome::new("reference");
-    for (label, which, retry) in kinds {
-        let collections = Collections::prepare(&database, which, retry).await?;
-        outcome = outcome.row(transactions(client, collections, label, length).await?);
+    for kind in KINDS {
+        outcome = outcome.row(one(client, kind, length).await?);
     }
-    database.drop().await?;
     Ok(outcome)
 }
 
 /// Orders on distinct documents alone, for `length`.
 pub(crate) async fn distinct(client: &Client, length: Duration) -> Result<Row> {
+    one(client, ON_DISTINCT, length).await
+}
+
+async fn one(client: &Client, (label, which, retry): Kind, length: Duration) -> Result<Row> {
     let database = client.database(DATABASE);
-    let collections = Collections::prepare(&database, Inventories::Distinct, Retry::Driver).await?;
-    let row = transactions(client, collections, DISTINCT, length).await?;
+    let collections = Collections::prepare(&database, which, retry).await?;
+    let row = transactions(client, collections, label, length).await?;
     database.drop().await?;
     Ok(row)
 }
