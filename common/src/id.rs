@@ -135,6 +135,8 @@ ids! {
     PassId,
     /// One refund of a payment.
     RefundId,
+    /// Deadlines of holds that are told together.
+    DeadlinesId,
     /// A mail that is to be sent, also if it takes several tries.
     MailId,
 }

@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod clock;
 pub mod events;
+pub mod gather;
 pub mod http;
 pub mod id;
 pub mod mail;

@@ -63,9 +63,6 @@ pub enum BusError {
     /// A message was not accepted.
     #[error("publish: {0}")]
     Publish(#[from] jetstream::context::PublishError),
-    /// Scheduled messages could not be removed.
-    #[error("purge: {0}")]
-    Purge(#[from] jetstream::stream::PurgeError),
     /// A message cannot be turned into an event.
     #[error(transparent)]
     Decode(#[from] DecodeError),

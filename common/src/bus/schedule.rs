@@ -21,16 +21,4 @@ impl Bus {
         self.jetstream.publish_with_headers(subject, headers, payload).await?.await?;
         Ok(())
     }
-
-    /// Takes back what is scheduled for an aggregate; nothing scheduled is no error.
-    ///
-    /// # Errors
-    /// If the broker does not answer.
-    pub async fn unschedule(&self, domain: &str, aggregate: &str) -> Result<(), BusError> {
-        let stream = self.namespace.stream(domain);
-        let handle =
-            self.jetstream.get_stream_no_info(&stream).await.map_err(|error| BusError::stream(&stream, error))?;
-        handle.purge().filter(self.namespace.schedule_subject(domain, aggregate)).await?;
-        Ok(())
-    }
 }

@@ -5,7 +5,6 @@ mod away;
 mod backlog;
 mod codec;
 mod events;
-mod gather;
 mod guard;
 mod meter;
 mod projections;

@@ -16,8 +16,9 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::gather::{BATCH, Gather};
+
 use super::away::{away, says_away};
-use super::gather::{BATCH, Gather};
 use super::{DUPLICATE_KEY, StoreError};
 
 /// So long a command may take. A connection that is stalled would keep everybody waiting for ever.

@@ -36,7 +36,7 @@ impl Broker {
 
     async fn publish(&self) -> String {
         let order_id = OrderId::generate(now());
-        let event = ExpirationDue { order_id, expires_at: now() }.into();
+        let event = ExpirationDue { order_ids: vec![order_id], expires_at: now() }.into();
         let raised = Raised::<ExpirationEvent> { event, actor: None, traceparent: None };
         let record = EventRecord::new(ExpirationEvent::DOMAIN, &order_id.to_string(), 1, &raised, now()).unwrap();
         self.bus.publish_all(&[&record]).await.pop().unwrap().unwrap();

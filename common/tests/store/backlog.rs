@@ -31,7 +31,7 @@ impl Aggregate for Deadline {
 
 impl Deadline {
     fn event(&self) -> ExpirationEvent {
-        ExpirationDue { order_id: self.order, expires_at: self.at }.into()
+        ExpirationDue { order_ids: vec![self.order], expires_at: self.at }.into()
     }
 }
 

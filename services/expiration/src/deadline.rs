@@ -1,52 +1,62 @@
-//! What an order's event means for the deadline of its hold. Pure: no clock, no I/O.
+//! The deadlines of holds, and which of them are told together. Pure: no clock, no I/O.
 
 use common::clock::Time;
 use common::events::OrderEvent;
 use common::events::expiration::ExpirationDue;
 use common::id::OrderId;
 
-/// What becomes of a deadline.
+/// Deadlines within one such part of a second are told together, at the time of the last: no hold lasts longer by more than
+/// this. A message for each would cost the broker as much as the hold's own event.
+const TOGETHER_MILLIS: i64 = 250;
+
+/// When a hold is over.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Deadline {
-    /// It is set.
-    Set(ExpirationDue),
-    /// Nobody waits for it any more.
-    Lifted(OrderId),
-    /// It stays as it is.
-    Kept,
+pub struct Deadline {
+    /// The order that holds.
+    pub order_id: OrderId,
+    /// When its hold ends.
+    pub at: Time,
 }
 
 impl Deadline {
-    /// What the event means for the deadline of its order.
-    pub fn after(event: &OrderEvent) -> Self {
+    /// The deadline that an event of an order sets. What comes later in an order's life does not lift it: orders passes
+    /// over deadlines of orders that hold nothing any more.
+    pub fn set_by(event: &OrderEvent) -> Option<Self> {
         match event {
-            OrderEvent::Created(created) => {
-                Self::Set(ExpirationDue { order_id: created.order.order_id, expires_at: created.expires_at })
-            }
-            OrderEvent::Completed(completed) => Self::Lifted(completed.order.order_id),
-            OrderEvent::Cancelled(cancelled) => Self::Lifted(cancelled.order.order_id),
-            // Who pays is not spared the deadline, and all the others come after it or after the end of the hold.
+            OrderEvent::Created(created) => Some(Self { order_id: created.order.order_id, at: created.expires_at }),
             OrderEvent::AwaitingPayment(_)
+            | OrderEvent::Completed(_)
+            | OrderEvent::Cancelled(_)
             | OrderEvent::Expiring(_)
             | OrderEvent::Expired(_)
             | OrderEvent::PlacesRequested(_)
             | OrderEvent::RefundRequested(_)
             | OrderEvent::Refunded(_)
-            | OrderEvent::PassCheckedIn(_) => Self::Kept,
+            | OrderEvent::PassCheckedIn(_) => None,
         }
     }
 
-    /// Whether a deadline is over at `now`, so that there is nothing to wait for.
-    pub fn is_over(due: &ExpirationDue, now: Time) -> bool {
-        due.expires_at <= now
+    /// Whether it is over at `now`, so that there is nothing to wait for.
+    pub fn is_over(&self, now: Time) -> bool {
+        self.at <= now
     }
+}
+
+/// What is to be told of these deadlines, each time at its `expires_at`.
+pub fn together(mut deadlines: Vec<Deadline>) -> Vec<ExpirationDue> {
+    let part = |deadline: &Deadline| deadline.at.millis().div_euclid(TOGETHER_MILLIS);
+    deadlines.sort_unstable_by_key(|deadline| deadline.at);
+    let parts = deadlines.chunk_by(|one, next| part(one) == part(next));
+    let due = parts.filter_map(|deadlines| {
+        let expires_at = deadlines.last()?.at;
+        Some(ExpirationDue { order_ids: deadlines.iter().map(|deadline| deadline.order_id).collect(), expires_at })
+    });
+    due.collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use common::events::orders::{
-        OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderFacts,
-    };
+    use common::events::orders::{OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderFacts};
     use common::id::{TicketId, UserId};
     use common::money::{Currency, Money};
 
@@ -65,32 +75,40 @@ mod tests {
         }
     }
 
+    fn deadline(millis: i64) -> Deadline {
+        Deadline { order_id: OrderId::generate(NOW), at: Time::from_millis(NOW.millis() + millis) }
+    }
+
     #[test]
-    fn a_hold_sets_its_deadline() {
+    fn a_hold_sets_its_deadline_and_nothing_else_does() {
         let order = facts();
         let order_id = order.order_id;
-        let created = OrderCreated { order, title: "Jazz".to_owned(), expires_at: NOW }.into();
-        assert_eq!(Deadline::after(&created), Deadline::Set(ExpirationDue { order_id, expires_at: NOW }));
-    }
-
-    #[test]
-    fn the_end_of_a_hold_lifts_it() {
-        let order = facts();
-        let lifted = Deadline::Lifted(order.order_id);
-        assert_eq!(Deadline::after(&OrderCompleted { order: order.clone(), passes: vec![] }.into()), lifted);
-        assert_eq!(Deadline::after(&OrderCancelled { order }.into()), lifted);
-    }
-
-    #[test]
-    fn who_begins_to_pay_keeps_it() {
-        assert_eq!(Deadline::after(&OrderAwaitingPayment { order: facts() }.into()), Deadline::Kept);
-        assert_eq!(Deadline::after(&OrderExpired { order: facts() }.into()), Deadline::Kept);
+        let created = OrderCreated { order: order.clone(), title: "Jazz".to_owned(), expires_at: NOW }.into();
+        assert_eq!(Deadline::set_by(&created), Some(Deadline { order_id, at: NOW }));
+        let later = [
+            OrderAwaitingPayment { order: order.clone() }.into(),
+            OrderCompleted { order: order.clone(), passes: vec![] }.into(),
+            OrderCancelled { order }.into(),
+        ];
+        assert!(later.iter().all(|event| Deadline::set_by(event).is_none()));
     }
 
     #[test]
     fn a_deadline_is_over_at_its_very_time() {
-        let due = ExpirationDue { order_id: OrderId::generate(NOW), expires_at: NOW };
-        assert!(Deadline::is_over(&due, NOW));
-        assert!(!Deadline::is_over(&due, Time::from_millis(NOW.millis() - 1)));
+        assert!(deadline(0).is_over(NOW));
+        assert!(!deadline(1).is_over(NOW));
+    }
+
+    #[test]
+    fn what_is_due_in_one_part_of_a_second_is_told_once_at_the_time_of_the_last() {
+        let [first, second, last, next, lone] = [0, 100, 249, 250, 1_000].map(deadline);
+        let told = together(vec![next, last, first, lone, second]);
+        let expected = [(vec![first, second, last], last.at), (vec![next], next.at), (vec![lone], lone.at)];
+        let expected = expected.map(|(deadlines, expires_at)| ExpirationDue {
+            order_ids: deadlines.iter().map(|deadline| deadline.order_id).collect(),
+            expires_at,
+        });
+        assert_eq!(told, expected);
+        assert_eq!(together(vec![]), []);
     }
 }

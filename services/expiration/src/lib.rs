@@ -1,11 +1,16 @@
-//! Expiration: has the broker tell when the time of a hold is over. The deadlines wait in the broker, not here.
+//! Expiration: has the broker tell when the time of holds is over. The deadlines wait in the broker, not here.
 
+mod alarm;
 pub mod deadline;
 mod listeners;
 
-use common::bus::Bus;
-use common::clock::SharedClock;
+use std::sync::Arc;
+
+use common::gather::Gather;
 use common::service::{Context, Service, StartError};
+
+use alarm::{Alarm, NotSet};
+use deadline::Deadline;
 
 /// The service.
 pub fn service() -> Service {
@@ -14,12 +19,12 @@ pub fn service() -> Service {
 
 /// What the service's listeners share.
 pub struct Expiration {
-    bus: Bus,
-    clock: SharedClock,
+    deadlines: Gather<Deadline, Result<(), Arc<NotSet>>>,
 }
 
 impl Expiration {
     async fn open(ctx: Context) -> Result<Self, StartError> {
-        Ok(Self { bus: ctx.bus().clone(), clock: ctx.clock() })
+        let alarm = Alarm::new(ctx.bus().clone(), ctx.clock());
+        Ok(Self { deadlines: Gather::new(move |deadlines| alarm.clone().set_all(deadlines)) })
     }
 }

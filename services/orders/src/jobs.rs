@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::id::OrderId;
 use common::service::JobError;
+use common::store::StoreError;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::Orders;
@@ -11,7 +13,8 @@ use crate::order::Input;
 use crate::store::forgotten_holds;
 
 const BATCH: i64 = 500;
-const CONCURRENT: usize = 8;
+/// What so many ask of the store at a time goes there together.
+const CONCURRENT: usize = 256;
 
 /// How long after its deadline a hold is ended without a word from expiration.
 const OVERDUE_AFTER: Duration = Duration::from_secs(3);
@@ -26,11 +29,19 @@ const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(12);
 /// The store's.
 pub(crate) async fn end_overdue_holds(orders: Arc<Orders>) -> Result<(), JobError> {
     let overdue = orders.orders.overdue(orders.clock.now() - OVERDUE_AFTER, BATCH).await?;
-    let ends = overdue.into_iter().map(|id| end(&orders, id));
-    stream::iter(ends).buffer_unordered(CONCURRENT).try_collect::<()>().await
+    Ok(end_holds(&orders, overdue).await?)
 }
 
-async fn end(orders: &Orders, id: common::id::OrderId) -> Result<(), JobError> {
+/// Ends the holds of these orders.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn end_holds(orders: &Orders, overdue: Vec<OrderId>) -> Result<(), StoreError> {
+    let ends = overdue.into_iter().map(|id| end(orders, id));
+    stream::iter(ends).buffer_unordered(CONCURRENT).try_collect().await
+}
+
+async fn end(orders: &Orders, id: OrderId) -> Result<(), StoreError> {
     if let Some(order) = orders.orders.inform(id, Input::DeadlinePassed).await? {
         orders.box_office.settle_soon(order.value.ticket_id, id);
     }

@@ -10,6 +10,7 @@ use common::store::{Change, StoreError};
 
 use crate::Orders;
 use crate::inventory::Inventory;
+use crate::jobs::end_holds;
 use crate::order::{Input, OrderState, Returned};
 use crate::store::Replica;
 
@@ -89,16 +90,17 @@ pub(crate) async fn on_payment(orders: Arc<Orders>, received: Received<PaymentEv
     }
 }
 
-/// Ends the hold whose deadline has passed.
+/// Ends the holds whose deadlines have passed, of the orders that still hold.
 ///
 /// # Errors
-/// If the deadline has not passed by this clock yet, there is no such order, or the store failed.
+/// If the deadlines have not passed by this clock yet, or the store failed.
 pub(crate) async fn on_expiration(orders: Arc<Orders>, received: Received<ExpirationEvent>) -> Result<(), ListenError> {
     let ExpirationEvent::Due(due) = received.event;
     if orders.clock.now() < due.expires_at {
         return Err(ListenError::transient("the broker's clock is ahead of this one"));
     }
-    inform(&orders, due.order_id, Input::DeadlinePassed).await.map(drop)
+    let holding = orders.orders.holding_of(due.order_ids).await?;
+    Ok(end_holds(&orders, holding).await?)
 }
 
 async fn money_returned(orders: &Orders, id: OrderId) -> Result<(), ListenError> {

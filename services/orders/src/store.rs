@@ -262,6 +262,23 @@ impl OrderStore {
         Ok(())
     }
 
+    /// Those of the given orders that hold places until their deadline.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn holding_of(&self, orders: Vec<OrderId>) -> Result<Vec<OrderId>, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(rename = "_id")]
+            id: OrderId,
+        }
+        let mut wanted = holding();
+        wanted.insert("_id", doc! { "$in": orders });
+        let collection = self.orders.collection().clone_with_type::<Row>();
+        let rows: Vec<Row> = collection.find(wanted).projection(doc! { "_id": 1 }).await?.try_collect().await?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
+    }
+
     /// Orders that still hold places although their deadline was before `now`.
     ///
     /// # Errors

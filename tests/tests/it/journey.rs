@@ -94,6 +94,13 @@ async fn a_hold_of_three_seconds_ends_and_its_place_is_sold_again() {
     let again = second.hold(&ticket, 1).await.expect(201);
     second.pay(&again, "pm_card_visa").await.expect(201);
     second.until_order(&again, "complete").await;
+
+    // The broker tells of its deadline all the same, before that of a later hold.
+    let other = seller.sell(1).await;
+    let later = first.hold(&other, 1).await.expect(201);
+    first.until_order(&later, "expired").await;
+    second.until_order(&again, "complete").await;
+    assert_eq!(seller.until_counts(&ticket, 0, 1).await["available"], 0);
     app.stop().await;
 }
 

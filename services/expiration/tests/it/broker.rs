@@ -17,7 +17,7 @@ pub(crate) const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b
 /// Longer than any message of these tests is under way.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// Within this time after its deadline a message that was taken back would have come.
+/// Within this time after its deadline a message that is not to come would have come.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
 const DOMAIN: &str = ExpirationEvent::DOMAIN;
@@ -76,10 +76,6 @@ impl Broker {
     pub(crate) async fn schedule_order(&self, order: OrderId, expires_at: Time) {
         self.bus.schedule(&due(order, expires_at), expires_at).await.unwrap();
     }
-
-    pub(crate) async fn unschedule(&self, order: OrderId) {
-        self.bus.unschedule(DOMAIN, &order.to_string()).await.unwrap();
-    }
 }
 
 /// The address of a server of this run.
@@ -96,7 +92,7 @@ pub(crate) fn soon(seconds: u64) -> Time {
 }
 
 pub(crate) fn due(order_id: OrderId, expires_at: Time) -> EventRecord {
-    let event = ExpirationDue { order_id, expires_at }.into();
+    let event = ExpirationDue { order_ids: vec![order_id], expires_at }.into();
     let raised = Raised::<ExpirationEvent> { event, actor: None, traceparent: Some(TRACEPARENT.to_owned()) };
     EventRecord::new(DOMAIN, &order_id.to_string(), 1, &raised, expires_at).unwrap()
 }
@@ -114,12 +110,10 @@ pub(crate) async fn next(fired: &mut (impl Stream<Item = Fired> + Unpin)) -> Fir
 
 pub(crate) async fn assert_silence(fired: &mut (impl Stream<Item = Fired> + Unpin), until: Time) {
     let bound = until.since(now()) + SILENCE;
-    assert!(
-        tokio::time::timeout(bound, fired.next()).await.is_err(),
-        "it is due although it was taken back or had been due before"
-    );
+    assert!(tokio::time::timeout(bound, fired.next()).await.is_err(), "it is due although it had been due before");
 }
 
-pub(crate) fn order_of(fired: &Fired) -> String {
-    fired.record.aggregate.clone()
+pub(crate) fn orders_of(fired: &Fired) -> Vec<OrderId> {
+    let ExpirationEvent::Due(due) = fired.record.clone().decode().unwrap().event;
+    due.order_ids
 }

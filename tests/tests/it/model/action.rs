@@ -40,7 +40,6 @@ pub(super) enum Action {
 
     // Expiration and the broker's scheduler.
     SetDeadline { buyer: usize, again: bool },
-    LiftDeadline { buyer: usize, again: bool },
     DeadlineRings(usize),
 
     // Payments.

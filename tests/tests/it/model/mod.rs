@@ -1,7 +1,7 @@
 //! A model of a whole sale, explored to its end: orders, their inventory, payments, expiration and Stripe.
 //!
 //! What is decided is decided by the services' own pure rules on their own documents: `Order::handle`, `Inventory::hold` and
-//! `settle`, `Payment::handle`, `OrderReplica::after` and `payable`, `Duty::of`, `Input::told_by`, `Deadline::after`. The model adds
+//! `settle`, `Payment::handle`, `OrderReplica::after` and `payable`, `Duty::of`, `Input::told_by`, `Deadline::set_by`. The model adds
 //! what is around them: which step a process makes next, and what it knows in memory between two steps.
 //!
 //! - **Delivery.** A message that is on its way arrives at any time and in any order. One that was handled may stay on its way and

@@ -223,7 +223,7 @@ fn urgency(action: &Action) -> u8 {
         Action::StoreOrder(_) | Action::DropPending(_) | Action::DeskReads { .. } | Action::CompleteFree(_) => 1,
         Action::StorePayment(_) | Action::Learn { .. } | Action::MakeRefund(_) | Action::RecordRefunds(_) => 2,
         Action::HearPayment { again: false, .. } | Action::HearDue { again: false, .. } | Action::Follow(_) => 3,
-        Action::SetDeadline { again: false, .. } | Action::LiftDeadline { again: false, .. } => 3,
+        Action::SetDeadline { again: false, .. } => 3,
         Action::DoDuty { again: false, .. } => 4,
         Action::CancelIntent(_) | Action::LookAfterRefunds(_) | Action::BankDecides(..) => 5,
         Action::DeadlinePasses(_) => 6,

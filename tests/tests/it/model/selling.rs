@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use common::clock::Time;
 use common::events::OrderEvent;
-use common::events::expiration::ExpirationDue;
 use expiration::deadline::Deadline;
 use orders::inventory::{Inventory, Movement, PendingHold};
 use orders::order::{Input, Move, Order, OrderState, Step};
@@ -32,11 +31,7 @@ impl Sale {
     }
 
     fn publish(&mut self, version: u8, event: OrderEvent) {
-        match Deadline::after(&event) {
-            Deadline::Set(_) => self.deadline.to_set = true,
-            Deadline::Lifted(_) => self.deadline.to_lift = true,
-            Deadline::Kept => {}
-        }
+        self.deadline.to_set |= Deadline::set_by(&event).is_some();
         self.to_payments.push(Mail { version, event });
     }
 
@@ -56,10 +51,6 @@ impl Sale {
 }
 
 impl Alarm {
-    pub(super) fn lift(&mut self, again: bool) {
-        (self.scheduled, self.to_lift) = (false, again);
-    }
-
     pub(super) fn ring(&mut self) {
         (self.scheduled, self.due) = (false, true);
     }
@@ -146,8 +137,8 @@ impl World {
 
     pub(super) fn set_deadline(&self, buyer: usize, sale: &mut Sale, again: bool) {
         let order = &self.orders[buyer];
-        let due = ExpirationDue { order_id: order.id, expires_at: order.expires_at };
-        if Deadline::is_over(&due, sale.now()) {
+        let deadline = Deadline { order_id: order.id, at: order.expires_at };
+        if deadline.is_over(sale.now()) {
             sale.deadline.due = true;
         } else {
             sale.deadline.scheduled = true;

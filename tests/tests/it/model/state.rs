@@ -157,8 +157,6 @@ pub(super) struct Sale {
 pub(super) struct Alarm {
     /// The event that sets it is on its way to expiration.
     pub(super) to_set: bool,
-    /// An event that lifts it is on its way to expiration.
-    pub(super) to_lift: bool,
     /// The broker has it scheduled.
     pub(super) scheduled: bool,
     /// `expiration.due` is on its way to orders.

@@ -96,7 +96,6 @@ impl World {
         let mut can = |possible: bool, action: Action| actions.extend(possible.then_some(action));
         for again in self.again() {
             can(sale.deadline.to_set, Action::SetDeadline { buyer, again });
-            can(sale.deadline.to_lift, Action::LiftDeadline { buyer, again });
         }
         can(sale.deadline.scheduled && sale.overdue, Action::DeadlineRings(buyer));
     }
@@ -166,7 +165,6 @@ impl World {
             }
             A::HearDue { buyer, again } => state.alter(buyer, |sale| self.hear_due(sale, again)),
             A::SetDeadline { buyer, again } => state.alter(buyer, |sale| self.set_deadline(buyer, sale, again)),
-            A::LiftDeadline { buyer, again } => state.alter(buyer, |sale| sale.deadline.lift(again)),
             A::DeadlineRings(buyer) => state.alter(buyer, |sale| sale.deadline.ring()),
 
             A::Follow(buyer) => state.alter(buyer, |sale| self.follow(sale)),

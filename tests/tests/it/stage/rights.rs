@@ -19,9 +19,6 @@ const OWNERS: [(&str, &str); 6] = [
     ("payments", "payments"),
 ];
 
-/// The service that takes schedules out of its own stream.
-const PURGES: (&str, &str) = ("expiration", "expiration");
-
 /// MongoDB's code for somebody who may not do something.
 const UNAUTHORIZED: i32 = 13;
 
@@ -108,7 +105,7 @@ pub(super) async fn at_nats(stage: &Stage) {
         let mut subjects: Vec<String> = foreign.map(|(stream, _)| format!("{stream}.v1.018f")).collect();
         let theirs = consumers.iter().filter(|(_, consumer)| consumer != service && addresses.contains_key(consumer));
         subjects.extend(theirs.flat_map(|(stream, consumer)| of_consumer(stream, consumer)));
-        subjects.extend(streams.iter().flat_map(|stream| of_stream(stream, service)));
+        subjects.extend(streams.iter().flat_map(|stream| of_stream(stream)));
         subjects
             .extend(["$JS.API.STREAM.CREATE.copy", "$JS.API.STREAM.LIST", "$SYS.REQ.SERVER.PING"].map(str::to_owned));
         user.may_not_publish_to(subjects).await;
@@ -146,10 +143,9 @@ fn of_consumer(stream: &str, consumer: &str) -> Vec<String> {
     subjects
 }
 
-fn of_stream(stream: &str, service: &str) -> Vec<String> {
+fn of_stream(stream: &str) -> Vec<String> {
     let verbs = ["UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"];
-    let verbs = verbs.into_iter().filter(|verb| !(*verb == "PURGE" && (stream, service) == PURGES));
-    let mut subjects: Vec<String> = verbs.map(|verb| format!("$JS.API.STREAM.{verb}.{stream}")).collect();
+    let mut subjects: Vec<String> = verbs.iter().map(|verb| format!("$JS.API.STREAM.{verb}.{stream}")).collect();
     subjects.push(format!("$JS.API.DIRECT.GET.{stream}"));
     subjects
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 const LINE: usize = 4096;
 
 /// How much is done together.
-pub(super) const BATCH: usize = 512;
+pub const BATCH: usize = 512;
 
 /// How many batches are under way at a time.
 const UNDER_WAY: usize = 2;
@@ -19,7 +19,7 @@ const UNDER_WAY: usize = 2;
 type Asked<Q, A> = (Q, oneshot::Sender<A>);
 
 /// The way to a gatherer.
-pub(super) struct Gather<Q, A> {
+pub struct Gather<Q, A> {
     line: mpsc::Sender<Asked<Q, A>>,
 }
 
@@ -31,7 +31,7 @@ impl<Q, A> Clone for Gather<Q, A> {
 
 impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
     /// A gatherer that has `work` done; `work` gives as many answers as it was asked for, in their order.
-    pub(super) fn new<F, Fut>(work: F) -> Self
+    pub fn new<F, Fut>(work: F) -> Self
     where
         F: Fn(Vec<Q>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Vec<A>> + Send + 'static,
@@ -42,7 +42,7 @@ impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
     }
 
     /// Has it done. `None` if the work broke off without an answer.
-    pub(super) async fn ask(&self, question: Q) -> Option<A> {
+    pub async fn ask(&self, question: Q) -> Option<A> {
         let (answer, answered) = oneshot::channel();
         self.line.send((question, answer)).await.ok()?;
         answered.await.ok()
