@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::pull::MessagesError;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use futures::StreamExt;
@@ -22,6 +23,11 @@ use crate::telemetry::stopwatch;
 /// Messages taken in one go. All their aggregates are worked on at once, so that the reads and the writes of a batch go
 /// to the database together.
 const BATCH: usize = 256;
+
+/// So many messages at the most are taken when the listener is to stop, and none is waited for longer than this: under load the
+/// broker always has more.
+const LAST: usize = 4 * BATCH;
+const ON_ITS_WAY: Duration = millis(200);
 
 /// How long a message may go without a word before the broker gives it to another replica, and how often a word is given
 /// for messages that take longer. It bounds how late what a killed process had taken is handled.
@@ -184,18 +190,27 @@ impl Ear<'_> {
         let mut batches = messages.ready_chunks(BATCH);
         loop {
             let batch = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => break,
                 batch = batches.next() => batch,
             };
             let Some(batch) = batch else { return Err(bus.about(domain, "the message stream ended")) };
-            let mut lost = None;
-            let messages: Vec<Message> =
-                batch.into_iter().filter_map(|next| next.map_err(|error| lost = Some(error)).ok()).collect();
-            self.handle_batch(messages).await;
-            if let Some(error) = lost {
-                return Err(bus.about(domain, error));
-            }
+            self.take(bus, batch).await?;
         }
+        // The broker would keep from the other replicas, until its patience is over, what it has given to this one.
+        let mut taken = 0;
+        while taken < LAST {
+            let Ok(Some(batch)) = tokio::time::timeout(ON_ITS_WAY, batches.next()).await else { break };
+            taken += batch.len();
+            self.take(bus, batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&self, bus: &Bus, batch: Vec<Result<Message, MessagesError>>) -> Result<(), BusError> {
+        let mut lost = None;
+        let messages = batch.into_iter().filter_map(|next| next.map_err(|error| lost = Some(error)).ok()).collect();
+        self.handle_batch(messages).await;
+        lost.map_or(Ok(()), |error| Err(bus.about(self.listener.domain, error)))
     }
 
     async fn consumer(&self, bus: &Bus) -> Result<PullConsumer, BusError> {

@@ -1,6 +1,7 @@
 //! Following a stream while what it hangs on is taken away, at a real broker.
 
 mod lag;
+mod listen;
 
 use std::time::Duration;
 
@@ -21,17 +22,19 @@ const BOUND: Duration = Duration::from_secs(20);
 struct Broker {
     bus: Bus,
     jetstream: Context,
+    namespace: String,
     stream: String,
 }
 
 impl Broker {
     async fn new() -> Self {
         let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
-        let namespace = Namespace::new(&format!("follow_{}", OrderId::generate(now()).uuid().simple()));
+        let name = format!("follow_{}", OrderId::generate(now()).uuid().simple());
+        let namespace = Namespace::new(&name);
         let stream = namespace.stream(ExpirationEvent::DOMAIN);
         let bus = Bus::connect(&url, namespace).await.unwrap();
         bus.ensure_streams(1).await.unwrap();
-        Self { bus, stream, jetstream: jetstream::new(async_nats::connect(url).await.unwrap()) }
+        Self { bus, namespace: name, stream, jetstream: jetstream::new(async_nats::connect(url).await.unwrap()) }
     }
 
     async fn publish(&self) -> String {

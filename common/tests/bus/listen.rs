@@ -1,0 +1,65 @@
+//! A listener that is stopped, at a real broker.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::bus::Received;
+use common::events::ExpirationEvent;
+use common::service::{Running, Service, start};
+use common::settings::Settings;
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::{Broker, next};
+
+/// More than a listener takes at once, and no more than it is given ahead.
+const EVENTS: usize = 300;
+
+/// Runs a listener that handles no event before the gate lets it.
+async fn run(broker: &Broker, gate: Arc<Semaphore>, heard: UnboundedSender<String>) -> Running {
+    let server = |variable: &str| Some(SecretString::from(std::env::var(variable).unwrap()));
+    let settings = Settings {
+        mongodb_uri: server("DOCKET_TEST_MONGODB_URI"),
+        nats_url: server("DOCKET_TEST_NATS_URL"),
+        namespace: broker.namespace.clone(),
+        ..Settings::default_for_tests()
+    };
+    let hear = move |_: Arc<()>, received: Received<ExpirationEvent>| {
+        let (gate, heard) = (gate.clone(), heard.clone());
+        async move {
+            gate.acquire().await.unwrap().forget();
+            heard.send(received.record.aggregate).unwrap();
+            Ok(())
+        }
+    };
+    let service = Service::new("orders", async |_| Ok(())).listen(hear).build();
+    start(vec![service], settings).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_listener_was_given_is_not_kept_from_the_others_when_it_stops() {
+    let broker = Broker::new().await;
+    let (heard, mut told) = unbounded_channel();
+    let gate = Arc::new(Semaphore::new(1));
+    let first = run(&broker, gate.clone(), heard.clone()).await;
+    let mut published = BTreeSet::new();
+    for _ in 0..EVENTS {
+        published.insert(broker.publish().await);
+    }
+    let mut seen = BTreeSet::from([next(&mut told).await]);
+
+    let mut stopping = Box::pin(first.stop());
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut stopping).await;
+    assert!(early.is_err(), "what was begun is finished first");
+    gate.add_permits(2 * EVENTS);
+    stopping.await;
+
+    let second = run(&broker, gate, heard).await;
+    while seen != published {
+        // By far less than the time after which the broker gives an event to somebody else.
+        seen.insert(next(&mut told).await);
+    }
+    second.stop().await;
+}
