@@ -35,7 +35,7 @@ use servers::Server;
 use traefik::{Entrances, Traefik};
 
 /// How many times faster than on a cluster proxies hear of changes, probes ask, and pods are drained.
-const HASTE: u32 = 5;
+const HASTE: u32 = 2;
 
 const OVERLAY: &str = "infra/k8s/overlays/dev";
 const BASE: &str = "infra/k8s/base";
