@@ -6,7 +6,7 @@ use std::time::Duration;
 use common::id::OrderId;
 use common::service::JobError;
 use common::store::StoreError;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use crate::Orders;
 use crate::order::Input;
@@ -32,13 +32,14 @@ pub(crate) async fn end_overdue_holds(orders: Arc<Orders>) -> Result<(), JobErro
     Ok(end_holds(&orders, overdue).await?)
 }
 
-/// Ends the holds of these orders.
+/// Ends the holds of these orders. One that fails does not keep the others.
 ///
 /// # Errors
 /// The store's.
 pub(crate) async fn end_holds(orders: &Orders, overdue: Vec<OrderId>) -> Result<(), StoreError> {
     let ends = overdue.into_iter().map(|id| end(orders, id));
-    stream::iter(ends).buffer_unordered(CONCURRENT).try_collect().await
+    let ended: Vec<_> = stream::iter(ends).buffer_unordered(CONCURRENT).collect().await;
+    ended.into_iter().collect()
 }
 
 async fn end(orders: &Orders, id: OrderId) -> Result<(), StoreError> {
