@@ -267,16 +267,8 @@ impl OrderStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn holding_of(&self, orders: Vec<OrderId>) -> Result<Vec<OrderId>, StoreError> {
-        #[derive(Deserialize)]
-        struct Row {
-            #[serde(rename = "_id")]
-            id: OrderId,
-        }
-        let mut wanted = holding();
-        wanted.insert("_id", doc! { "$in": orders });
-        let collection = self.orders.collection().clone_with_type::<Row>();
-        let rows: Vec<Row> = collection.find(wanted).projection(doc! { "_id": 1 }).await?.try_collect().await?;
-        Ok(rows.into_iter().map(|row| row.id).collect())
+        let most = i64::try_from(orders.len()).unwrap_or(i64::MAX);
+        self.holding(doc! { "_id": { "$in": orders } }, doc! { "_id": 1 }, most).await
     }
 
     /// Orders that still hold places although their deadline was before `now`.
@@ -284,10 +276,21 @@ impl OrderStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn overdue(&self, now: Time, limit: i64) -> Result<Vec<OrderId>, StoreError> {
-        let mut overdue = holding();
-        overdue.insert("expiresAt", doc! { "$lt": now });
-        let found = self.orders.find(overdue, doc! { "expiresAt": 1 }, limit).await?;
-        Ok(found.into_iter().map(|order| order.value.id).collect())
+        self.holding(doc! { "expiresAt": { "$lt": now } }, doc! { "expiresAt": 1 }, limit).await
+    }
+
+    async fn holding(&self, which: Document, sort: Document, limit: i64) -> Result<Vec<OrderId>, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(rename = "_id")]
+            id: OrderId,
+        }
+        let mut wanted = holding();
+        wanted.extend(which);
+        let collection = self.orders.collection().clone_with_type::<Row>();
+        let found = collection.find(wanted).projection(doc! { "_id": 1 }).sort(sort).limit(limit);
+        let rows: Vec<Row> = found.await?.try_collect().await?;
+        Ok(rows.into_iter().map(|row| row.id).collect())
     }
 }
 
