@@ -43,17 +43,13 @@ impl Alarm {
         vec![outcome; count]
     }
 
+    /// What is over already is told at once: the broker does not wait for a time that has passed.
     async fn set(&self, deadlines: Vec<Deadline>) -> Result<(), NotSet> {
-        let now = self.clock.now();
-        let (over, ahead) = deadlines.into_iter().partition(|deadline| deadline.is_over(now));
-        let ahead = together(ahead).into_iter().map(async |due| {
-            let expires_at = due.expires_at;
-            Ok::<_, NotSet>(self.bus.schedule(&self.record(due)?, expires_at).await?)
+        let told = together(deadlines).into_iter().map(async |due| {
+            let at = due.expires_at;
+            Ok::<_, NotSet>(self.bus.schedule(&self.record(due)?, at).await?)
         });
-        try_join_all(ahead).await?;
-        let over = together(over).into_iter().map(|due| self.record(due)).collect::<Result<Vec<_>, _>>()?;
-        let told = self.bus.publish_all(&over.iter().collect::<Vec<_>>()).await;
-        Ok(told.into_iter().collect::<Result<(), _>>()?)
+        try_join_all(told).await.map(drop)
     }
 
     /// The event, as it will be when its time has come. Each has an id of its own, so that none replaces another: deadlines

@@ -35,11 +35,6 @@ impl Deadline {
             | OrderEvent::PassCheckedIn(_) => None,
         }
     }
-
-    /// Whether it is over at `now`, so that there is nothing to wait for.
-    pub fn is_over(&self, now: Time) -> bool {
-        self.at <= now
-    }
 }
 
 /// What is to be told of these deadlines, each time at its `expires_at`.
@@ -91,12 +86,6 @@ mod tests {
             OrderCancelled { order }.into(),
         ];
         assert!(later.iter().all(|event| Deadline::set_by(event).is_none()));
-    }
-
-    #[test]
-    fn a_deadline_is_over_at_its_very_time() {
-        assert!(deadline(0).is_over(NOW));
-        assert!(!deadline(1).is_over(NOW));
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl Sale {
 }
 
 impl Alarm {
+    /// A deadline that is over is scheduled like any other, and rings at once.
+    pub(super) fn set(&mut self, again: bool) {
+        (self.scheduled, self.to_set) = (true, again);
+    }
+
     pub(super) fn ring(&mut self) {
         (self.scheduled, self.due) = (false, true);
     }
@@ -133,17 +138,6 @@ impl World {
     pub(super) fn hear_due(&self, sale: &mut Sale, again: bool) {
         self.inform(sale, Input::DeadlinePassed);
         sale.deadline.due = again;
-    }
-
-    pub(super) fn set_deadline(&self, buyer: usize, sale: &mut Sale, again: bool) {
-        let order = &self.orders[buyer];
-        let deadline = Deadline { order_id: order.id, at: order.expires_at };
-        if deadline.is_over(sale.now()) {
-            sale.deadline.due = true;
-        } else {
-            sale.deadline.scheduled = true;
-        }
-        sale.deadline.to_set = again;
     }
 
     /// The movements of the order that was asked for, and of those whose keys are noted.

@@ -164,7 +164,7 @@ impl World {
                 state.alter(buyer, |sale| self.hear_payment(sale, input, again));
             }
             A::HearDue { buyer, again } => state.alter(buyer, |sale| self.hear_due(sale, again)),
-            A::SetDeadline { buyer, again } => state.alter(buyer, |sale| self.set_deadline(buyer, sale, again)),
+            A::SetDeadline { buyer, again } => state.alter(buyer, |sale| sale.deadline.set(again)),
             A::DeadlineRings(buyer) => state.alter(buyer, |sale| sale.deadline.ring()),
 
             A::Follow(buyer) => state.alter(buyer, |sale| self.follow(sale)),
