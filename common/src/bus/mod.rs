@@ -195,10 +195,11 @@ impl Bus {
         .await
     }
 
-    /// Sends what is buffered and closes the connection's work in good order.
-    pub async fn flush(&self) {
-        if let Err(error) = self.jetstream.client().flush().await {
-            tracing::warn!(%error, "the last messages to NATS were not flushed");
+    /// Sends what is buffered, if the broker takes it `within` this time: while it is away, the client would wait for it.
+    pub async fn flush(&self, within: Duration) {
+        let flushed = tokio::time::timeout(within, self.jetstream.client().flush()).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            tracing::warn!(?flushed, "the last messages to NATS were not flushed");
         }
     }
 }

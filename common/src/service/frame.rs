@@ -189,6 +189,7 @@ impl Frame {
             turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => return,
                     _ = turns.tick() => {}
                 }

@@ -147,7 +147,7 @@ impl Running {
             tracing::warn!("some work did not end in time; the sweeps finish it at the next start");
         }
         if let Some(bus) = &self.bus {
-            bus.flush().await;
+            bus.flush(self.settings.shutdown_grace()).await;
         }
         self.ops_server.stop(true).await;
         // The exporter waits for the collector, and must not make this thread wait.

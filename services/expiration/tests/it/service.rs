@@ -11,14 +11,20 @@ use common::id::{OrderId, TicketId, UserId};
 use common::money::{Currency, Money};
 use common::service::{Running, start};
 use common::settings::Settings;
+use docket_local::{LocalServers, Options};
 use secrecy::SecretString;
 
 use crate::broker::{Broker, assert_silence, next, now, orders_of, server, soon};
 
 async fn run(broker: &Broker) -> Running {
+    run_on(&server("DOCKET_TEST_NATS_URL"), broker).await
+}
+
+async fn run_on(nats: &str, broker: &Broker) -> Running {
     let mut settings = Settings::default_for_tests();
     settings.mongodb_uri = Some(SecretString::from(server("DOCKET_TEST_MONGODB_URI")));
-    settings.nats_url = Some(SecretString::from(server("DOCKET_TEST_NATS_URL")));
+    settings.nats_url = Some(SecretString::from(nats));
+    settings.shutdown_grace_seconds = 2;
     settings.namespace.clone_from(&broker.name);
     start(vec![expiration::service()], settings).await.unwrap()
 }
@@ -110,4 +116,16 @@ async fn ten_thousand_deadlines_in_one_second() {
     assert!(messages < DEADLINES / 4, "{messages} messages");
     assert_eq!(broker.waiting().await, 0);
     service.stop().await;
+}
+
+#[tokio::test]
+async fn it_stops_although_the_broker_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { mongod: false, ..Options::for_tests(folder.path()) };
+    let servers = LocalServers::start(options).await.unwrap();
+    let nats = servers.nats().unwrap();
+    let running = run_on(nats.url(), &Broker::at(nats.url()).await).await;
+    nats.kill().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), running.stop()).await.expect("it waits for the broker");
+    servers.stop().await;
 }
