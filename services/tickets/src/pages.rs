@@ -1,8 +1,8 @@
 //! The catalogue as people see it, kept ready: pages of single listings and pages of the list.
 //!
 //! What this process changes, it shows at once. What a seller changes at another replica is shown as soon as its event
-//! arrives, and counts within [`LISTINGS`]`.least` (a page of the list: [`LISTS`]`.least`) after they are in the catalogue.
-//! If events do not arrive, nothing is shown for longer than `most`.
+//! arrives, and counts, where people look all the time, within [`LISTINGS`]`.least` (a page of the list: [`LISTS`]`.least`)
+//! after they are in the catalogue. Who looks first after a while, or if events do not arrive, sees what is `most` old at the most.
 
 use std::sync::Arc;
 use std::time::Duration;
