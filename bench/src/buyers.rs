@@ -10,7 +10,6 @@ use auth::store::SigningKeys;
 use common::http::Role;
 use common::http::auth::{AUDIENCE, Claims, ISSUER};
 use common::id::{SessionId, UserId, uuid_at};
-use hyper::header::HeaderValue;
 use mongodb::Client;
 
 use crate::Result;
@@ -20,7 +19,7 @@ use crate::timing::wall_clock;
 #[derive(Clone, Debug)]
 pub(crate) struct Buyer {
     pub(crate) id: UserId,
-    pub(crate) authorization: HeaderValue,
+    pub(crate) authorization: String,
 }
 
 /// Signs access tokens.
@@ -67,6 +66,6 @@ impl Mint {
             jti: uuid_at(now).to_string(),
         };
         let token = sign(&claims, &self.key)?;
-        Ok(Buyer { id, authorization: HeaderValue::try_from(format!("Bearer {token}"))? })
+        Ok(Buyer { id, authorization: format!("Bearer {token}") })
     }
 }

@@ -31,9 +31,7 @@ impl HoldAnswer {
         match answer.status {
             201 => created(&answer).map_or(Self::Unexpected(201), Self::Held),
             409 if answer.says(r#""sold_out""#) => Self::SoldOut,
-            status @ (429 | 503) => {
-                Self::TurnedAway { status, retry_after: answer.headers.contains_key("retry-after") }
-            }
+            status @ (429 | 503) => Self::TurnedAway { status, retry_after: answer.header("retry-after").is_some() },
             status => Self::Unexpected(status),
         }
     }
@@ -59,7 +57,7 @@ impl HoldAnswer {
 
 /// The order's id, from `Location: /api/orders/<id>`.
 fn created(answer: &Answer) -> Option<OrderId> {
-    answer.headers.get("location")?.to_str().ok()?.rsplit_once('/')?.1.parse().ok()
+    answer.header("location")?.rsplit_once('/')?.1.parse().ok()
 }
 
 /// The answer to a wish to pay.
@@ -83,7 +81,7 @@ impl PayAnswer {
             Ok(answer) => match answer.status {
                 201 if answer.says(r#""status":"succeeded""#) => Self::Paid,
                 status @ (429 | 503) => {
-                    Self::TurnedAway { status, retry_after: answer.headers.contains_key("retry-after") }
+                    Self::TurnedAway { status, retry_after: answer.header("retry-after").is_some() }
                 }
                 status => Self::Unexpected(status),
             },

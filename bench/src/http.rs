@@ -1,55 +1,55 @@
 //! One kept-alive connection of one virtual buyer.
+//!
+//! The harness works on the cores that it measures, so it does no more for a request than must be: a request is text from
+//! the start, and of an answer only what somebody asks for is looked at.
 
 use std::net::SocketAddr;
+use std::str::from_utf8;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
+use bytes::{Bytes, BytesMut};
+use httparse::{EMPTY_HEADER, Header, Response, Status};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A client that waits longer than this has lost its patience.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is sent.
+/// No answer of Docket has more headers.
+const HEADERS: usize = 48;
+
+/// Room for an answer as most are.
+const ROOM: usize = 4096;
+
+/// What is sent: the request line and headers, each with the end of its line, and the body.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
+    head: String,
+    body: String,
 }
 
 impl Call {
     /// A `GET` without credentials.
-    pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), headers: HeaderMap::new(), body: Bytes::new() }
+    pub(crate) fn get(path: impl AsRef<str>) -> Self {
+        Self { head: format!("GET {} HTTP/1.1\r\n", path.as_ref()), body: String::new() }
     }
 
     /// A `POST` of JSON.
-    pub(crate) fn post(path: impl Into<String>, json: String) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { method: Method::POST, path: path.into(), headers, body: json.into() }
+    pub(crate) fn post(path: impl AsRef<str>, json: String) -> Self {
+        let head = format!(
+            "POST {} HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
+            path.as_ref(),
+            json.len()
+        );
+        Self { head, body: json }
     }
 
     /// With one more header.
-    pub(crate) fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        for part in [name, ": ", value, "\r\n"] {
+            self.head.push_str(part);
+        }
         self
-    }
-
-    fn request(&self, host: &HeaderValue) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-        let mut request = Request::builder()
-            .method(self.method.clone())
-            .uri(self.path.as_str())
-            .body(Full::new(self.body.clone()))?;
-        *request.headers_mut() = self.headers.clone();
-        request.headers_mut().insert(header::HOST, host.clone());
-        Ok(request)
     }
 }
 
@@ -57,7 +57,7 @@ impl Call {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
+    head: Bytes,
     pub(crate) body: Bytes,
 }
 
@@ -66,6 +66,29 @@ impl Answer {
     pub(crate) fn says(&self, text: &str) -> bool {
         self.body.windows(text.len()).any(|part| part == text.as_bytes())
     }
+
+    /// The value of a header, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.parsed(|headers| value(headers, name).map(str::to_owned))
+    }
+
+    /// All headers.
+    pub(crate) fn headers(&self) -> Vec<(String, Vec<u8>)> {
+        self.parsed(|headers| headers.iter().map(|header| (header.name.to_owned(), header.value.to_vec())).collect())
+    }
+
+    fn parsed<T>(&self, read: impl FnOnce(&[Header<'_>]) -> T) -> T {
+        let mut room = [EMPTY_HEADER; HEADERS];
+        let mut response = Response::new(&mut room);
+        // It was understood when it came.
+        let _ = response.parse(&self.head);
+        read(response.headers)
+    }
+}
+
+fn value<'v>(headers: &[Header<'v>], name: &str) -> Option<&'v str> {
+    let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+    from_utf8(header.value).ok()
 }
 
 /// Why nothing came back. Whether the request was done is then unknown.
@@ -77,25 +100,25 @@ pub(crate) enum Silence {
     Broken,
     #[error("no connection")]
     Unreachable,
+    #[error("an answer that is no HTTP, or does not say how long it is")]
+    Unreadable,
 }
 
 /// A connection that is opened when it is first needed, and again after it broke.
 #[derive(Debug)]
 pub(crate) struct Connection {
     address: SocketAddr,
-    host: HeaderValue,
-    sender: Option<SendRequest<Full<Bytes>>>,
+    link: Option<Link>,
 }
 
 impl Connection {
     pub(crate) fn to(address: SocketAddr) -> Self {
-        let host = HeaderValue::from_str(&address.to_string()).expect("an address is a valid header");
-        Self { address, host, sender: None }
+        Self { address, link: None }
     }
 
     /// Opens it now, so that the first request need not. If that fails, the first request tries again and tells.
     pub(crate) async fn opened(mut self) -> Self {
-        self.sender = tokio::time::timeout(PATIENCE, connect(self.address)).await.ok().flatten();
+        self.link = tokio::time::timeout(PATIENCE, Link::to(self.address)).await.ok().flatten();
         self
     }
 
@@ -103,37 +126,107 @@ impl Connection {
     pub(crate) async fn send(&mut self, call: &Call) -> Result<Answer, Silence> {
         let outcome = tokio::time::timeout(PATIENCE, self.exchange(call)).await.unwrap_or(Err(Silence::Timeout));
         if outcome.is_err() {
-            self.sender = None;
+            self.link = None;
         }
         outcome
     }
 
     async fn exchange(&mut self, call: &Call) -> Result<Answer, Silence> {
-        let request = call.request(&self.host).map_err(|_| Silence::Unreachable)?;
-        let sender = self.open().await?;
-        let response = sender.send_request(request).await.map_err(|_| Silence::Broken)?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(|_| Silence::Broken)?.to_bytes();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
-    }
-
-    async fn open(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, Silence> {
-        let ready = match &mut self.sender {
-            Some(sender) => !sender.is_closed() && sender.ready().await.is_ok(),
-            None => false,
-        };
-        if !ready {
-            self.sender = Some(connect(self.address).await.ok_or(Silence::Unreachable)?);
+        if self.link.is_none() {
+            self.link = Link::to(self.address).await;
         }
-        self.sender.as_mut().ok_or(Silence::Unreachable)
+        let link = self.link.as_mut().ok_or(Silence::Unreachable)?;
+        link.write(call).await?;
+        link.read().await
     }
 }
 
-async fn connect(address: SocketAddr) -> Option<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await.ok()?;
-    stream.set_nodelay(true).ok()?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
-    // Ends when the sender is dropped; what breaks it is told to the sender too.
-    tokio::spawn(connection);
-    Some(sender)
+#[derive(Debug)]
+struct Link {
+    stream: TcpStream,
+    /// The header that tells the server who it is, with the end of the head.
+    host: String,
+    sent: String,
+    received: BytesMut,
+}
+
+impl Link {
+    async fn to(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        let host = format!("host: {address}\r\n\r\n");
+        Some(Self { stream, host, sent: String::new(), received: BytesMut::new() })
+    }
+
+    async fn write(&mut self, Call { head, body }: &Call) -> Result<(), Silence> {
+        let Self { stream, host, sent, .. } = self;
+        sent.clear();
+        [head, host, body].into_iter().for_each(|part| sent.push_str(part));
+        stream.write_all(sent.as_bytes()).await.map_err(|_| Silence::Broken)
+    }
+
+    async fn read(&mut self) -> Result<Answer, Silence> {
+        loop {
+            self.received.reserve(ROOM);
+            match self.stream.read_buf(&mut self.received).await {
+                Ok(0) | Err(_) => return Err(Silence::Broken),
+                Ok(_) => {}
+            }
+            if let Some(answer) = answer(&mut self.received)? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+/// Takes the answer out of what was received, if it is there from its first to its last byte.
+fn answer(received: &mut BytesMut) -> Result<Option<Answer>, Silence> {
+    let mut room = [EMPTY_HEADER; HEADERS];
+    let mut response = Response::new(&mut room);
+    let Status::Complete(head) = response.parse(received).map_err(|_| Silence::Unreadable)? else { return Ok(None) };
+    let status = response.code.ok_or(Silence::Unreadable)?;
+    let body = length(status, response.headers).ok_or(Silence::Unreadable)?;
+    if received.len() < head + body {
+        return Ok(None);
+    }
+    let (head, body) = (received.split_to(head), received.split_to(body));
+    Ok(Some(Answer { status, head: head.freeze(), body: body.freeze() }))
+}
+
+/// How many bytes the body of an answer to `GET` or `POST` has.
+fn length(status: u16, headers: &[Header<'_>]) -> Option<usize> {
+    if matches!(status, 204 | 304) {
+        return Some(0);
+    }
+    value(headers, "content-length")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOLD: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\nRetry-After: 1\r\n\r\nlater";
+
+    #[test]
+    fn an_answer_is_taken_when_its_last_byte_is_there() {
+        let both = format!("{TOLD}HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n");
+        let mut received = BytesMut::new();
+        let mut answers = Vec::new();
+        for byte in both.bytes() {
+            received.extend_from_slice(&[byte]);
+            answers.extend(answer(&mut received).unwrap().map(|answer| (received.len(), answer)));
+        }
+        let [(0, turned_away), (0, unchanged)] = &answers[..] else { panic!("{answers:?}") };
+        assert_eq!((turned_away.status, turned_away.header("retry-after").as_deref()), (503, Some("1")));
+        assert!(turned_away.says("later") && !turned_away.says("late!"));
+        assert_eq!((unchanged.status, unchanged.header("ETag").as_deref()), (304, Some("\"7\"")));
+        assert_eq!(unchanged.headers().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_waited_for() {
+        for wrong in ["SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"] {
+            assert_eq!(answer(&mut BytesMut::from(wrong)).unwrap_err(), Silence::Unreadable, "{wrong}");
+        }
+    }
 }

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::id::{OrderId, TicketId};
-use hyper::header::{self, HeaderValue};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -51,17 +50,17 @@ impl Platform {
         for nth in 1..=listings {
             let listing = json!({ "title": format!("Friday evening, show {nth}"), "price": "19.99", "quantity": capacity,
                 "venue": "Old Goods Hall", "description": "Doors open at seven. Concert at eight, until eleven." });
-            let call = Call::post("/api/tickets", listing.to_string()).with(header::AUTHORIZATION, seller.clone());
+            let call = Call::post("/api/tickets", listing.to_string()).with("authorization", &seller);
             let made: Made = parse(&patiently(&mut connection, &call).await?, 201)?;
             tickets.push(made.id);
         }
         Ok(tickets)
     }
 
-    async fn seller(&self) -> Result<HeaderValue> {
+    async fn seller(&self) -> Result<String> {
         let call = Call::post("/api/users/token", json!({ "email": SELLER, "password": PASSWORD }).to_string());
         let token: Token = self.ask(&call, 200).await?;
-        Ok(HeaderValue::try_from(format!("Bearer {}", token.access_token))?)
+        Ok(format!("Bearer {}", token.access_token))
     }
 
     /// What the ticket page says.
@@ -136,5 +135,5 @@ pub(crate) fn orders(buyer: &Buyer) -> Call {
 }
 
 fn as_buyer(call: Call, buyer: &Buyer) -> Call {
-    call.with(header::AUTHORIZATION, buyer.authorization.clone())
+    call.with("authorization", &buyer.authorization)
 }

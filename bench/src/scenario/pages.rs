@@ -1,7 +1,5 @@
 //! The start page, which asks the API for the first listings of a thousand, against that question alone.
 
-use hyper::header::{self, HeaderValue};
-
 use super::visits::{Look, latencies};
 use crate::Result;
 use crate::http::Call;
@@ -16,7 +14,7 @@ const READERS: usize = 2;
 
 pub(super) async fn run(bench: &Bench<'_>) -> Result<Outcome> {
     bench.listings(LISTINGS, 100).await?;
-    let page = Call::get("/").with(header::ACCEPT_LANGUAGE, HeaderValue::from_static("de-DE,de;q=0.9"));
+    let page = Call::get("/").with("accept-language", "de-DE,de;q=0.9");
     let question = Call::get("/api/tickets?limit=24&search=&from=&to=");
     let (api, pages) = (read(bench, &question).await?, read(bench, &page).await?);
     let wrong = api.iter().chain(&pages).filter(|visit| visit.outcome != 200).count();
