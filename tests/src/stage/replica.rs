@@ -80,6 +80,8 @@ impl Replica {
     /// If it does not end in time, or not well.
     pub(super) async fn end(mut self) {
         self.kubelet.abort();
+        // It may be about to say that this is ready; that must not come after what is said here.
+        let _ = (&mut self.kubelet).await;
         self.endpoint.set(false);
         pause(self.pre_stop).await;
         let pid = self.process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
