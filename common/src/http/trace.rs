@@ -7,7 +7,7 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_actix_web::{Level, RequestId, RootSpanBuilder, root_span};
 
-use crate::telemetry::{exports_traces, remote_parent};
+use crate::telemetry::{makes_traces, remote_parent};
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -15,11 +15,11 @@ pub(super) struct RootSpan;
 
 impl RootSpanBuilder for RootSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        if exports_traces() { root_span!(level = Level::INFO, request, user.id = Empty) } else { for_the_log(request) }
+        if makes_traces() { root_span!(level = Level::INFO, request, user.id = Empty) } else { for_the_log(request) }
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        if !exports_traces() {
+        if !makes_traces() {
             return;
         }
         let status = match outcome {
