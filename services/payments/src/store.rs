@@ -9,6 +9,7 @@ use common::clock::{SharedClock, Time};
 use common::events::{By, PaymentEvent};
 use common::id::{OrderId, UserId};
 use common::store::{Aggregate, Aggregates, Change, ChangeError, HeldBack, Indexes, Projection, StoreError, Versioned};
+use moka::sync::Cache;
 
 use inbox::Inbox;
 
@@ -52,17 +53,24 @@ pub(crate) const ORDERS: &str = "orders";
 /// The replicas of all orders.
 pub(crate) type OrderReplicas = Projection<OrderReplica>;
 
+/// So many of the payments that came in are remembered, and for so long: Stripe's webhook about one follows on the answer.
+const MOST_PAID: u64 = 16_384;
+const PAID_FOR: Duration = Duration::from_secs(60);
+
 /// The payments.
 #[derive(Clone)]
 pub(crate) struct PaymentStore {
     payments: Aggregates<Payment>,
+    /// The intents of payments that this process saw come in. What is paid stays so, whatever goes back of it.
+    paid: Cache<OrderId, String>,
     clock: SharedClock,
 }
 
 impl PaymentStore {
     /// The store over the aggregates.
     pub(crate) fn new(payments: Aggregates<Payment>, clock: SharedClock) -> Self {
-        Self { payments, clock }
+        let paid = Cache::builder().max_capacity(MOST_PAID).time_to_live(PAID_FOR).build();
+        Self { payments, paid, clock }
     }
 
     /// Reads the payment of an order.
@@ -156,7 +164,25 @@ impl PaymentStore {
         stands: Input,
     ) -> Result<Option<Versioned<Payment>>, StoreError> {
         let changed = self.payments.change_known(known, self.rule(stands, None)).await;
-        self.as_it_stands(known.value.order_id, changed).await
+        let stands = self.as_it_stands(known.value.order_id, changed).await?;
+        if let Some(Payment { order_id, intent: Some(intent), state, .. }) = stands.as_ref().map(|known| &known.value)
+            && state.is_paid()
+        {
+            self.paid.insert(*order_id, intent.clone());
+        }
+        Ok(stands)
+    }
+
+    /// Whether an order was paid by this intent.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn is_paid_by(&self, order: OrderId, intent: &str) -> Result<bool, StoreError> {
+        if self.paid.get(&order).is_some_and(|paid| paid == intent) {
+            return Ok(true);
+        }
+        let known = self.get(order).await?.map(|known| known.value);
+        Ok(known.is_some_and(|known| known.state.is_paid() && known.intent.as_deref() == Some(intent)))
     }
 
     /// Tells a payment what has happened. Answers the payment, if there is one.

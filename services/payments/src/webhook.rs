@@ -153,11 +153,7 @@ impl Payments {
     async fn is_moot(&self, subject: &Subject) -> Result<bool, StoreError> {
         match subject {
             Subject::Nothing => Ok(true),
-            Subject::Intent { intent, order: Some(order) } => {
-                let known = self.payments.get(*order).await?;
-                Ok(known
-                    .is_some_and(|known| known.value.state.is_paid() && known.value.intent.as_ref() == Some(intent)))
-            }
+            Subject::Intent { intent, order: Some(order) } => self.payments.is_paid_by(*order, intent).await,
             _ => Ok(false),
         }
     }
