@@ -24,6 +24,14 @@ pub(crate) enum Record {
     Reply(SavedReply),
 }
 
+impl Record {
+    /// Adds its line of the journal to `lines`.
+    pub(crate) fn write(&self, lines: &mut Vec<u8>) {
+        serde_json::to_writer(&mut *lines, self).expect("every record has a JSON form, and memory takes all bytes");
+        lines.push(b'\n');
+    }
+}
+
 /// The tables, keyed by id; ids sort by age.
 #[derive(Default)]
 pub(crate) struct Books {
@@ -34,19 +42,20 @@ pub(crate) struct Books {
     pub(crate) disputes: BTreeMap<String, Dispute>,
     pub(crate) events: BTreeMap<String, Event>,
     pub(crate) idempotency: Idempotency,
-    changes: Vec<Record>,
+    /// The lines of the journal for what has changed.
+    changes: Vec<u8>,
 }
 
 impl Books {
     /// Changes the books and remembers the change for the journal.
     pub(crate) fn put(&mut self, record: impl Into<Record>) {
         let record = record.into();
-        self.apply(record.clone());
-        self.changes.push(record);
+        record.write(&mut self.changes);
+        self.apply(record);
     }
 
-    /// What is not written down yet.
-    pub(crate) fn changes(&self) -> &[Record] {
+    /// The lines that are not in the journal yet.
+    pub(crate) fn changes(&self) -> &[u8] {
         &self.changes
     }
 

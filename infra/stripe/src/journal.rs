@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::books::{Books, Record};
+use crate::books::Books;
 
 /// The journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,26 +49,16 @@ impl Journal {
         Ok((Self { path: path.to_owned(), file, length }, books))
     }
 
-    /// Adds the records in one write; where that fails half-way, nothing of it stays.
-    pub(crate) fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
+    /// Adds the lines of records in one write; where that fails half-way, nothing of it stays.
+    pub(crate) fn append(&mut self, lines: &[u8]) -> Result<(), JournalError> {
         let failed = |source| JournalError::Io { path: self.path.clone(), source };
-        let lines = lines(records.iter()).map_err(failed)?;
-        let written = self.file.write_all(&lines);
+        let written = self.file.write_all(lines);
         match written {
             Ok(()) => self.length += lines.len() as u64,
             Err(_) => self.file.set_len(self.length).map_err(failed)?,
         }
         written.map_err(failed)
     }
-}
-
-fn lines<'r>(records: impl Iterator<Item = &'r Record>) -> io::Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    for record in records {
-        serde_json::to_writer(&mut lines, record)?;
-        lines.push(b'\n');
-    }
-    Ok(lines)
 }
 
 fn read(path: &Path) -> Result<Books, JournalError> {
@@ -96,8 +86,11 @@ fn compact(path: &Path, books: &Books) -> io::Result<()> {
     }
     let fresh = path.with_extension("new");
     let mut file = BufWriter::new(File::create(&fresh)?);
+    let mut line = Vec::new();
     for record in books.records() {
-        file.write_all(&lines(std::iter::once(&record))?)?;
+        line.clear();
+        record.write(&mut line);
+        file.write_all(&line)?;
     }
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     fs::rename(&fresh, path)
