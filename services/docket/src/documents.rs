@@ -122,7 +122,7 @@ fn message(spec: &EventSpec) -> Value {
             "Docket-Version": header("The aggregate's version, without gaps from 1"),
             "Docket-Time": header("When it happened, RFC 3339"),
             "Docket-Actor": header("Who did it; absent if the system did"),
-            "traceparent": header("W3C Trace Context"),
+            "traceparent": header("W3C Trace Context; absent if it belongs to no trace"),
         } },
         "payload": spec.schema,
     })
