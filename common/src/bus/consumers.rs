@@ -1,11 +1,17 @@
 //! What is asked of the consumers of a service: how far they are, and by a rebuilding, whether they are heard.
 
+use std::time::Duration;
+
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind, State};
 
 use super::{Bus, BusError};
+
+/// A listener asks for messages again and again, and may be seen between two of its questions.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// How far a service is behind in a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +44,15 @@ impl Bus {
         Ok(self.consumer(domain, service).await?.map(lag))
     }
 
-    /// Whether a process listens to `domain` for `service` at this moment.
+    /// Whether a process listens to `domain` for `service`.
     pub(crate) async fn is_heard(&self, domain: &str, service: &str) -> Result<bool, BusError> {
-        Ok(self.consumer(domain, service).await?.is_some_and(|info| info.num_waiting > 0))
+        for _ in 0..LOOKS {
+            if self.consumer(domain, service).await?.is_some_and(|info| info.num_waiting > 0) {
+                return Ok(true);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        Ok(false)
     }
 
     /// Whether the stream of `domain` still begins with its first message.

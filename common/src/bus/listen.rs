@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::pull::MessagesError;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
-use futures::StreamExt;
 use futures::future::{BoxFuture, join_all};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::meter::Meter;
+use super::pull::Pulls;
 use super::{Bus, BusError, DeadLetters, EventRecord, Received};
 use crate::clock::Time;
 use crate::events::{DecodeError, DomainEvent};
@@ -24,15 +24,17 @@ use crate::telemetry::stopwatch;
 /// to the database together.
 const BATCH: usize = 256;
 
-/// So many messages at the most are taken when the listener is to stop, and none is waited for longer than this: under load the
-/// broker always has more.
-const LAST: usize = 4 * BATCH;
-const ON_ITS_WAY: Duration = millis(200);
+/// How many messages may wait here. The broker is asked for no more than there is room for, as its patience runs for them too.
+const ROOM: usize = 2 * BATCH;
 
 /// How long a message may go without a word before the broker gives it to another replica, and how often a word is given
 /// for messages that take longer. It bounds how late what a killed process had taken is handled.
 const ACK_WAIT: Duration = Duration::from_secs(30);
 const WORD_EVERY: Duration = Duration::from_secs(10);
+
+/// Waits before a lost consumer is made anew: the first, and the longest of those that follow.
+const AGAIN: Duration = millis(100);
+const LONGEST: Duration = secs(5);
 
 /// After this many tries a message becomes a dead letter.
 const MAX_TRIES: i64 = 8;
@@ -157,18 +159,22 @@ pub(crate) async fn listen(
     stop: CancellationToken,
 ) {
     let meter = Meter::new(service, listener.domain);
-    let mut wait = millis(100);
+    let mut wait = AGAIN;
     loop {
         let ear = Ear { service, listener: &listener, letters: &letters, meter: &meter };
+        let begun = stopwatch();
         match ear.hear(&bus, &stop).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::warn!(%error, service, domain = listener.domain, "listener lost its consumer; trying again")
             }
         }
+        if begun.elapsed() > LONGEST {
+            wait = AGAIN;
+        }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(secs(5)),
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST),
         }
     }
 }
@@ -181,36 +187,22 @@ struct Ear<'l> {
 }
 
 impl Ear<'_> {
+    /// Ends when told to stop, and all that the broker has given is handled.
     async fn hear(&self, bus: &Bus, stop: &CancellationToken) -> Result<(), BusError> {
-        let domain = self.listener.domain;
+        let lost = |error| bus.about(self.listener.domain, error);
         let consumer = self.consumer(bus).await?;
-        // No more is taken ahead than one batch, as the broker's patience runs for what waits here too.
-        let messages = consumer.stream().max_messages_per_batch(BATCH).messages().await;
-        let messages = messages.map_err(|error| bus.about(domain, error))?;
-        let mut batches = messages.ready_chunks(BATCH);
-        loop {
-            let batch = tokio::select! {
-                () = stop.cancelled() => break,
-                batch = batches.next() => batch,
-            };
-            let Some(batch) = batch else { return Err(bus.about(domain, "the message stream ended")) };
-            self.take(bus, batch).await?;
-        }
-        // The broker would keep from the other replicas, until its patience is over, what it has given to this one.
-        let mut taken = 0;
-        while taken < LAST {
-            let Ok(Some(batch)) = tokio::time::timeout(ON_ITS_WAY, batches.next()).await else { break };
-            taken += batch.len();
-            self.take(bus, batch).await?;
-        }
-        Ok(())
+        let pulls = Pulls::new(bus, &consumer).await.map_err(lost)?;
+        let (room, given) = mpsc::channel(ROOM);
+        let (pulled, ()) = tokio::join!(pulls.run(BATCH, room, stop), self.work_off(given));
+        pulled.map_err(lost)
     }
 
-    async fn take(&self, bus: &Bus, batch: Vec<Result<Message, MessagesError>>) -> Result<(), BusError> {
-        let mut lost = None;
-        let messages = batch.into_iter().filter_map(|next| next.map_err(|error| lost = Some(error)).ok()).collect();
-        self.handle_batch(messages).await;
-        lost.map_or(Ok(()), |error| Err(bus.about(self.listener.domain, error)))
+    async fn work_off(&self, mut given: mpsc::Receiver<Message>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while given.recv_many(&mut batch, BATCH).await > 0 {
+            self.handle_batch(&batch).await;
+            batch.clear();
+        }
     }
 
     async fn consumer(&self, bus: &Bus) -> Result<PullConsumer, BusError> {
@@ -229,15 +221,15 @@ impl Ear<'_> {
     }
 
     /// Works on different aggregates side by side, and on the events of one aggregate in their order.
-    async fn handle_batch(&self, messages: Vec<Message>) {
+    async fn handle_batch(&self, messages: &[Message]) {
         let mut aggregates: HashMap<&str, Vec<&Message>> = HashMap::new();
-        for message in &messages {
+        for message in messages {
             aggregates.entry(message.subject.as_str()).or_default().push(message);
         }
         let work = join_all(aggregates.into_values().map(|events| self.handle_aggregate(events)));
         tokio::select! {
             _ = work => {}
-            () = give_word(&messages) => {}
+            () = give_word(messages) => {}
         }
     }
 

@@ -5,6 +5,7 @@ mod dead_letters;
 mod follow;
 mod listen;
 mod meter;
+mod pull;
 mod record;
 mod schedule;
 mod streams;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::bus::Received;
@@ -62,4 +63,40 @@ async fn what_a_listener_was_given_is_not_kept_from_the_others_when_it_stops() {
         seen.insert(next(&mut told).await);
     }
     second.stop().await;
+}
+
+/// How often the listener is replaced.
+const TIMES: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_from_the_others_however_often_a_listener_is_replaced() {
+    let broker = Broker::new().await;
+    let (heard, mut told) = unbounded_channel();
+    let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+    let mut running = run(&broker, gate.clone(), heard.clone()).await;
+    let done = AtomicBool::new(false);
+    let publish = async {
+        let mut published = BTreeSet::new();
+        while !done.load(Ordering::Relaxed) {
+            published.insert(broker.publish().await);
+        }
+        published
+    };
+    let replace = async {
+        for _ in 0..TIMES {
+            let next = run(&broker, gate.clone(), heard.clone()).await;
+            std::mem::replace(&mut running, next).stop().await;
+        }
+        done.store(true, Ordering::Relaxed);
+    };
+    let (published, ()) = tokio::join!(publish, replace);
+    let mut seen = BTreeSet::new();
+    let all_seen = async {
+        while seen != published {
+            seen.insert(next(&mut told).await);
+        }
+    };
+    // Well before the broker gives to somebody else what it gave to one that stopped.
+    tokio::time::timeout(Duration::from_secs(10), all_seen).await.expect("an event was kept back");
+    running.stop().await;
 }
