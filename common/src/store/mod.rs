@@ -43,6 +43,9 @@ pub enum StoreError {
     /// A document with this id or another unique value exists.
     #[error("a document with this id or unique value exists")]
     Exists,
+    /// It was made so lately that its event may be on its way still.
+    #[error("nothing has been heard of it yet")]
+    Unheard,
     /// A document cannot be read or written as its type says.
     #[error("document does not fit its type: {0}")]
     Codec(Box<dyn std::error::Error + Send + Sync>),
@@ -65,6 +68,7 @@ impl StoreError {
         match self {
             // Everybody writes at once; the next try may be the fastest.
             Self::Conflict => true,
+            Self::Unheard => true,
             Self::Database(error) => is_away(error),
             Self::Exists | Self::Codec(_) => false,
         }

@@ -16,8 +16,9 @@ use super::{StoreError, Table, Versioned};
 use crate::bus::{EventRecord, ListenError};
 use crate::clock::{SharedClock, Time};
 
-/// For how long an aggregate counts as just made, how long its event is waited for, and how often it is looked for.
-const FRESH: Duration = Duration::from_secs(10);
+/// For how long an aggregate counts as just made, how long its event is waited for, and how often it is looked for. Events that a
+/// process had taken when it was killed come again well within the first.
+const FRESH: Duration = Duration::from_secs(60);
 const FRESH_WAIT: Duration = Duration::from_secs(5);
 const FRESH_POLL: Duration = Duration::from_millis(20);
 
@@ -26,6 +27,12 @@ fn made_at(id: uuid::Uuid) -> Time {
     let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
     let millis = seconds.saturating_mul(1000).saturating_add(u64::from(nanos / 1_000_000));
     Time::from_millis(i64::try_from(millis).unwrap_or(0))
+}
+
+/// Whether it was made a moment ago. The clocks of its maker and of this machine may differ.
+fn is_fresh(id: uuid::Uuid, now: Time) -> bool {
+    let made = made_at(id);
+    now <= made + FRESH && made <= now + FRESH
 }
 
 /// What became of an event.
@@ -77,23 +84,22 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         self.table.find(id.to_string()).await?.map(|document| decode(&document)).transpose()
     }
 
-    /// Reads one that its owner may have made a moment ago: waits for its event as long as its id is fresh.
+    /// Reads one that its owner may have made a moment ago: waits for its event if its id is fresh.
     ///
     /// Ids carry the time of their making, so a made-up or old id is answered at once.
     ///
     /// # Errors
-    /// As [`Projection::get`].
+    /// [`StoreError::Unheard`] if there is none with a fresh id yet; as [`Projection::get`].
     pub async fn get_soon(&self, id: uuid::Uuid, clock: &SharedClock) -> Result<Option<Versioned<T>>, StoreError> {
-        let fresh_until = made_at(id) + FRESH;
         let polls = FRESH_WAIT.as_millis() / FRESH_POLL.as_millis();
         for _ in 0..polls {
             let found = self.get(id).await?;
-            if found.is_some() || clock.now() > fresh_until {
+            if found.is_some() || !is_fresh(id, clock.now()) {
                 return Ok(found);
             }
             tokio::time::sleep(FRESH_POLL).await;
         }
-        self.get(id).await
+        self.get(id).await?.ok_or(StoreError::Unheard).map(Some)
     }
 
     /// Reads those with the given ids, in no order.
@@ -172,6 +178,14 @@ mod tests {
         let at = Time::from_millis(1_795_000_000_123);
         assert_eq!(made_at(crate::id::uuid_at(at)), at);
         assert_eq!(made_at(uuid::Uuid::nil()), Time::from_millis(0));
+    }
+
+    #[test]
+    fn only_what_was_just_made_is_fresh() {
+        let (now, second) = (Time::from_millis(1_795_000_000_000), Duration::from_secs(1));
+        let made = [now - FRESH - second, now - FRESH, now, now + FRESH, now + FRESH + second];
+        assert_eq!(made.map(|made| is_fresh(crate::id::uuid_at(made), now)), [false, true, true, true, false]);
+        assert!(!is_fresh(uuid::Uuid::nil(), now));
     }
 
     #[test]

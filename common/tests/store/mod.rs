@@ -3,11 +3,14 @@
 mod backlog;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::bus::EventRecord;
-use common::clock::Time;
+use common::clock::{SharedClock, SystemClock, Time};
+use common::http::Problem;
+use common::id::OrderId;
 use common::store::{Applied, EventArchive, Indexes, Projection, StoreError, Table};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use mongodb::bson::doc;
 use serde::{Deserialize, Serialize};
 
@@ -128,5 +131,23 @@ async fn many_large_writes_are_more_than_one_command() {
     let applied = join_all(events.iter().zip(0..).map(|(event, id)| pages.apply(event, move |_| Some(page(id, long)))));
     assert!(applied.await.into_iter().all(|applied| matches!(applied, Ok(Applied::Now(_)))));
     assert_eq!(pages.get_many((0..60).map(|id: u32| id.to_string()).collect()).await.unwrap().len(), 60);
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn what_was_just_made_is_waited_for_and_not_said_to_be_missing() {
+    let database = TestDatabase::new().await;
+    let pages: Projection<Page> = Projection::new(&database.0, "pages");
+    let clock: SharedClock = Arc::new(SystemClock);
+    let id = OrderId::generate(clock.now()).uuid();
+    let first = EventRecord { aggregate: id.to_string(), ..event(0, 1) };
+    let told = Page { id: id.to_string(), text: "told".to_owned() };
+    let (found, applied) = join(pages.get_soon(id, &clock), pages.apply(&first, |_| Some(told.clone()))).await;
+    assert_eq!((found.unwrap().unwrap().value, applied.unwrap()), (told.clone(), Applied::Now(told)));
+    let unheard = OrderId::generate(clock.now()).uuid();
+    let refused = pages.get_soon(unheard, &clock).await.err().map(Problem::from).unwrap();
+    assert_eq!(refused.status(), 503, "a client may try again");
+    let old = OrderId::generate(Time::from_millis(0)).uuid();
+    assert!(pages.get_soon(old, &clock).await.unwrap().is_none());
     database.leave().await;
 }
