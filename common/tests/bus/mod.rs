@@ -69,7 +69,7 @@ fn now() -> Time {
     SystemClock.now()
 }
 
-async fn next(told: &mut UnboundedReceiver<String>) -> String {
+async fn next<T>(told: &mut UnboundedReceiver<T>) -> T {
     tokio::time::timeout(BOUND, told.recv()).await.expect("the event does not arrive").unwrap()
 }
 
