@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::future::{Ready, ready};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use super::auth::Principal;
 use super::body::{announced_length, read_all};
@@ -50,6 +51,37 @@ impl FromRequest for IdempotencyKey {
     }
 }
 
+/// What a request on an idempotent route makes: its id, which every repetition of the request gets too.
+///
+/// So work that was done but not answered is found by its id, and not done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Creation {
+    id: Uuid,
+    repeated: bool,
+}
+
+impl Creation {
+    /// The id of what is made. It tells when the first request with the key came.
+    pub fn id<I: From<Uuid>>(&self) -> I {
+        self.id.into()
+    }
+
+    /// Whether an earlier request with the same key may have made it already.
+    pub fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+}
+
+impl FromRequest for Creation {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let creation = request.extensions().get::<Self>().copied();
+        ready(creation.ok_or_else(|| Problem::internal("a route that makes something is not declared idempotent")))
+    }
+}
+
 /// Lets the request through unless its key was seen before.
 pub(super) async fn once(
     store: &IdempotencyStore,
@@ -59,7 +91,10 @@ pub(super) async fn once(
 ) -> Result<ServiceResponse, Error> {
     let key = match IdempotencyKey::read(request.request()) {
         Ok(IdempotencyKey(Some(key))) => key,
-        Ok(IdempotencyKey(None)) => return next.call(request).await,
+        Ok(IdempotencyKey(None)) => {
+            request.extensions_mut().insert(Creation { id: store.new_id(), repeated: false });
+            return next.call(request).await;
+        }
         Err(problem) => return Ok(request.error_response(problem)),
     };
     let body = match buffered(&mut request).await {
@@ -69,7 +104,10 @@ pub(super) async fn once(
     let scope = scope_of(&request);
     let id = format!("{scope}:{route}:{key}");
     match store.begin(&id, &fingerprint(&request, &scope, &body)).await {
-        Ok(Begun::Mine(lease)) => finish(store.clone(), lease, request, next).await,
+        Ok(Begun::Mine(lease)) => {
+            request.extensions_mut().insert(Creation { id: lease.makes(), repeated: lease.is_repeated() });
+            finish(store.clone(), lease, request, next).await
+        }
         Ok(Begun::Answered(answer)) => Ok(request.into_response(replay(answer))),
         Ok(Begun::Running) => Ok(request.error_response(in_progress())),
         Ok(Begun::Different) => Ok(request.error_response(reused())),
@@ -126,13 +164,14 @@ async fn finish(
         let (request, response) = next.call(request).await?.into_parts();
         let (head, body) = response.into_parts();
         let body = to_bytes(body).await.map_err(|error| Problem::internal(error.to_string()))?;
-        let kept = if is_final(head.status()) {
-            store.keep(&lease, &answer(&head, &body)).await
-        } else {
-            store.drop(&lease).await
+        let kept = match head.status() {
+            status if is_final(status) => store.keep(&lease, &answer(&head, &body)).await,
+            // The work may be done all the same: the record stays, so that the next attempt finds what was made.
+            status if status.is_server_error() => store.release(&lease).await,
+            _ => store.drop(&lease).await,
         };
         if let Err(error) = kept {
-            // The work is done; at worst the lease runs out and the next attempt meets the work's own checks.
+            // The work is done; at worst the lease runs out, and the next attempt finds what was made by its id.
             tracing::warn!(%error, "an answer could not be kept for repetition");
         }
         Ok(ServiceResponse::new(request, head.set_body(BoxBody::new(body))))

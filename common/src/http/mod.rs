@@ -33,7 +33,7 @@ pub use etag::{Created, IfMatch, Tagged};
 pub use fields::{Fields, Parsed};
 pub use guard::ServiceHttp;
 pub use health::{Readiness, serve_ops};
-pub use idempotency::{IdempotencyKey, IdempotencyStore};
+pub use idempotency::{Creation, IdempotencyKey, IdempotencyStore};
 pub(crate) use meter::AnsweredBy;
 pub use openapi::openapi;
 pub use page::{Cursor, Page, Paging};

@@ -3,9 +3,10 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::Database;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::clock::{SharedClock, Time};
-use crate::id::uuid_at;
+use crate::id::{uuid_at, uuid_derived};
 use crate::store::{Indexes, StoreError, Table};
 
 /// So long the first answer is repeated.
@@ -26,6 +27,9 @@ struct Record {
     #[serde(rename = "_id")]
     id: String,
     fingerprint: String,
+    /// The id of what the request makes; records of earlier builds have none.
+    #[serde(default)]
+    makes: Option<Uuid>,
     owner: String,
     lease_until: Time,
     at: Time,
@@ -45,6 +49,8 @@ pub(super) struct Answer {
 pub(super) struct Lease {
     id: String,
     owner: String,
+    makes: Uuid,
+    repeated: bool,
 }
 
 pub(super) enum Begun {
@@ -68,12 +74,18 @@ impl IdempotencyStore {
         Indexes::of(Self::COLLECTION).ttl("at", KEPT)
     }
 
+    /// The id of something that is made without a key.
+    pub(super) fn new_id(&self) -> Uuid {
+        uuid_at(self.clock.now())
+    }
+
     pub(super) async fn begin(&self, id: &str, fingerprint: &str) -> Result<Begun, StoreError> {
         let now = self.clock.now();
         let owner = uuid_at(now).to_string();
-        let lease = Lease { id: id.to_owned(), owner: owner.clone() };
-        let (id, fingerprint) = (id.to_owned(), fingerprint.to_owned());
-        let record = Record { id, fingerprint, owner, lease_until: now + LEASE, at: now, answer: None };
+        let makes = uuid_at(now);
+        let lease = Lease { id: id.to_owned(), owner: owner.clone(), makes, repeated: false };
+        let (id, fingerprint, makes) = (id.to_owned(), fingerprint.to_owned(), Some(makes));
+        let record = Record { id, fingerprint, makes, owner, lease_until: now + LEASE, at: now, answer: None };
         match self.records.insert(&record).await {
             Ok(()) => Ok(Begun::Mine(lease)),
             Err(StoreError::Exists) => self.meet(&record, lease).await,
@@ -90,7 +102,10 @@ impl IdempotencyStore {
             _ if first.fingerprint != mine.fingerprint => Begun::Different,
             Some(answer) => Begun::Answered(answer),
             None if first.lease_until > mine.at => Begun::Running,
-            None if self.take_over(&first.owner, mine).await? => Begun::Mine(lease),
+            None if self.take_over(&first.owner, mine).await? => {
+                let makes = first.makes.unwrap_or_else(|| uuid_derived(Uuid::nil(), &mine.id));
+                Begun::Mine(Lease { makes, repeated: true, ..lease })
+            }
             None => Begun::Running,
         })
     }
@@ -106,6 +121,11 @@ impl IdempotencyStore {
         self.records.update(lease.filter(), doc! { "$set": { "answer": answer } }).await
     }
 
+    /// Lets the next attempt begin at once.
+    pub(super) async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.records.update(lease.filter(), doc! { "$set": { "leaseUntil": self.clock.now() } }).await
+    }
+
     pub(super) async fn drop(&self, lease: &Lease) -> Result<(), StoreError> {
         self.records.collection().delete_one(lease.filter()).await?;
         Ok(())
@@ -113,6 +133,16 @@ impl IdempotencyStore {
 }
 
 impl Lease {
+    /// The id of what the request makes.
+    pub(super) fn makes(&self) -> Uuid {
+        self.makes
+    }
+
+    /// Whether the work may have been done by an earlier attempt.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+
     fn filter(&self) -> bson::Document {
         doc! { "_id": &self.id, "owner": &self.owner }
     }
