@@ -8,6 +8,7 @@ pub mod http;
 pub mod id;
 pub mod mail;
 pub mod money;
+pub mod open_enum;
 pub mod service;
 pub mod settings;
 pub mod signing;

@@ -11,12 +11,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub const MAX_MINOR_UNITS: i64 = 99_999_999;
 
 /// A currency of ISO 4217, written in lower case as in Stripe's API.
+///
+/// What is read from an event or a document may be newer than this build's list: such a code is kept, and counts two decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Currency(iso_currency::Currency);
+pub struct Currency(Code);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Code {
+    Known(iso_currency::Currency),
+    /// Three letters in lower case.
+    Unknown([u8; 3]),
+}
+
+/// How many decimals most currencies have.
+const USUAL_EXPONENT: u32 = 2;
 
 impl Currency {
     /// The US dollar, where nothing else is said.
-    pub const USD: Self = Self(iso_currency::Currency::USD);
+    pub const USD: Self = Self(Code::Known(iso_currency::Currency::USD));
 
     /// Reads a three-letter code in any case.
     ///
@@ -25,13 +37,24 @@ impl Currency {
     pub fn parse(code: &str) -> Result<Self, MoneyError> {
         iso_currency::Currency::from_code(&code.to_ascii_uppercase())
             .filter(|currency| currency.exponent().is_some())
-            .map(Self)
+            .map(|currency| Self(Code::Known(currency)))
             .ok_or(MoneyError::UnknownCurrency)
     }
 
     /// How many decimals a price in this currency has.
     pub fn exponent(self) -> u32 {
-        self.0.exponent().map_or(0, u32::from)
+        match self.0 {
+            Code::Known(currency) => currency.exponent().map_or(0, u32::from),
+            Code::Unknown(_) => USUAL_EXPONENT,
+        }
+    }
+
+    /// A code as another build wrote it.
+    fn written(code: &str) -> Result<Self, MoneyError> {
+        Self::parse(code).or_else(|unknown| match code.as_bytes().try_into() {
+            Ok(letters) if code.bytes().all(|letter| letter.is_ascii_lowercase()) => Ok(Self(Code::Unknown(letters))),
+            _ => Err(unknown),
+        })
     }
 
     /// Minor units as a decimal number of major units. For sums, which may be larger than any [`Money`].
@@ -42,7 +65,10 @@ impl Currency {
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.code().to_ascii_lowercase())
+        match &self.0 {
+            Code::Known(currency) => f.write_str(&currency.code().to_ascii_lowercase()),
+            Code::Unknown(letters) => f.write_str(str::from_utf8(letters).unwrap_or_default()),
+        }
     }
 }
 
@@ -55,7 +81,7 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = String::deserialize(deserializer)?;
-        Self::parse(&code).map_err(serde::de::Error::custom)
+        Self::written(&code).map_err(serde::de::Error::custom)
     }
 }
 
@@ -185,6 +211,17 @@ mod tests {
         assert_eq!(Money::parse("500.5", yen), Err(MoneyError::TooPrecise(0)));
         assert_eq!(Money::from_minor(1234, Currency::USD).unwrap().decimal(), "12.34");
         assert!(Currency::parse("xyz").is_err());
+    }
+
+    #[test]
+    fn a_currency_of_tomorrow_is_kept() {
+        let text = r#"{"amount":1234,"currency":"xyz"}"#;
+        let money: Money = serde_json::from_str(text).unwrap();
+        assert_eq!((serde_json::to_string(&money).unwrap().as_str(), money.decimal().as_str()), (text, "12.34"));
+        for broken in ["", "usdollar", "XYZ", "x\u{e9}", "12$"] {
+            let text = format!(r#"{{"amount":1234,"currency":"{broken}"}}"#);
+            assert!(serde_json::from_str::<Money>(&text).is_err(), "{text}");
+        }
     }
 
     #[test]

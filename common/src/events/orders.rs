@@ -7,6 +7,7 @@ use super::domain_events;
 use crate::clock::Time;
 use crate::id::{OrderId, PassId, TicketId, UserId};
 use crate::money::Money;
+use crate::open_enum::open_enum;
 
 domain_events! {
     /// What happens to an order and its passes.
@@ -99,16 +100,16 @@ order_events! {
     }
 }
 
-/// Why an order is refunded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RefundReason {
-    /// The buyer asked, and the policy allows it.
-    BuyerRequest,
-    /// Payment came after the places were given to others.
-    SoldOutMeanwhile,
-    /// Payment came after the buyer had cancelled.
-    CancelledMeanwhile,
-    /// The seller or an administrator gave the money back.
-    SellerGranted,
+open_enum! {
+    /// Why an order is refunded.
+    pub enum RefundReason {
+        /// The buyer asked, and the policy allows it.
+        BuyerRequest = "buyer_request",
+        /// Payment came after the places were given to others.
+        SoldOutMeanwhile = "sold_out_meanwhile",
+        /// Payment came after the buyer had cancelled.
+        CancelledMeanwhile = "cancelled_meanwhile",
+        /// The seller or an administrator gave the money back.
+        SellerGranted = "seller_granted",
+    }
 }

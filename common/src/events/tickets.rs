@@ -7,6 +7,7 @@ use super::domain_events;
 use crate::clock::Time;
 use crate::id::{TicketId, UserId};
 use crate::money::Money;
+use crate::open_enum::open_enum;
 use crate::zone::Zone;
 
 domain_events! {
@@ -18,17 +19,22 @@ domain_events! {
     }
 }
 
-/// Until when a buyer may give a paid order back for the full price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RefundPolicy {
-    /// Until the show starts; at any time if it has no start.
-    #[default]
-    UntilStart,
-    /// At any time.
-    Always,
-    /// Not at all, unless the seller grants it.
-    Never,
+open_enum! {
+    /// Until when a buyer may give a paid order back for the full price.
+    pub enum RefundPolicy {
+        /// Until the show starts; at any time if it has no start.
+        UntilStart = "until_start",
+        /// At any time.
+        Always = "always",
+        /// Not at all, unless the seller grants it.
+        Never = "never",
+    }
+}
+
+impl Default for RefundPolicy {
+    fn default() -> Self {
+        Self::UntilStart
+    }
 }
 
 /// The whole of a listing as others need it.

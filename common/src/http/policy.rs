@@ -89,6 +89,8 @@ mod tests {
         ] {
             let roles = [None, Some(Role::Member), Some(Role::Accountant), Some(Role::Admin)];
             assert_eq!(roles.map(|role| status(policy, role)), [anonymous, member, accountant, admin], "{policy}");
+            let newer: Role = serde_json::from_value("stagehand".into()).unwrap();
+            assert_eq!(status(policy, Some(newer)), member, "{policy}: a role that only a newer build knows");
         }
     }
 }

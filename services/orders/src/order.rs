@@ -326,7 +326,8 @@ impl Order {
         }
         let started = self.starts_at.is_some_and(|start| now >= start);
         match self.refund_policy {
-            RefundPolicy::Never => Err(OrderError::NotRefundable),
+            // What a newer build has promised, that build gives; or the seller does.
+            RefundPolicy::Never | RefundPolicy::Unknown(_) => Err(OrderError::NotRefundable),
             RefundPolicy::UntilStart if started => Err(OrderError::NotRefundable),
             _ if self.is_free() => Ok(self.step(OrderState::Cancelled, Some(Move::Return))),
             _ => Ok(self.refund(RefundReason::BuyerRequest)),

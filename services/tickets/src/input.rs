@@ -4,6 +4,7 @@ use common::clock::Time;
 use common::events::tickets::RefundPolicy;
 use common::http::{Fields, Problem};
 use common::money::{Currency, Money};
+use common::open_enum::{NotKnown, OpenEnum as _, known};
 use common::zone::Zone;
 use serde::Deserialize;
 use serde_json::{Number, Value};
@@ -190,7 +191,7 @@ fn starts_at(text: &str) -> Result<StartsAt, String> {
 }
 
 fn refund_policy(value: &Value) -> Result<RefundPolicy, String> {
-    RefundPolicy::deserialize(value).map_err(|_| "must be until_start, always or never".to_owned())
+    known(value).map_err(|_: serde_json::Error| NotKnown(RefundPolicy::TEXTS).to_string())
 }
 
 #[cfg(test)]

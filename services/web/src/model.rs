@@ -1,6 +1,7 @@
 //! What the APIs answer, as far as pages show it.
 
 use common::clock::Time;
+use common::open_enum::open_enum;
 use serde::Deserialize;
 
 mod selling;
@@ -61,7 +62,7 @@ pub(crate) struct Ticket {
     pub(crate) time_zone: String,
     pub(crate) per_order_limit: Option<u32>,
     pub(crate) image_url: Option<String>,
-    pub(crate) refund_policy: String,
+    pub(crate) refund_policy: RefundPolicy,
     pub(crate) on_sale: bool,
 }
 
@@ -104,24 +105,74 @@ pub(crate) struct Order {
     pub(crate) total: String,
     pub(crate) currency: String,
     pub(crate) status: OrderStatus,
-    pub(crate) refund_policy: String,
-    pub(crate) refund_reason: Option<String>,
+    pub(crate) refund_policy: RefundPolicy,
+    pub(crate) refund_reason: Option<RefundReason>,
     pub(crate) expires_at: Time,
 }
 
-/// How an order stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum OrderStatus {
-    Created,
-    AwaitingPayment,
-    Expiring,
-    Expired,
-    Cancelled,
-    Reacquiring,
-    Complete,
-    Refunding,
-    Refunded,
+open_enum! {
+    /// Until when a paid order may be given back.
+    pub(crate) enum RefundPolicy {
+        /// Until the show starts.
+        UntilStart = "until_start",
+        /// At any time.
+        Always = "always",
+        /// Not at all.
+        Never = "never",
+    }
+}
+
+impl RefundPolicy {
+    /// What a buyer is promised, in a word or two.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::UntilStart => "Until it begins",
+            Self::Always => "At any time",
+            Self::Never => "None",
+            Self::Unknown(_) => "Ask the seller",
+        }
+    }
+
+    /// What a buyer may do by themselves. Nothing is offered where this build does not know what was promised.
+    pub(crate) fn offer(self) -> Option<&'static str> {
+        match self {
+            Self::UntilStart => Some("You can have your money back until it begins."),
+            Self::Always => Some("You can have your money back at any time."),
+            Self::Never | Self::Unknown(_) => None,
+        }
+    }
+}
+
+open_enum! {
+    /// Why an order is refunded, as far as a page tells it apart.
+    pub(crate) enum RefundReason {
+        /// The payment came after the places were given to others.
+        SoldOutMeanwhile = "sold_out_meanwhile",
+    }
+}
+
+open_enum! {
+    /// How an order stands.
+    pub(crate) enum OrderStatus {
+        /// Its places are held.
+        Created = "created",
+        /// The buyer has begun to pay.
+        AwaitingPayment = "awaiting_payment",
+        /// The deadline is over, and the bank is asked.
+        Expiring = "expiring",
+        /// It ended unpaid.
+        Expired = "expired",
+        /// The buyer gave it up.
+        Cancelled = "cancelled",
+        /// Money came late.
+        Reacquiring = "reacquiring",
+        /// It is paid.
+        Complete = "complete",
+        /// The money is going back.
+        Refunding = "refunding",
+        /// The money went back.
+        Refunded = "refunded",
+    }
 }
 
 impl OrderStatus {
@@ -130,7 +181,7 @@ impl OrderStatus {
         matches!(self, Self::Created | Self::AwaitingPayment)
     }
 
-    /// Whether it will change by itself.
+    /// Whether it will change by itself. What this build does not know is looked at again.
     pub(crate) fn is_moving(self) -> bool {
         !matches!(self, Self::Expired | Self::Cancelled | Self::Complete | Self::Refunded)
     }
@@ -146,13 +197,14 @@ impl OrderStatus {
             Self::Complete => "Paid",
             Self::Refunding => "Refund on its way",
             Self::Refunded => "Refunded",
+            Self::Unknown(_) => "In progress",
         }
     }
 
     /// Which colour it has: a class of the style sheet.
     pub(crate) fn tone(self) -> &'static str {
         match self {
-            Self::Created | Self::AwaitingPayment | Self::Expiring | Self::Reacquiring => "waiting",
+            Self::Created | Self::AwaitingPayment | Self::Expiring | Self::Reacquiring | Self::Unknown(_) => "waiting",
             Self::Complete => "good",
             Self::Expired | Self::Cancelled | Self::Refunding | Self::Refunded => "quiet",
         }
@@ -169,19 +221,28 @@ pub(crate) struct Payment {
     pub(crate) last_decline: Option<Decline>,
 }
 
-/// How a payment stands, as far as a page tells it apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PaymentStatus {
-    Initiated,
-    RequiresAction,
-    Processing,
-    Failed,
-    Succeeded,
-    Cancelling,
-    Cancelled,
-    PartiallyRefunded,
-    Refunded,
+open_enum! {
+    /// How a payment stands.
+    pub(crate) enum PaymentStatus {
+        /// It is begun.
+        Initiated = "initiated",
+        /// The bank asks the buyer something.
+        RequiresAction = "requires_action",
+        /// The bank has not decided.
+        Processing = "processing",
+        /// The bank said no.
+        Failed = "failed",
+        /// The money came in.
+        Succeeded = "succeeded",
+        /// No money may come in any more, once Stripe confirms it.
+        Cancelling = "cancelling",
+        /// No money came in.
+        Cancelled = "cancelled",
+        /// Some of the money went back.
+        PartiallyRefunded = "partially_refunded",
+        /// All of it went back.
+        Refunded = "refunded",
+    }
 }
 
 /// Why the bank said no.
@@ -217,4 +278,31 @@ pub(crate) struct Items<T> {
 
 fn utc() -> String {
     "UTC".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use common::open_enum::OpenEnum;
+    use serde_json::json;
+
+    use super::*;
+
+    fn newer<T: OpenEnum + serde::de::DeserializeOwned>() -> T {
+        serde_json::from_value(json!("from-the-future")).unwrap()
+    }
+
+    #[test]
+    fn an_order_of_a_newer_build_is_in_progress_and_offers_nothing() {
+        let status: OrderStatus = newer();
+        assert_eq!((status.label(), status.tone()), ("In progress", "waiting"));
+        assert!(!status.is_payable() && status.is_moving());
+        assert_eq!(status.to_string(), "from-the-future");
+    }
+
+    #[test]
+    fn a_refund_policy_of_a_newer_build_promises_nothing() {
+        let policy: RefundPolicy = newer();
+        assert_eq!((policy.label(), policy.offer()), ("Ask the seller", None));
+        assert!(RefundPolicy::Always.offer().is_some() && RefundPolicy::Never.offer().is_none());
+    }
 }

@@ -3,6 +3,7 @@
 use actix_web::web;
 use common::http::{Body, Fields, IfMatch, Page, Paging, PathOf, Principal, Problem, Query, Role, Tagged};
 use common::id::UserId;
+use common::open_enum::{known, known_if_given};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -18,6 +19,7 @@ pub(crate) struct Narrowed {
     /// Words, each of which begins the address or a word of the name.
     search: Option<String>,
     /// The role.
+    #[serde(default, deserialize_with = "known_if_given")]
     role: Option<Role>,
 }
 
@@ -50,6 +52,7 @@ pub(crate) struct Profile {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRole {
+    #[serde(deserialize_with = "known")]
     role: Role,
 }
 

@@ -99,6 +99,9 @@ fn a_paid_order_goes_back_only_as_the_policy_says() {
     assert_eq!(refused(&paid, SHOW), OrderError::NotRefundable);
     let never = Order { refund_policy: RefundPolicy::Never, ..paid.clone() };
     assert_eq!(refused(&never, START), OrderError::NotRefundable);
+    let newer = serde_json::from_value("until_noon".into()).unwrap();
+    let newer = Order { refund_policy: newer, ..paid.clone() };
+    assert_eq!(refused(&newer, START), OrderError::NotRefundable);
     let used = CheckIn { at: START, by: paid.seller_id, place: None };
     let entered = paid.check_in(paid.passes[0].id, used).unwrap().next;
     assert_eq!(refused(&entered, START), OrderError::PassUsed);

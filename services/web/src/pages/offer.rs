@@ -70,7 +70,7 @@ impl Offer {
             time,
             time_zone: ticket.time_zone.clone(),
             per_order_limit: ticket.per_order_limit.map(|limit| limit.to_string()).unwrap_or_default(),
-            refund_policy: ticket.refund_policy.clone(),
+            refund_policy: ticket.refund_policy.to_string(),
             image_url: said(&ticket.image_url),
             description: said(&ticket.description).replace("\r\n", "\n"),
         }

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, go, page, page_with_stripe};
 use crate::live;
-use crate::model::{Items, Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus};
+use crate::model::{Items, Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus, RefundReason};
 use crate::shell::Shell;
 use crate::visit::{Form, Id, Visit};
 
@@ -129,6 +129,11 @@ impl OrderPage {
         let paid = [PaymentStatus::Processing, PaymentStatus::Succeeded];
         self.docket.order.status.is_payable()
             && self.payment.as_ref().is_some_and(|payment| paid.contains(&payment.status))
+    }
+
+    /// Whether it is paid in a way that this build does not know. Then the page offers no other way to pay.
+    fn is_paid_otherwise(&self) -> bool {
+        self.payment.as_ref().is_some_and(|payment| matches!(payment.status, PaymentStatus::Unknown(_)))
     }
 
     /// What tells whether there is news.

@@ -83,6 +83,13 @@ impl SellPage {
     fn action(&self) -> String {
         self.change.as_ref().map_or_else(|| "/sales/new".to_owned(), |change| format!("/sales/{}/edit", change.id))
     }
+
+    /// Whether the listing's policy is none of those that can be chosen here. It is shown as chosen, so that a change of something
+    /// else does not silently replace it.
+    fn has_another_policy(&self) -> bool {
+        let policy = self.offer.refund_policy.as_str();
+        !policy.is_empty() && REFUNDS.iter().all(|(value, _)| *value != policy)
+    }
 }
 
 /// An empty form.
