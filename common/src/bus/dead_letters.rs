@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use async_nats::HeaderMap;
 use async_nats::jetstream::Message;
 use bson::doc;
-use futures::TryStreamExt;
-use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 
 use super::{EventRecord, ListenError, Listener};
 use crate::clock::{SharedClock, Time};
-use crate::store::StoreError;
+use crate::store::{Collection, Database, StoreError};
 
 /// An event that was not handled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,8 +72,7 @@ impl DeadLetters {
             attempts,
             at: self.clock.now(),
         };
-        self.collection.replace_one(doc! { "_id": &letter.id }, &letter).upsert(true).await?;
-        Ok(())
+        self.collection.put(doc! { "_id": &letter.id }, &letter).await
     }
 
     /// Up to `limit` letters after the one with the id `after`.
@@ -84,7 +81,7 @@ impl DeadLetters {
     /// If the database does not answer.
     pub async fn list(&self, after: Option<&str>, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
         let filter = after.map_or_else(|| doc! {}, |after| doc! { "_id": { "$gt": after } });
-        Ok(self.collection.find(filter).sort(doc! { "_id": 1 }).limit(limit).await?.try_collect().await?)
+        self.collection.find(filter).sort(doc! { "_id": 1 }).limit(limit).await
     }
 
     /// About how many there are, which the database knows without counting.
@@ -92,7 +89,7 @@ impl DeadLetters {
     /// # Errors
     /// If the database does not answer.
     pub async fn count(&self) -> Result<u64, StoreError> {
-        Ok(self.collection.estimated_document_count().await?)
+        self.collection.estimated_count().await
     }
 
     pub(super) fn clock(&self) -> &SharedClock {
@@ -104,7 +101,7 @@ impl DeadLetters {
     /// # Errors
     /// If the database does not answer.
     pub async fn discard(&self, id: &str) -> Result<bool, StoreError> {
-        Ok(self.collection.delete_one(doc! { "_id": id }).await?.deleted_count == 1)
+        self.collection.delete_one(doc! { "_id": id }).await
     }
 
     /// Gives a letter to its listener once more, and forgets it if it is handled now. `None` if there is no such letter.
@@ -112,7 +109,7 @@ impl DeadLetters {
     /// # Errors
     /// As the listener's; the letter is kept then.
     pub async fn replay(&self, id: &str, listeners: &[Listener]) -> Result<Option<()>, ListenError> {
-        let found = self.collection.find_one(doc! { "_id": id }).await.map_err(StoreError::from)?;
+        let found = self.collection.find_one(doc! { "_id": id }).await?;
         let Some(letter) = found else { return Ok(None) };
         let Some(listener) = listeners.iter().find(|listener| listener.domain == letter.domain) else {
             return Err(ListenError::permanent(format!("nothing listens to {} any more", letter.domain)));

@@ -24,7 +24,8 @@ pub struct EventRecord {
     pub domain: String,
     /// The id of the aggregate.
     pub aggregate: String,
-    /// The aggregate's version after the event: its events count 1, 2, 3 without a gap.
+    /// The aggregate's version after the event: its events count 1, 2, 3 without a gap, and all of them come, except
+    /// where the [newest says all](crate::events::DomainEvent::NEWEST_SAYS_ALL).
     pub version: i64,
     /// The event's name.
     pub name: String,

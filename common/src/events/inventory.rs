@@ -8,7 +8,7 @@ use crate::id::TicketId;
 
 domain_events! {
     /// What happens to the places of a listing.
-    InventoryEvent in "inventory" {
+    InventoryEvent in "inventory", newest says all: true {
         Changed(InventoryChanged) = "inventory.changed", 1;
     }
 }

@@ -33,6 +33,10 @@ pub trait DomainEvent: Sized + Clone + Send + Sync + 'static {
     /// The names of all its events, such as `order.created`.
     const NAMES: &'static [&'static str];
 
+    /// Whether the newest event of an aggregate says all that the earlier ones said. Its outbox keeps the newest only, so
+    /// versions may be missing on the bus, and who listens takes the newest one for the truth.
+    const NEWEST_SAYS_ALL: bool = false;
+
     /// The name and schema version under which this event is published.
     fn kind(&self) -> EventKind;
 
@@ -72,6 +76,8 @@ pub struct EventSpec {
     pub schema: Schema,
     /// What the event says happened.
     pub description: String,
+    /// Whether the newest event of an aggregate says all: see [`DomainEvent::NEWEST_SAYS_ALL`].
+    pub newest_says_all: bool,
 }
 
 /// Why a message is not an event of the registry. No redelivery mends it.
@@ -163,7 +169,7 @@ impl<E: DomainEvent> By for E {
 macro_rules! domain_events {
     (
         $(#[doc = $doc:literal])*
-        $enum:ident in $domain:literal {
+        $enum:ident in $domain:literal $(, newest says all: $all:literal)? {
             $( $variant:ident($payload:ty) = $name:literal, $version:literal $(, upcast $upcast:path)?; )*
         }
     ) => {
@@ -187,6 +193,7 @@ macro_rules! domain_events {
         impl $crate::events::DomainEvent for $enum {
             const DOMAIN: &'static str = $domain;
             const NAMES: &'static [&'static str] = &[$( $name ),*];
+            $( const NEWEST_SAYS_ALL: bool = $all; )?
 
             fn kind(&self) -> $crate::events::EventKind {
                 match self {
@@ -215,8 +222,7 @@ macro_rules! domain_events {
 
             fn catalogue() -> Vec<$crate::events::EventSpec> {
                 vec![$(
-                    $crate::events::spec::<$payload>(
-                        $domain,
+                    $crate::events::spec::<Self, $payload>(
                         $crate::events::EventKind { name: $name, version: $version },
                     ),
                 )*]
@@ -226,10 +232,10 @@ macro_rules! domain_events {
 }
 pub(crate) use domain_events;
 
-pub(crate) fn spec<T: schemars::JsonSchema>(domain: &'static str, kind: EventKind) -> EventSpec {
+pub(crate) fn spec<E: DomainEvent, T: schemars::JsonSchema>(kind: EventKind) -> EventSpec {
     let schema = schemars::schema_for!(T);
     let description = schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-    EventSpec { domain, kind, schema, description }
+    EventSpec { domain: E::DOMAIN, kind, schema, description, newest_says_all: E::NEWEST_SAYS_ALL }
 }
 
 /// Every event of every domain.
@@ -243,6 +249,22 @@ pub fn registry() -> Vec<EventSpec> {
         PaymentEvent::catalogue(),
     ]
     .concat()
+}
+
+/// Whether the events of a domain are such that the newest one says all: see [`DomainEvent::NEWEST_SAYS_ALL`].
+pub(crate) fn newest_says_all(domain: &str) -> bool {
+    fn is<E: DomainEvent>(domain: &str) -> bool {
+        E::NEWEST_SAYS_ALL && E::DOMAIN == domain
+    }
+    let all = [
+        is::<UserEvent>,
+        is::<TicketEvent>,
+        is::<OrderEvent>,
+        is::<InventoryEvent>,
+        is::<ExpirationEvent>,
+        is::<PaymentEvent>,
+    ];
+    all.iter().any(|is| is(domain))
 }
 
 #[cfg(test)]

@@ -4,16 +4,15 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use bson::{Document, doc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use metrics::{Counter, counter};
-use mongodb::{Collection, Database};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Mail, MailError, Post};
 use crate::clock::{SharedClock, Time};
 use crate::id::MailId;
-use crate::store::{Aggregate, StoreError, from_document};
+use crate::store::{Aggregate, Collection, Database, StoreError, from_document};
 
 /// The array beside the state, for [`Change::pushing`](crate::store::Change::pushing).
 pub const LETTERS: &str = "letters";
@@ -127,8 +126,7 @@ impl<L: Serialize + DeserializeOwned> Letters<L> {
     async fn due(&self) -> Result<Vec<(String, Letter<L>)>, StoreError> {
         let now = self.clock.now();
         let waiting = doc! { "letters.0": { "$exists": true }, "letters.dueAt": { "$lte": now } };
-        let found = self.collection.find(waiting).projection(doc! { LETTERS: 1 }).limit(BATCH);
-        let documents: Vec<Document> = found.await?.try_collect().await?;
+        let documents = self.collection.find(waiting).projection(doc! { LETTERS: 1 }).limit(BATCH).await?;
         let mut due = Vec::with_capacity(documents.len());
         for document in &documents {
             let Row { document, letters } = from_document::<Row<L>>(document)?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mongodb::Database;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +11,7 @@ use crate::bus::{Bus, BusError};
 use crate::clock::{SharedClock, Time};
 use crate::http::Admission;
 use crate::settings::{Settings, SettingsError};
-use crate::store::{Aggregate, Aggregates, Projection, Relay, StoreError};
+use crate::store::{Aggregate, Aggregates, ConnectionError, Database, Projection, Relay, StoreError};
 
 /// Why a process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +25,9 @@ pub enum StartError {
     /// The database refuses or does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no connection to the database.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     /// The broker refuses or does not answer.
     #[error(transparent)]
     Bus(#[from] BusError),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bson::doc;
 use futures::future::join_all;
-use mongodb::Client;
 use serde::Deserialize;
 
 use super::frame::{connect_database, reach_bus};
@@ -13,7 +12,7 @@ use super::{Service, StartError};
 use crate::bus::{Bus, DOMAINS, DeadLetters};
 use crate::clock::Time;
 use crate::settings::Settings;
-use crate::store::{Backlog, StoreError, from_document};
+use crate::store::{Backlog, Client, StoreError, from_document};
 
 /// A hold ends by the clock of a service, a document by that of MongoDB.
 const CLOCKS_APART: Duration = Duration::from_secs(2);

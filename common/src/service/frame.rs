@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use mongodb::Client;
-use mongodb::options::ClientOptions;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,17 +20,7 @@ use crate::http::{
     Verifier,
 };
 use crate::settings::{Settings, SettingsError};
-use crate::store::{Relay, StoreError};
-
-/// How long the database may take to answer at the start.
-const DATABASE_WAIT: Duration = Duration::from_secs(10);
-
-/// How long one connection to it may take, how many there may be, and how many are made at a time. Requests beyond that
-/// wait for a connection; the admission bounds how many requests there are. More connections would only have MongoDB
-/// divide its cores among more commands. The address may say otherwise (`maxPoolSize` and so on).
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
-const CONNECTIONS: u32 = 64;
-const CONNECTING: u32 = 8;
+use crate::store::{Client, Database, Relay};
 
 /// Whose the routes are that every process has beside its services'.
 const FRAME: &str = "frame";
@@ -169,7 +157,7 @@ impl Frame {
         ServerOptions::new(&self.settings, self.readiness.clone()).shedding(shedder)
     }
 
-    fn context(&self, servers: &Servers, database: mongodb::Database, relay: Relay) -> Context {
+    fn context(&self, servers: &Servers, database: Database, relay: Relay) -> Context {
         Context {
             settings: self.settings.clone(),
             clock: self.clock.clone(),
@@ -213,7 +201,7 @@ impl Frame {
         tell("nats", true);
         self.tasks.spawn(async move {
             while stop.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
-                tell("mongodb", ping(&client).await.is_ok());
+                tell("mongodb", client.ping().await.is_ok());
                 tell("nats", bus.is_connected());
             }
         });
@@ -266,20 +254,7 @@ pub(super) async fn reach_bus(settings: &Settings) -> Result<Bus, StartError> {
 
 pub(super) async fn connect_database(settings: &Settings) -> Result<Client, StartError> {
     let uri = settings.mongodb_uri.as_ref().ok_or_else(|| missing("MONGODB_URI"))?;
-    let mut options = ClientOptions::parse(uri.expose_secret()).await.map_err(StoreError::from)?;
-    options.server_selection_timeout = Some(DATABASE_WAIT);
-    options.app_name = Some("docket".to_owned());
-    options.connect_timeout.get_or_insert(CONNECT_WAIT);
-    options.max_pool_size.get_or_insert(CONNECTIONS);
-    options.max_connecting.get_or_insert(CONNECTING);
-    let client = Client::with_options(options).map_err(StoreError::from)?;
-    ping(&client).await?;
-    Ok(client)
-}
-
-async fn ping(client: &Client) -> Result<(), StoreError> {
-    client.database("admin").run_command(bson::doc! { "ping": 1 }).await?;
-    Ok(())
+    Ok(Client::connect(uri.expose_secret()).await?)
 }
 
 fn learn(revocations: &Revocations, received: &Received<UserEvent>) {

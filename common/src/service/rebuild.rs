@@ -2,14 +2,13 @@
 //! streams from the beginning.
 
 use bson::{Document, doc};
-use mongodb::Database;
 
 use super::StartError;
 use super::frame::{connect_bus, connect_database};
 use crate::bus::Bus;
 use crate::service::Service;
 use crate::settings::Settings;
-use crate::store::StoreError;
+use crate::store::{Database, StoreError};
 
 /// What a service keeps of the aggregates of one domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,88 +4,28 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::marker::PhantomData;
 
-use bson::raw::{RawArrayBuf, RawDocumentBuf};
-use bson::{Document, cstr, doc};
-use futures::TryStreamExt;
+use bson::raw::{CStr, RawArrayBuf, RawDocumentBuf};
+use bson::{Document, cstr, doc, rawdoc};
 use futures::future::join_all;
-use mongodb::{Collection, Database};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::guard::compared;
 use super::meter::Meter;
-use super::state::{decode, difference, state};
-use super::{HeldBack, Outbox, Relay, StoreError, Table, to_document};
+use super::state::Form;
+use super::{
+    Aggregate, Change, ChangeError, Collection, Database, HeldBack, Outbox, Relay, StoreError, Table, Versioned,
+    to_document,
+};
 use crate::bus::EventRecord;
 use crate::clock::SharedClock;
 use crate::events::{DomainEvent, Raised};
 
+/// The place in an outbox that only a full one has. So many events may wait there, of some hundred bytes each, as MongoDB
+/// takes no document of more than 16 MiB: a change beyond that is refused until the broker has taken some.
+const LAST_PLACE: &CStr = cstr!("outbox.999");
+
 /// How often [`Aggregates::change`] reads again after somebody else was faster.
 const ATTEMPTS: usize = 32;
-
-/// Something with an identity that changes one version at a time, and is never deleted.
-///
-/// Its document has the fields of the type, and beside them `_id`, `version` and `outbox`.
-pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
-    /// The events it raises.
-    type Event: DomainEvent;
-
-    /// What it is called in message ids.
-    const KIND: &'static str;
-
-    /// Where it is stored.
-    const COLLECTION: &'static str;
-
-    /// Its id.
-    fn id(&self) -> String;
-}
-
-/// An aggregate as it was read, with the version that the next write compares.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Versioned<A> {
-    /// Counts the writes, from 1.
-    pub version: i64,
-    /// The state.
-    pub value: A,
-}
-
-/// What a rule decided to do to an aggregate.
-#[derive(Debug)]
-pub struct Change<A: Aggregate> {
-    /// The state after it.
-    pub next: A,
-    /// The event that says so.
-    pub event: Raised<A::Event>,
-    push: Result<Document, bson::error::Error>,
-}
-
-impl<A: Aggregate> Change<A> {
-    /// A change to `next` that raises `event`.
-    pub fn new(next: A, event: Raised<A::Event>) -> Self {
-        Self { next, event, push: Ok(Document::new()) }
-    }
-
-    /// With an element pushed to the array `field` beside the state, in the same write: work for somebody who takes it out again.
-    #[must_use]
-    pub fn pushing(self, field: &str, element: &impl Serialize) -> Self {
-        let push = to_document(element).map(|element| doc! { field: element });
-        Self { push, ..self }
-    }
-}
-
-/// Why [`Aggregates::change`] changed nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError<E> {
-    /// There is no aggregate with this id.
-    #[error("not found")]
-    NotFound,
-    /// The rule refused.
-    #[error("{0}")]
-    Refused(E),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// The aggregates of one kind.
 pub struct Aggregates<A> {
@@ -107,7 +47,7 @@ impl<A> Clone for Aggregates<A> {
 impl<A: Aggregate> Aggregates<A> {
     /// The aggregates in a service's database, whose outboxes `relay` empties.
     pub fn new(database: &Database, relay: Relay, clock: SharedClock) -> Self {
-        let table = Table::new(database, A::COLLECTION);
+        let table = Table::beside_outboxes(database, A::COLLECTION);
         relay.watch(A::COLLECTION, table.clone());
         let meter = Meter::of::<A>(relay.service());
         Self { table, relay, clock, meter, kind: PhantomData }
@@ -123,6 +63,8 @@ impl<A: Aggregate> Aggregates<A> {
         &self.table
     }
 
+    const FORM: Form = Form { schema: A::SCHEMA, upcast: A::upcast };
+
     /// Has the next event of an aggregate go to the broker together with the one after it, if that comes as long as the answer
     /// lives.
     pub fn hold_back(&self, id: impl Display) -> HeldBack {
@@ -134,7 +76,7 @@ impl<A: Aggregate> Aggregates<A> {
     /// # Errors
     /// If the database does not answer or the document does not fit the type.
     pub async fn get(&self, id: impl Display) -> Result<Option<Versioned<A>>, StoreError> {
-        self.table.find(id.to_string()).await?.map(|document| decode(&document)).transpose()
+        self.table.find(id.to_string()).await?.map(|document| Self::FORM.decode(&document)).transpose()
     }
 
     /// Reads those that match, in the order of `sort`, `limit` at most.
@@ -143,15 +85,16 @@ impl<A: Aggregate> Aggregates<A> {
     /// As [`Aggregates::get`].
     pub async fn find(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<Versioned<A>>, StoreError> {
         let collection = self.collection().clone_with_type::<RawDocumentBuf>();
-        let documents: Vec<RawDocumentBuf> =
-            collection.find(filter).sort(sort).limit(limit).await?.try_collect().await?;
-        documents.iter().map(|document| decode(document)).collect()
+        let without_outbox = doc! { "outbox": 0 };
+        let documents = collection.find(filter).sort(sort).limit(limit).projection(without_outbox).await?;
+        documents.iter().map(|document| Self::FORM.decode(document)).collect()
     }
 
     /// Stores a new one as version 1.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if there is one with this id or another unique value.
+    /// [`StoreError::Exists`] if there is one with this id or another unique value. That may be this very one, of an earlier
+    /// try whose answer was lost: who tries again looks at what is stored.
     pub async fn insert(&self, value: A, event: Raised<A::Event>) -> Result<Versioned<A>, StoreError> {
         let (document, outbox) = self.first(&value, &event)?;
         self.insert_first(value, document, outbox).await
@@ -217,7 +160,7 @@ impl<A: Aggregate> Aggregates<A> {
     fn first(&self, value: &A, event: &Raised<A::Event>) -> Result<(RawDocumentBuf, Outbox), StoreError> {
         let id = value.id();
         let record = EventRecord::new(A::KIND, &id, 1, event, self.clock.now())?;
-        let mut document = state(value, &id, 1)?;
+        let mut document = Self::FORM.state(value, &id, 1)?;
         let mut outbox = RawArrayBuf::new();
         outbox.push(bson::serialize_to_raw_document_buf(&record)?);
         document.append(cstr!("outbox"), outbox);
@@ -226,20 +169,47 @@ impl<A: Aggregate> Aggregates<A> {
 
     /// Stores the next version of what was read.
     ///
+    /// Of an aggregate whose newest event says all, the event takes the place of those that wait.
+    ///
     /// # Errors
-    /// [`StoreError::Conflict`] if it was changed since; nothing is stored then.
+    /// [`StoreError::Conflict`] if it was changed since, and [`StoreError::Full`] if too many of its events wait; nothing is
+    /// stored then.
     pub async fn save(&self, current: &Versioned<A>, change: Change<A>) -> Result<Versioned<A>, StoreError> {
         let (id, version) = (current.value.id(), current.version + 1);
         let record = EventRecord::new(A::KIND, &id, version, &change.event, self.clock.now())?;
-        let mut update = difference(&current.value, &change.next, version)?;
+        let raised = bson::serialize_to_raw_document_buf(&record)?;
+        let mut compared = compared(&id, current.version);
+        let mut difference = Self::FORM.difference(&current.value, &change.next, version)?;
         let mut push = RawDocumentBuf::try_from(&change.push?)?;
-        push.append(cstr!("outbox"), bson::serialize_to_raw_document_buf(&record)?);
-        let compared = compared(&id, current.version);
-        update.append(cstr!("$push"), push);
-        let saved = self.table.compare_and_set(compared, update).await;
+        if A::Event::NEWEST_SAYS_ALL {
+            let mut outbox = RawArrayBuf::new();
+            outbox.push(raised);
+            difference.set.append(cstr!("outbox"), outbox);
+        } else {
+            compared.append(LAST_PLACE, rawdoc! { "$exists": false });
+            push.append(cstr!("outbox"), raised);
+        }
+        let mut update = difference.into_document();
+        if !push.is_empty() {
+            update.append(cstr!("$push"), push);
+        }
+        let saved = match self.table.compare_and_set(compared, update).await {
+            Err(StoreError::Conflict) if self.is_full(&id, current.version).await? => Err(StoreError::Full),
+            saved => saved,
+        };
         saved.inspect_err(|error| self.meter.failed(error))?;
         self.hand_over(Outbox { collection: A::COLLECTION, document: id, record });
         Ok(Versioned { version, value: change.next })
+    }
+
+    /// Whether a write was refused for want of room and not because the version has moved on.
+    async fn is_full(&self, id: &str, version: i64) -> Result<bool, StoreError> {
+        if A::Event::NEWEST_SAYS_ALL {
+            return Ok(false);
+        }
+        let mut full = doc! { "_id": id, "version": version };
+        full.insert(LAST_PLACE.as_str(), doc! { "$exists": true });
+        Ok(self.collection().count(full, Some(1)).await? > 0)
     }
 
     /// Reads, asks `rule` what to do, and stores it; again from the start if somebody else was faster.

@@ -4,23 +4,42 @@ use std::io;
 
 use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
 
-/// What servers say that cannot be reached, are not or no longer the primary, stop, or did not manage in time.
-const CODES: [i32; 15] = [
+/// What servers say that cannot be reached, are not or no longer the primary, stop, are overloaded or have no room, or did
+/// not manage in time. The names are those of MongoDB's `error_codes.yml`.
+const CODES: [i32; 33] = [
     6,     // HostUnreachable
     7,     // HostNotFound
+    24,    // LockTimeout
+    43,    // CursorNotFound
     50,    // MaxTimeMSExpired
     64,    // WriteConcernTimeout
     89,    // NetworkTimeout
     91,    // ShutdownInProgress
+    112,   // WriteConflict
+    134,   // ReadConcernMajorityNotAvailableYet
+    175,   // QueryPlanKilled
     189,   // PrimarySteppedDown
+    202,   // NetworkInterfaceExceededTimeLimit
+    216,   // ElectionInProgress
+    237,   // CursorKilled
     262,   // ExceededTimeLimit
+    365,   // TemporarilyUnavailable
+    371,   // UserWritesBlocked
+    402,   // ResourceExhausted
+    407,   // PooledConnectionAcquisitionExceededTimeLimit
+    433,   // AdmissionQueueOverflow
+    449,   // RateLimitExceeded
+    462,   // IngressRequestRateLimitExceeded
     9001,  // SocketException
     10058, // LegacyNotPrimary
     10107, // NotWritablePrimary
     11600, // InterruptedAtShutdown
+    11601, // Interrupted
     11602, // InterruptedDueToReplStateChange
     13435, // NotPrimaryNoSecondaryOk
     13436, // NotPrimaryOrSecondary
+    14031, // OutOfDiskSpace
+    46841, // ClientMarkedKilled
 ];
 
 /// Whether the database was not there, or had no primary, or did not answer in time.
@@ -32,6 +51,11 @@ pub(super) fn is_away(error: &Error) -> bool {
         | ErrorKind::DnsResolve { .. } => true,
         kind => code_of(kind).is_some_and(says_away) || error.contains_label(RETRYABLE_WRITE_ERROR),
     }
+}
+
+/// Whether it failed before anything was sent to a server.
+pub(super) fn is_unsent(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
 }
 
 /// Whether a server's code says so.
@@ -65,7 +89,7 @@ mod tests {
 
     use super::*;
     use crate::http::Problem;
-    use crate::store::{StoreError, Table};
+    use crate::store::{Database, StoreError, Table};
 
     fn said(code: i32) -> Error {
         let command: CommandError = crate::store::from_document(&doc! { "code": code }).unwrap();
@@ -78,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_told_as_such_and_what_does_not_is_a_fault_of_ours() {
-        for code in [10107, 189, 11600, 91, 50] {
+        for code in [10107, 189, 11600, 91, 50, 43, 365, 14031] {
             assert_eq!(told(said(code)), 503, "{code}");
         }
         assert_eq!(told(away(io::ErrorKind::ConnectionReset, "reset".to_owned())), 503);
@@ -89,16 +113,32 @@ mod tests {
         assert_eq!(told(Error::custom("anything")), 500);
     }
 
+    #[test]
+    fn only_what_the_server_itself_refuses_is_known_not_to_be_done() {
+        for code in [10107, 189, 11600, 50, 64, 365] {
+            assert!(StoreError::from(said(code)).may_have_been_done(), "{code}");
+        }
+        let lost = away(io::ErrorKind::TimedOut, "no answer".to_owned());
+        assert!(StoreError::from(lost).may_have_been_done());
+        // BadValue, Unauthorized, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey.
+        for code in [2, 13, 121, 10334, 11000] {
+            assert!(!StoreError::from(said(code)).may_have_been_done(), "{code}");
+        }
+        assert!(!StoreError::Conflict.may_have_been_done() && !StoreError::Exists.may_have_been_done());
+    }
+
     #[tokio::test]
     async fn a_database_that_is_not_there_is_a_matter_of_time() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut options = ClientOptions::parse(format!("mongodb://{nobody}/?directConnection=true")).await.unwrap();
         options.server_selection_timeout = Some(Duration::from_millis(200));
-        let table = Table::new(&Client::with_options(options).unwrap().database("docket"), "things");
+        let database = Database::from(Client::with_options(options).unwrap().database("docket"));
+        let table = Table::new(&database, "things");
         let thing = doc! { "_id": "1" };
         let (read, written) = tokio::join!(table.get::<bson::Document>("1"), table.insert(&thing));
         for failed in [read.unwrap_err(), written.unwrap_err()] {
             assert!(failed.passes(), "{failed}");
+            assert!(!failed.may_have_been_done(), "nothing was sent: {failed}");
             let response = Problem::from(failed).response(None);
             assert_eq!(
                 (response.status().as_u16(), response.headers().get("retry-after").unwrap().as_bytes()),

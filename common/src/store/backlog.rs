@@ -1,13 +1,11 @@
 //! What a service has committed and the broker does not have yet.
 
 use bson::{Document, doc};
-use futures::TryStreamExt;
 use futures::future::try_join_all;
-use mongodb::Collection;
-use mongodb::options::Hint;
 use serde::Deserialize;
 
-use super::{Relay, StoreError, from_document, outbox_keys};
+use super::indexes::outbox_keys;
+use super::{Collection, Relay, StoreError};
 use crate::clock::Time;
 
 /// Documents of a collection that are counted. When there are more, the age of the oldest says how bad it is.
@@ -63,9 +61,7 @@ async fn waiting_in(collection: Collection<Document>) -> Result<Backlog, StoreEr
         } },
     ];
     // Without the hint nothing but a scan of the collection would fit a filter that is the index's own.
-    let by_age = Hint::Keys(outbox_keys());
-    let rows: Vec<Document> = collection.aggregate(stages).hint(by_age).await?.try_collect().await?;
-    let Some(row) = rows.first() else { return Ok(Backlog::default()) };
-    let Row { events, oldest } = from_document(row)?;
+    let rows: Vec<Row> = collection.aggregate(stages, outbox_keys()).await?;
+    let Some(Row { events, oldest }) = rows.into_iter().next() else { return Ok(Backlog::default()) };
     Ok(Backlog { events: u64::try_from(events).unwrap_or(0), oldest })
 }

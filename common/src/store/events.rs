@@ -6,16 +6,15 @@ use bson::doc;
 use bson::raw::{RawDocument, RawDocumentBuf};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 
-use super::{Indexes, StoreError};
+use super::{Collection, Database, Indexes, StoreError};
 use crate::bus::EventRecord;
 use crate::clock::Time;
 
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// So many bytes of payloads are kept in one document; MongoDB takes none of more than 16 MiB.
+/// So many bytes of events are kept in one document, as they are encoded; MongoDB takes none of more than 16 MiB.
 const BUNDLE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Events that were published about the same time. One document for many of them costs MongoDB little more than one for each.
@@ -51,10 +50,11 @@ impl EventArchive {
     /// # Errors
     /// If the database does not answer.
     pub async fn keep<'e>(&self, records: impl Iterator<Item = &'e EventRecord>, now: Time) -> Result<(), StoreError> {
+        let encoded = records.map(bson::serialize_to_raw_document_buf).collect::<Result<Vec<_>, _>>()?;
         let bundles: Vec<RawDocumentBuf> =
-            bundles(records, now).iter().map(bson::serialize_to_raw_document_buf).collect::<Result<_, _>>()?;
+            bundles(encoded, now).iter().map(bson::serialize_to_raw_document_buf).collect::<Result<_, _>>()?;
         if !bundles.is_empty() {
-            self.collection.insert_many(bundles).await?;
+            self.collection.insert_many(&bundles).await?;
         }
         Ok(())
     }
@@ -69,8 +69,8 @@ impl EventArchive {
             at: Time,
         }
         let rows = self.collection.clone_with_type::<Row>();
-        let newest = rows.find_one(doc! {}).sort(doc! { "at": -1 }).projection(doc! { "_id": 0, "at": 1 }).await?;
-        Ok(newest.map(|row| row.at))
+        let newest = rows.find(doc! {}).sort(doc! { "at": -1 }).limit(1).projection(doc! { "_id": 0, "at": 1 }).await?;
+        Ok(newest.first().map(|row| row.at))
     }
 
     /// The events that were published since `since`, in the order in which that was.
@@ -78,21 +78,22 @@ impl EventArchive {
     /// # Errors
     /// If the database does not answer.
     pub async fn since(&self, since: Time) -> Result<Published, StoreError> {
-        let cursor = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).await?;
-        Ok(Published { cursor: cursor.boxed() })
+        let found = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 });
+        Ok(Published { found: found.stream().await?.boxed() })
     }
 }
 
-fn bundles<'e>(records: impl Iterator<Item = &'e EventRecord>, at: Time) -> Vec<Bundle<&'e EventRecord>> {
-    let (mut bundles, mut bytes) = (Vec::<Bundle<&EventRecord>>::new(), BUNDLE_BYTES);
-    for record in records {
-        if bytes + record.payload.len() > BUNDLE_BYTES {
+fn bundles(events: Vec<RawDocumentBuf>, at: Time) -> Vec<Bundle<RawDocumentBuf>> {
+    let (mut bundles, mut bytes) = (Vec::<Bundle<RawDocumentBuf>>::new(), BUNDLE_BYTES);
+    for event in events {
+        let size = event.as_bytes().len();
+        if bytes + size > BUNDLE_BYTES {
             bundles.push(Bundle { at, events: Vec::new() });
             bytes = 0;
         }
-        bytes += record.payload.len();
+        bytes += size;
         if let Some(bundle) = bundles.last_mut() {
-            bundle.events.push(record);
+            bundle.events.push(event);
         }
     }
     bundles
@@ -100,7 +101,7 @@ fn bundles<'e>(records: impl Iterator<Item = &'e EventRecord>, at: Time) -> Vec<
 
 /// Published events, as they are read from the archive.
 pub struct Published {
-    cursor: BoxStream<'static, mongodb::error::Result<RawDocumentBuf>>,
+    found: BoxStream<'static, Result<RawDocumentBuf, StoreError>>,
 }
 
 impl Published {
@@ -109,7 +110,7 @@ impl Published {
     /// # Errors
     /// If the database does not answer.
     pub async fn next_batch(&mut self) -> Result<Option<Vec<EventRecord>>, StoreError> {
-        self.cursor.try_next().await?.as_deref().map(events_in).transpose()
+        self.found.try_next().await?.as_deref().map(events_in).transpose()
     }
 }
 

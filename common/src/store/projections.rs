@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use bson::raw::RawDocumentBuf;
 use bson::{Document, doc, rawdoc};
-use futures::TryStreamExt;
-use mongodb::{Collection, Database};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::state::{decode, difference, state};
-use super::{StoreError, Table, Versioned};
+use super::state::{Form, Upcast};
+use super::{Collection, Database, StoreError, Table, Versioned};
 use crate::bus::{EventRecord, ListenError};
 use crate::clock::{SharedClock, Time};
+use crate::events::newest_says_all;
 
 /// For how long an aggregate counts as just made, how long its event is waited for, and how often it is looked for. Events that a
 /// process had taken when it was killed come again well within the first.
@@ -53,22 +52,38 @@ fn passes(seen: i64, version: i64) -> Result<bool, ListenError> {
     }
 }
 
+/// [`passes`], for events that come with every version. Of an aggregate whose newest event says all, some never come.
+fn gate(seen: i64, record: &EventRecord) -> Result<bool, ListenError> {
+    if newest_says_all(&record.domain) {
+        let leaves_out = format!("{} may leave versions out: only Projection::replace follows it", record.name);
+        return Err(ListenError::permanent(leaves_out));
+    }
+    passes(seen, record.version)
+}
+
 /// A collection that follows a kind of aggregate of another service.
 pub struct Projection<T> {
     table: Table,
+    form: Form,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Projection<T> {
     fn clone(&self) -> Self {
-        Self { table: self.table.clone(), kind: PhantomData }
+        Self { table: self.table.clone(), form: self.form, kind: PhantomData }
     }
 }
 
 impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// The projection in the collection `name`.
     pub fn new(database: &Database, name: &str) -> Self {
-        Self { table: Table::new(database, name), kind: PhantomData }
+        Self { table: Table::new(database, name), form: Form::FIRST, kind: PhantomData }
+    }
+
+    /// With documents of a later schema than the first, and how those of the earlier ones are brought to the next.
+    #[must_use]
+    pub fn of_schema(self, schema: i32, upcast: Upcast) -> Self {
+        Self { form: Form { schema, upcast }, ..self }
     }
 
     /// The collection, for queries.
@@ -81,7 +96,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// # Errors
     /// If the database does not answer or the document does not fit the type.
     pub async fn get(&self, id: impl Display) -> Result<Option<Versioned<T>>, StoreError> {
-        self.table.find(id.to_string()).await?.map(|document| decode(&document)).transpose()
+        self.table.find(id.to_string()).await?.map(|document| self.form.decode(&document)).transpose()
     }
 
     /// Reads one that its owner may have made a moment ago: waits for its event if its id is fresh.
@@ -108,9 +123,8 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// As [`Projection::get`].
     pub async fn get_many(&self, ids: Vec<String>) -> Result<Vec<Versioned<T>>, StoreError> {
         let collection = self.collection().clone_with_type::<RawDocumentBuf>();
-        let documents: Vec<RawDocumentBuf> =
-            collection.find(doc! { "_id": { "$in": ids } }).await?.try_collect().await?;
-        documents.iter().map(|document| decode(document)).collect()
+        let documents = collection.find(doc! { "_id": { "$in": ids } }).await?;
+        documents.iter().map(|document| self.form.decode(document)).collect()
     }
 
     /// Whether an event is the next one of its aggregate; false if it was applied before.
@@ -119,7 +133,7 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// [`ListenError::Early`] if an earlier event has not been seen; the store's errors.
     pub async fn is_next(&self, record: &EventRecord) -> Result<bool, ListenError> {
         let seen = self.get(&record.aggregate).await?.map_or(0, |known| known.version);
-        passes(seen, record.version)
+        gate(seen, record)
     }
 
     /// Applies the next event of an aggregate with `fold`, which gets what is known of it so far and answers what is known after it.
@@ -134,17 +148,18 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         // Nothing can be known before the first event. If that is a repetition, the write finds out.
         let known = if record.version == 1 { None } else { self.get(&record.aggregate).await? };
         let seen = known.as_ref().map_or(0, |known| known.version);
-        if !passes(seen, record.version)? {
+        if !gate(seen, record)? {
             return Ok(Applied::Before);
         }
         let next = fold(known.as_ref().map(|known| known.value.clone())).ok_or_else(|| {
             ListenError::permanent(format!("{} cannot be the first event of an aggregate", record.name))
         })?;
         let written = match known {
-            None => self.table.insert_raw(state(&next, &record.aggregate, record.version)?).await,
+            None => self.table.insert_raw(self.form.state(&next, &record.aggregate, record.version)?).await,
             Some(known) => {
                 let seen = rawdoc! { "_id": record.aggregate.as_str(), "version": seen };
-                self.table.compare_and_set(seen, difference(&known.value, &next, record.version)?).await
+                let difference = self.form.difference(&known.value, &next, record.version)?;
+                self.table.compare_and_set(seen, difference.into_document()).await
             }
         };
         match written {
@@ -159,11 +174,13 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// # Errors
     /// The store's errors.
     pub async fn replace(&self, record: &EventRecord, value: &T) -> Result<Applied<()>, StoreError> {
-        let older = rawdoc! { "_id": record.aggregate.as_str(), "version": { "$lt": record.version } };
-        let whole = state(value, &record.aggregate, record.version)?;
+        let known = rawdoc! { "$not": { "$gt": self.form.schema } };
+        let older = rawdoc! { "_id": record.aggregate.as_str(), "version": { "$lt": record.version }, "schema": known };
+        let whole = self.form.state(value, &record.aggregate, record.version)?;
         match self.table.compare_and_set(older, rawdoc! { "$set": whole }).await {
             Ok(()) => Ok(Applied::Now(())),
-            Err(StoreError::Conflict) => Ok(Applied::Before),
+            // It is newer, or a later build wrote it, which the reading tells.
+            Err(StoreError::Conflict) => self.get(&record.aggregate).await.map(|_| Applied::Before),
             Err(error) => Err(error),
         }
     }

@@ -1,20 +1,20 @@
 //! The relay: takes events out of the documents' outboxes to the bus, right after commit, and by a sweep where a crash came between.
+//!
+//! Three tasks work side by side, and none of them waits for another one for long: one publishes what was just committed, one
+//! takes what is published out of the outboxes, and the [sweep](super::sweep) finds what is left there. What finds no room in
+//! a queue is left to the sweep, so no request waits for the broker, and no event waits for a stalled call to the database.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bson::{Document, doc};
-use futures::TryStreamExt;
+use bson::doc;
 use metrics::{Counter, counter};
-use mongodb::Database;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::table::in_time;
-use super::{EventArchive, StoreError, Table, from_document};
+use super::{Database, EventArchive, StoreError, Table};
 use crate::bus::{Bus, EventRecord};
 use crate::clock::SharedClock;
 
@@ -29,13 +29,10 @@ const BATCH: usize = 256;
 const SETTLED_TOGETHER: usize = 2048;
 const SETTLED_WITHIN: Duration = Duration::from_millis(500);
 
-/// How many batches may wait for that before publishing waits too.
-const UNSETTLED: usize = 4;
-
-/// How often the sweep looks, and how old an entry must be before the sweep takes it for forgotten.
-const SWEEP_EVERY: Duration = Duration::from_secs(2);
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(5);
-const SWEEP_BATCH: u32 = 500;
+/// How many batches may wait for that, and how long publishing waits for room there. What finds none stays in the outboxes
+/// and is published once more by the sweep, which the broker notices.
+const UNSETTLED: usize = 16;
+const ROOM_WITHIN: Duration = Duration::from_millis(250);
 
 /// An event that stands in a document's outbox.
 #[derive(Clone, Debug)]
@@ -76,7 +73,8 @@ impl Relay {
         let relay = Self { service, queue, left_to_sweep, collections, held_back };
         let published = counter!("events_published_total", "service" => service);
         let archive = EventArchive::new(database);
-        let worker = Worker { bus, clock, archive, published, collections: relay.collections.clone() };
+        let (left_to_sweep, collections) = (relay.left_to_sweep.clone(), relay.collections.clone());
+        let worker = Worker { bus, clock, archive, published, left_to_sweep, collections };
         (relay, worker.run(waiting, stop))
     }
 
@@ -146,39 +144,30 @@ impl Drop for HeldBack {
     }
 }
 
-struct Worker {
-    bus: Bus,
-    clock: SharedClock,
+pub(super) struct Worker {
+    pub(super) bus: Bus,
+    pub(super) clock: SharedClock,
     archive: EventArchive,
     published: Counter,
+    left_to_sweep: Counter,
     collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
 }
 
 impl Worker {
     async fn run(self, waiting: mpsc::Receiver<Outbox>, stop: CancellationToken) {
         let (published, settling) = mpsc::channel(UNSETTLED);
-        tokio::join!(self.publish_all(waiting, published, stop), self.settle_all(settling));
+        tokio::join!(self.publish_all(waiting, published, &stop), self.settle_all(settling), self.sweep_all(&stop));
     }
 
     async fn publish_all(
         &self,
         mut waiting: mpsc::Receiver<Outbox>,
         published: mpsc::Sender<Vec<Outbox>>,
-        stop: CancellationToken,
+        stop: &CancellationToken,
     ) {
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
-        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                count = waiting.recv_many(&mut batch, BATCH) => match count {
-                    0 => break,
-                    _ => self.pass_on(&mut batch, &published).await,
-                },
-                _ = sweep.tick() => self.sweep(&stop).await,
-            }
+        while let Some(1..) = stop.run_until_cancelled(waiting.recv_many(&mut batch, BATCH)).await {
+            self.pass_on(&mut batch, &published).await;
         }
         waiting.close();
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
@@ -187,8 +176,10 @@ impl Worker {
     }
 
     async fn pass_on(&self, batch: &mut Vec<Outbox>, published: &mpsc::Sender<Vec<Outbox>>) {
-        // The receiver goes only after this sender; were it gone, the sweep would find the events.
-        let _ = published.send(self.publish(std::mem::take(batch)).await).await;
+        let batch = self.publish(std::mem::take(batch)).await;
+        if published.send_timeout(batch, ROOM_WITHIN).await.is_err() {
+            self.left_to_sweep.increment(1);
+        }
     }
 
     async fn settle_all(&self, mut settling: mpsc::Receiver<Vec<Outbox>>) {
@@ -207,7 +198,7 @@ impl Worker {
     }
 
     /// Answers the events that the broker has. What fails stays, and the sweep finds it.
-    async fn publish(&self, batch: Vec<Outbox>) -> Vec<Outbox> {
+    pub(super) async fn publish(&self, batch: Vec<Outbox>) -> Vec<Outbox> {
         let records: Vec<&EventRecord> = batch.iter().map(|outbox| &outbox.record).collect();
         let results = self.bus.publish_all(&records).await;
         let mut published = Vec::with_capacity(batch.len());
@@ -221,11 +212,12 @@ impl Worker {
         published
     }
 
-    /// Archives what the broker has, and takes it out of the outboxes.
-    async fn settle(&self, published: Vec<Outbox>) {
-        if let Err(error) = in_time(self.take_out(&published)).await {
+    /// Archives what the broker has, and takes it out of the outboxes. Answers whether that was done.
+    pub(super) async fn settle(&self, published: Vec<Outbox>) -> bool {
+        let taken_out = self.take_out(&published).await.inspect_err(|error| {
             tracing::warn!(%error, "published events not taken out of the outbox; they will be published again");
-        }
+        });
+        taken_out.is_ok()
     }
 
     async fn take_out(&self, published: &[Outbox]) -> Result<(), StoreError> {
@@ -239,43 +231,8 @@ impl Worker {
         Ok(())
     }
 
-    fn watched(&self) -> BTreeMap<&'static str, Table> {
+    pub(super) fn watched(&self) -> BTreeMap<&'static str, Table> {
         self.collections.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn sweep(&self, stop: &CancellationToken) {
-        for (collection, table) in self.watched() {
-            while !stop.is_cancelled() {
-                match self.sweep_collection(collection, &table).await {
-                    Ok(Swept::More) => {}
-                    Ok(Swept::Enough) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, collection, "sweep of the outboxes failed; trying again soon");
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    async fn sweep_collection(&self, collection: &'static str, table: &Table) -> Result<Swept, StoreError> {
-        if !self.bus.is_connected() {
-            return Ok(Swept::Enough);
-        }
-        let forgotten =
-            doc! { "outbox.0": { "$exists": true }, "outbox.at": { "$lt": self.clock.now() - FORGOTTEN_AFTER } };
-        let found = table.collection().find(forgotten).projection(doc! { "outbox": 1 }).limit(SWEEP_BATCH.into());
-        let documents: Vec<Document> = found.await?.try_collect().await?;
-        let full = documents.len() == SWEEP_BATCH as usize;
-        let batch: Vec<Outbox> = documents
-            .into_iter()
-            .map(|document| outboxes(collection, document))
-            .collect::<Result<Vec<_>, _>>()?
-            .concat();
-        let published = self.publish(batch).await;
-        let some = !published.is_empty();
-        self.settle(published).await;
-        Ok(if full && some { Swept::More } else { Swept::Enough })
     }
 }
 
@@ -290,20 +247,4 @@ fn by_versions(published: &[Outbox]) -> HashMap<(&'static str, Vec<i64>), Vec<&s
         alike.entry((collection, versions.into_iter().collect())).or_default().push(document);
     }
     alike
-}
-
-enum Swept {
-    More,
-    Enough,
-}
-
-fn outboxes(collection: &'static str, document: Document) -> Result<Vec<Outbox>, StoreError> {
-    #[derive(Deserialize)]
-    struct Row {
-        #[serde(rename = "_id")]
-        id: String,
-        outbox: Vec<EventRecord>,
-    }
-    let Row { id, outbox } = from_document(&document)?;
-    Ok(outbox.into_iter().map(|record| Outbox { collection, document: id.clone(), record }).collect())
 }

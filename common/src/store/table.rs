@@ -6,23 +6,21 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bson::raw::{RawArrayBuf, RawDocumentBuf};
 use bson::{Document, doc, rawdoc};
 use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind};
-use mongodb::{Collection, Database};
+use mongodb::options::FindOptions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::gather::{BATCH, Gather};
 
 use super::away::{away, says_away};
-use super::{DUPLICATE_KEY, StoreError};
-
-/// So long a command may take. A connection that is stalled would keep everybody waiting for ever.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::error::DUPLICATE_KEY;
+use super::limit::{PATIENCE, in_time};
+use super::{Collection, Database, StoreError};
 
 /// A command is a document, and MongoDB takes none of more than 16 MiB.
 const COMMAND_BYTES: usize = 8 * 1024 * 1024;
@@ -47,7 +45,17 @@ pub struct Table {
 impl Table {
     /// The table over the collection `name`.
     pub fn new(database: &Database, name: &str) -> Self {
-        let (finder, writer) = (Shelf::new(database, name), Shelf::new(database, name));
+        Self::over(database, name, None)
+    }
+
+    /// The table over a collection of documents with outboxes, which are left out when the documents are read.
+    pub(super) fn beside_outboxes(database: &Database, name: &str) -> Self {
+        Self::over(database, name, Some(doc! { "outbox": 0 }))
+    }
+
+    fn over(database: &Database, name: &str, fields: Option<Document>) -> Self {
+        let writer = Shelf::new(database, name, fields);
+        let finder = writer.clone();
         Self {
             collection: database.collection(name),
             finds: Gather::new(move |ids| finder.clone().find(ids)),
@@ -70,7 +78,7 @@ impl Table {
     }
 
     pub(super) async fn find(&self, id: String) -> Found {
-        self.finds.ask(id).await.unwrap_or_else(|| Err(broken_off()))
+        in_time(async { self.finds.ask(id).await.unwrap_or_else(|| Err(broken_off())) }).await
     }
 
     /// Stores a new document.
@@ -119,20 +127,23 @@ impl Table {
     }
 
     async fn write(&self, write: Write) -> Written {
-        self.writes.ask(write).await.unwrap_or_else(|| Err(broken_off()))
+        in_time(async { self.writes.ask(write).await.unwrap_or_else(|| Err(broken_off())) }).await
     }
 }
 
 /// The collection as the gatherers use it.
 #[derive(Clone)]
 struct Shelf {
-    database: Database,
-    collection: Collection<RawDocumentBuf>,
+    database: mongodb::Database,
+    collection: mongodb::Collection<RawDocumentBuf>,
+    /// The fields that are read of a document, if not all.
+    fields: Option<Document>,
 }
 
 impl Shelf {
-    fn new(database: &Database, name: &str) -> Self {
-        Self { database: database.clone(), collection: database.collection(name) }
+    fn new(database: &Database, name: &str, fields: Option<Document>) -> Self {
+        let database = database.driver().clone();
+        Self { collection: database.collection(name), database, fields }
     }
 
     async fn find(self, ids: Vec<String>) -> Vec<Found> {
@@ -145,7 +156,8 @@ impl Shelf {
     async fn find_all(&self, ids: &[String]) -> Result<HashMap<String, Arc<RawDocumentBuf>>, Error> {
         let wanted = doc! { "_id": { "$in": ids } };
         let size = u32::try_from(BATCH).unwrap_or(u32::MAX);
-        let mut cursor = self.collection.find(wanted).batch_size(size).await?;
+        let options = FindOptions::builder().batch_size(size).projection(self.fields.clone()).max_time(PATIENCE);
+        let mut cursor = self.collection.find(wanted).with_options(options.build()).await?;
         let mut found = HashMap::with_capacity(ids.len());
         while let Some(document) = cursor.try_next().await? {
             if let Ok(id) = document.get_str("_id") {
@@ -198,7 +210,11 @@ impl Shelf {
     async fn update(&self, statements: &[RawDocumentBuf]) -> Result<Vec<(usize, StoreError)>, Error> {
         let mut updates = RawArrayBuf::new();
         statements.iter().for_each(|statement| updates.push(statement.clone()));
-        let command = rawdoc! { "update": self.collection.name(), "updates": updates, "ordered": false };
+        // Of the client's write concern the driver tells nothing to commands that it does not know.
+        let command = rawdoc! {
+            "update": self.collection.name(), "updates": updates, "ordered": false,
+            "writeConcern": { "w": "majority" },
+        };
         let answer = self.database.run_raw_command(command).await?;
         if let Ok(failed) = answer.get_document("writeConcernError") {
             return Err(away(io::ErrorKind::Other, format!("not known to be stored: {failed}")));
@@ -273,10 +289,5 @@ fn refused(code: i32, message: &str, doubled: StoreError) -> StoreError {
 }
 
 fn broken_off() -> StoreError {
-    StoreError::Database(Error::custom("the work on it broke off"))
-}
-
-pub(super) async fn in_time<T, E: From<Error>>(command: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let late = || away(io::ErrorKind::TimedOut, format!("the database did not answer within {PATIENCE:?}"));
-    tokio::time::timeout(PATIENCE, command).await.unwrap_or_else(|_| Err(late().into()))
+    StoreError::Database(away(io::ErrorKind::ConnectionAborted, "the work on it broke off".to_owned()))
 }

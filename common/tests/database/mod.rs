@@ -1,8 +1,10 @@
 //! A database of its own for each test.
 
-use mongodb::{Client, Database};
+use common::store::Database;
+use mongodb::Client;
 
-pub(crate) struct TestDatabase(pub(crate) Database);
+/// The database as the store has it, and as the driver has it.
+pub(crate) struct TestDatabase(pub(crate) Database, pub(crate) mongodb::Database);
 
 impl TestDatabase {
     pub(crate) async fn new() -> Self {
@@ -10,10 +12,11 @@ impl TestDatabase {
             .expect("run `cargo xtask test`, or set DOCKET_TEST_MONGODB_URI to a MongoDB");
         let client = Client::with_uri_str(uri).await.unwrap();
         let name = format!("common_{}", mongodb::bson::oid::ObjectId::new());
-        Self(client.database(&name))
+        let database = client.database(&name);
+        Self(database.clone().into(), database)
     }
 
     pub(crate) async fn leave(self) {
-        self.0.drop().await.unwrap();
+        self.1.drop().await.unwrap();
     }
 }

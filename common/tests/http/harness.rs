@@ -11,6 +11,7 @@ use common::http::auth::{AUDIENCE, Claims, ISSUER, TOKEN_TYPE};
 use common::http::{Admission, IdempotencyStore, Readiness, Role, ServerOptions, ServiceHttp, Verifier};
 use common::id::{SessionId, UserId};
 use common::settings::Settings;
+use common::store::Database;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, RequestBuilder, Response};
@@ -122,11 +123,11 @@ impl TestApp {
         Self::start_with(None, pause)
     }
 
-    pub(crate) fn with_database(database: &mongodb::Database) -> Self {
+    pub(crate) fn with_database(database: &Database) -> Self {
         Self::start_with(Some(database), Duration::ZERO)
     }
 
-    fn start_with(database: Option<&mongodb::Database>, pause: Duration) -> Self {
+    fn start_with(database: Option<&Database>, pause: Duration) -> Self {
         let clock = ManualClock::at(Time::from_millis(1_790_000_000_000));
         let shared: SharedClock = clock.clone();
         let settings = Settings::default_for_tests();

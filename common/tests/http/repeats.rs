@@ -138,7 +138,7 @@ async fn answers_end_after_a_day() {
     let database = TestDatabase::new().await;
     IdempotencyStore::indexes().ensure(&database.0).await.unwrap();
     let names = database
-        .0
+        .1
         .collection::<mongodb::bson::Document>(IdempotencyStore::COLLECTION)
         .list_index_names()
         .await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::bus::{Bus, Namespace};
 use common::clock::{Clock as _, ManualClock, SharedClock, Time};
 use common::events::expiration::ExpirationDue;
-use common::events::{By as _, ExpirationEvent};
+use common::events::{By as _, ExpirationEvent, Raised};
 use common::id::OrderId;
 use common::store::{Aggregate, Aggregates, Backlog, Change, Indexes, Relay, Versioned};
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::database::TestDatabase;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Deadline {
-    order: OrderId,
-    at: Time,
+pub(super) struct Deadline {
+    pub(super) order: OrderId,
+    pub(super) at: Time,
 }
 
 impl Aggregate for Deadline {
@@ -30,8 +30,8 @@ impl Aggregate for Deadline {
 }
 
 impl Deadline {
-    fn event(&self) -> ExpirationEvent {
-        ExpirationDue { order_ids: vec![self.order], expires_at: self.at }.into()
+    pub(super) fn raised(&self) -> Raised<ExpirationEvent> {
+        ExpirationEvent::from(ExpirationDue { order_ids: vec![self.order], expires_at: self.at }).by_system()
     }
 }
 
@@ -50,15 +50,14 @@ async fn a_backlog_has_what_the_broker_has_not_and_the_time_of_the_oldest() {
 
     let store = async || {
         let deadline = Deadline { order: OrderId::generate(clock.now()), at: clock.now() };
-        let stored: Versioned<Deadline> =
-            deadlines.insert(deadline.clone(), deadline.event().by_system()).await.unwrap();
+        let stored: Versioned<Deadline> = deadlines.insert(deadline.clone(), deadline.raised()).await.unwrap();
         clock.advance(Duration::from_secs(60));
         stored
     };
     let first = store().await;
     store().await;
     assert_eq!(relay.backlog().await.unwrap(), Backlog { events: 2, oldest: Some(begun) });
-    let again = Change::new(first.value.clone(), first.value.event().by_system());
+    let again = Change::new(first.value.clone(), first.value.raised());
     deadlines.save(&first, again).await.unwrap();
     assert_eq!(relay.backlog().await.unwrap(), Backlog { events: 3, oldest: Some(begun) }, "two of one document");
 

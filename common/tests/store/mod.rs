@@ -1,6 +1,11 @@
 //! Single reads and writes that go together, against a real MongoDB.
 
 mod backlog;
+mod indexes;
+mod outboxes;
+mod servers;
+mod stalls;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,7 +78,7 @@ async fn the_archive_gives_back_what_was_published_since_also_what_an_older_vers
     assert_eq!(archive.newest().await.unwrap(), None);
     let at = Time::from_millis;
     let older = EventRecord { at: at(1_000), ..event(1, 1) };
-    database.0.collection::<EventRecord>(EventArchive::COLLECTION).insert_one(&older).await.unwrap();
+    database.1.collection::<EventRecord>(EventArchive::COLLECTION).insert_one(&older).await.unwrap();
     // More than fits into one document.
     let large = EventRecord { payload: "x".repeat(3 << 20), ..event(3, 1) };
     let records = [event(2, 1), event(2, 2), large.clone(), EventRecord { version: 2, ..large }];
@@ -91,6 +96,16 @@ async fn the_archive_gives_back_what_was_published_since_also_what_an_older_vers
     assert_eq!(since(at(1_000)).await.first(), Some(&older));
     assert_eq!(since(at(1_000)).await.len(), 5);
     assert_eq!(since(at(2_001)).await, []);
+}
+
+#[actix_web::test]
+async fn events_with_little_in_them_fill_documents_too() {
+    let database = TestDatabase::new().await;
+    let archive = EventArchive::new(&database.0);
+    // Of more than 16 MiB in all, of which the payloads are a hundredth.
+    let small = event(1, 1);
+    archive.keep(std::iter::repeat_n(&small, 100_000), Time::from_millis(1)).await.unwrap();
+    database.leave().await;
 }
 
 #[actix_web::test]

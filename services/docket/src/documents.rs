@@ -111,6 +111,10 @@ fn channel(domain: &str) -> Value {
 }
 
 fn message(spec: &EventSpec) -> Value {
+    let versions = match spec.newest_says_all {
+        false => "The aggregate's version, without gaps from 1",
+        true => "The aggregate's version, growing from 1; some may be missing, as the newest event says all",
+    };
     let header = |description: &str| json!({ "type": "string", "description": description });
     json!({
         "name": spec.kind.name,
@@ -119,7 +123,7 @@ fn message(spec: &EventSpec) -> Value {
         "headers": { "type": "object", "properties": {
             "Docket-Type": header("The event's name"),
             "Docket-Schema": header("The version of the payload's schema"),
-            "Docket-Version": header("The aggregate's version, without gaps from 1"),
+            "Docket-Version": header(versions),
             "Docket-Time": header("When it happened, RFC 3339"),
             "Docket-Actor": header("Who did it; absent if the system did"),
             "traceparent": header("W3C Trace Context; absent if it belongs to no trace"),

@@ -9,10 +9,8 @@ use common::events::{By, OrderEvent, Raised};
 use common::id::{OrderId, TicketId, UserId};
 use common::service::StartError;
 use common::signing::SigningKey;
-use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, Projection, StoreError, Versioned};
-use futures::TryStreamExt;
+use common::store::{Aggregate, Aggregates, Change, ChangeError, Database, Indexes, Projection, StoreError, Versioned};
 use futures::future::try_join_all;
-use mongodb::Database;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Movement, PendingHold};
@@ -244,8 +242,7 @@ impl OrderStore {
         }
         let forgotten = doc! { "movements.0": { "$exists": true }, "movements.at": { "$lt": since } };
         let collection = self.orders.collection().clone_with_type::<Row>();
-        let found = collection.find(forgotten).projection(doc! { "ticketId": 1 }).limit(limit);
-        let rows: Vec<Row> = found.await?.try_collect().await?;
+        let rows = collection.find(forgotten).projection(doc! { "ticketId": 1 }).limit(limit).await?;
         Ok(rows.into_iter().map(|row| (row.ticket_id, row.id)).collect())
     }
 
@@ -288,8 +285,7 @@ impl OrderStore {
         let mut wanted = holding();
         wanted.extend(which);
         let collection = self.orders.collection().clone_with_type::<Row>();
-        let found = collection.find(wanted).projection(doc! { "_id": 1 }).sort(sort).limit(limit);
-        let rows: Vec<Row> = found.await?.try_collect().await?;
+        let rows = collection.find(wanted).projection(doc! { "_id": 1 }).sort(sort).limit(limit).await?;
         Ok(rows.into_iter().map(|row| row.id).collect())
     }
 }
@@ -329,10 +325,10 @@ pub(crate) async fn pass_key(database: &Database, now: Time) -> Result<SigningKe
     let bytes = SigningKey::generate_pkcs8().map_err(StartError::other)?;
     let pkcs8 = bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes };
     let new = StoredKey { id: PASS_KEY.to_owned(), pkcs8, made_at: now };
-    match keys.insert_one(&new).await.map_err(StoreError::from) {
-        Ok(_) | Err(StoreError::Exists) => {}
+    match keys.insert_one(&new).await {
+        Ok(()) | Err(StoreError::Exists) => {}
         Err(error) => return Err(error.into()),
     }
-    let stored = keys.find_one(doc! { "_id": PASS_KEY }).await.map_err(StoreError::from)?.unwrap_or(new);
+    let stored = keys.find_one(doc! { "_id": PASS_KEY }).await?.ok_or(StoreError::Conflict)?;
     SigningKey::from_pkcs8(&stored.pkcs8.bytes).map_err(StartError::other)
 }

@@ -223,7 +223,7 @@ impl PaymentStore {
     /// The store's.
     pub(crate) async fn unsettled(&self, most: u64) -> Result<u64, StoreError> {
         let moving = doc! { "attentionAt": { "$gt": EPOCH } };
-        Ok(self.payments.collection().count_documents(moving).limit(most).await?)
+        self.payments.collection().count(moving, Some(most)).await
     }
 
     /// Takes a payment that needs attention before another replica does, and sets the time of the next look.

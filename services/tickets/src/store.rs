@@ -7,8 +7,6 @@ use common::events::inventory::InventoryChanged;
 use common::events::{By, Raised, TicketEvent};
 use common::id::{TicketId, UserId};
 use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, StoreError, Versioned};
-use mongodb::IndexModel;
-use mongodb::options::IndexOptions;
 
 use crate::catalogue::{Position, Wanted};
 use crate::places::Places;
@@ -33,17 +31,8 @@ fn shelf_order() -> Document {
 /// Every index of the service.
 pub(crate) fn indexes() -> Vec<Indexes> {
     let by_seller: Document = doc! { "sellerId": 1 }.into_iter().chain(shelf_order()).collect();
-    let mut tickets = Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller);
-    tickets.models.push(text_index());
-    vec![tickets]
-}
-
-/// Without a language: words are looked for as they are written, and none is too common.
-fn text_index() -> IndexModel {
-    let keys = doc! { "offer.title": "text", "offer.venue": "text", "offer.description": "text" };
-    let options = IndexOptions::builder().name("search".to_owned()).default_language("none".to_owned());
-    // No field of a listing may pass for its language.
-    IndexModel::builder().keys(keys).options(options.language_override("-".to_owned()).build()).build()
+    let words = ["offer.title", "offer.venue", "offer.description"];
+    vec![Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller).words("search", &words)]
 }
 
 /// The listings.

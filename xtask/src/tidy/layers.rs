@@ -14,6 +14,10 @@ const PAGES: &str = "web";
 
 const LONGEST_MAIN: usize = 12;
 
+/// The driver of the database, and who calls it.
+const DRIVER: &str = "mongodb";
+const STORE: &str = "common/src/store/";
+
 /// The modules of a service that know the outside; the rest is its domain. So do those whose name begins with `api`,
 /// and what is in folders.
 const OUTER: [&str; 6] = ["lib", "main", "listeners", "problems", "store", "jobs"];
@@ -23,7 +27,10 @@ const OUTSIDE: [&str; 2] = ["actix_web", "mongodb"];
 
 pub(super) fn findings(files: &[File]) -> Vec<Finding> {
     let services: BTreeSet<&str> = files.iter().filter_map(service_of_manifest).collect();
-    files.iter().flat_map(|file| [imports(file, &services), long_main(file), impure_domain(file)].concat()).collect()
+    files
+        .iter()
+        .flat_map(|file| [imports(file, &services), driver(file), long_main(file), impure_domain(file)].concat())
+        .collect()
 }
 
 /// A service's crate is named like its folder.
@@ -43,6 +50,19 @@ fn imports(file: &File, services: &BTreeSet<&str>) -> Vec<Finding> {
     others
         .map(|other| Finding::new(&file.path, 1, format!("a service may not depend on the service {other}")))
         .collect()
+}
+
+/// Only the store calls MongoDB, as only its calls have limits.
+fn driver(file: &File) -> Vec<Finding> {
+    let says = || format!("only {STORE} calls {DRIVER}: its calls have limits");
+    if service_of_manifest(file).is_some() {
+        let depends = file.text.parse().is_ok_and(|manifest| dependencies(&manifest).iter().any(|name| name == DRIVER));
+        return depends.then(|| Finding::new(&file.path, 1, says())).into_iter().collect();
+    }
+    if !file.path.starts_with("common/src/") || file.path.starts_with(STORE) || !file.path.ends_with(".rs") {
+        return Vec::new();
+    }
+    lines_with(&code_only(&file.text), DRIVER).into_iter().map(|line| Finding::new(&file.path, line, says())).collect()
 }
 
 fn is_service(name: &str, services: &BTreeSet<&str>) -> bool {
@@ -117,6 +137,23 @@ mod tests {
         let tickets = "[dependencies]\ndocket.workspace = true";
         let found = messages(&[("services/docket/Cargo.toml", docket), ("services/tickets/Cargo.toml", tickets)]);
         assert_eq!(found, ["services/tickets/Cargo.toml:1: a service may not depend on the service docket"]);
+    }
+
+    #[test]
+    fn only_the_store_calls_the_driver_of_the_database() {
+        let manifest = "[dependencies]\nmongodb.workspace = true";
+        let code = "/// Says mongodb.\nuse mongodb::Client;\nlet uri = settings.mongodb_uri;";
+        let found = messages(&[
+            ("services/orders/Cargo.toml", manifest),
+            ("common/src/mail/letters.rs", code),
+            ("common/src/store/database.rs", code),
+            ("tests/Cargo.toml", manifest),
+        ]);
+        let said = "only common/src/store/ calls mongodb: its calls have limits";
+        assert_eq!(
+            found,
+            [format!("services/orders/Cargo.toml:1: {said}"), format!("common/src/mail/letters.rs:2: {said}")]
+        );
     }
 
     #[test]

@@ -1,13 +1,12 @@
 use std::time::Duration;
 
 use bson::doc;
-use mongodb::Database;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::{SharedClock, Time};
 use crate::id::{uuid_at, uuid_derived};
-use crate::store::{Indexes, StoreError, Table};
+use crate::store::{Database, Indexes, StoreError, Table};
 
 /// So long the first answer is repeated.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -150,7 +149,7 @@ impl Lease {
 
 impl std::fmt::Debug for IdempotencyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("IdempotencyStore").field(&self.records.collection().namespace()).finish()
+        f.debug_tuple("IdempotencyStore").field(&self.records.collection().name()).finish()
     }
 }
 

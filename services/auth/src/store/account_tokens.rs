@@ -1,6 +1,5 @@
 use bson::doc;
-use common::store::StoreError;
-use mongodb::{Collection, Database};
+use common::store::{Collection, Database, StoreError};
 
 use crate::account_token::AccountToken;
 use crate::secret::SecretHash;
@@ -25,8 +24,7 @@ impl AccountTokens {
     /// # Errors
     /// If the database does not answer.
     pub async fn insert(&self, token: &AccountToken) -> Result<(), StoreError> {
-        self.collection.insert_one(token).await?;
-        Ok(())
+        self.collection.insert_one(token).await
     }
 
     /// The token with this hash.
@@ -34,7 +32,7 @@ impl AccountTokens {
     /// # Errors
     /// If the database does not answer.
     pub async fn get(&self, hash: &SecretHash) -> Result<Option<AccountToken>, StoreError> {
-        Ok(self.collection.find_one(doc! { "_id": hash.as_str() }).await?)
+        self.collection.find_one(doc! { "_id": hash.as_str() }).await
     }
 
     /// Forgets one that was used.

@@ -2,8 +2,7 @@ use bson::{Bson, doc};
 use common::clock::Time;
 use common::http::Role;
 use common::id::UserId;
-use common::store::StoreError;
-use mongodb::{Collection, Database};
+use common::store::{Collection, Database, StoreError};
 use serde::{Deserialize, Serialize};
 
 const ID: &str = "admins";
@@ -63,8 +62,8 @@ impl Admins {
     pub async fn open(database: &Database) -> Result<Self, StoreError> {
         let collection = database.collection("guards");
         let first = Turn { id: ID.to_owned(), number: 0, leaving: None };
-        match collection.insert_one(first).await.map_err(StoreError::from) {
-            Ok(_) | Err(StoreError::Exists) => Ok(Self { collection }),
+        match collection.insert_one(&first).await {
+            Ok(()) | Err(StoreError::Exists) => Ok(Self { collection }),
             Err(error) => Err(error),
         }
     }

@@ -3,11 +3,8 @@ use std::time::Duration;
 
 use bson::{Bson, doc};
 use common::clock::Time;
-use common::store::StoreError;
-use futures::TryStreamExt;
+use common::store::{Collection, Database, StoreError};
 use futures::future::try_join_all;
-use mongodb::options::ReturnDocument;
-use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -69,7 +66,7 @@ impl Attempts {
         let most: HashMap<String, i64> = of.iter().map(|(limit, who)| (id(limit, who), limit.most)).collect();
         let ids: Vec<&String> = most.keys().collect();
         let open = doc! { "_id": { "$in": ids }, "endsAt": { "$gt": now } };
-        let windows: Vec<Window> = self.collection.find(open).await?.try_collect().await?;
+        let windows = self.collection.find(open).await?;
         let reached =
             windows.into_iter().filter(|window| most.get(&window.id).is_some_and(|most| window.count >= *most));
         Ok(reached.map(|window| window.ends_at.since(now)).max())
@@ -91,8 +88,7 @@ impl Attempts {
         let count = open(doc! { "$add": ["$count", 1_i64] }.into(), 1_i64.into());
         let change = vec![doc! { "$set": { "count": count, "endsAt": open("$endsAt".into(), end.into()) } }];
         for _ in 0..TRIES {
-            let counted = self.collection.find_one_and_update(doc! { "_id": id }, change.clone()).upsert(true);
-            match counted.return_document(ReturnDocument::After).await.map_err(StoreError::from) {
+            match self.collection.upsert_and_get(doc! { "_id": id }, change.clone()).await {
                 Ok(counted) => return counted.ok_or(StoreError::Conflict),
                 Err(StoreError::Exists) => {}
                 Err(error) => return Err(error),

@@ -5,9 +5,7 @@ use common::bus::{EventRecord, Received};
 use common::clock::Time;
 use common::events::UserEvent;
 use common::id::UserId;
-use common::store::StoreError;
-use futures::TryStreamExt;
-use mongodb::{Collection, Database};
+use common::store::{Collection, Database, StoreError};
 use serde::{Deserialize, Serialize};
 
 /// One line of the trail.
@@ -72,8 +70,8 @@ impl AuditTrail {
     /// # Errors
     /// If the database does not answer.
     pub async fn write(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        match self.collection.insert_one(entry).await.map_err(StoreError::from) {
-            Ok(_) | Err(StoreError::Exists) => Ok(()),
+        match self.collection.insert_one(entry).await {
+            Ok(()) | Err(StoreError::Exists) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -86,7 +84,6 @@ impl AuditTrail {
         let filter = before.map_or_else(Document::new, |(at, id)| {
             doc! { "$or": [{ "at": { "$lt": at } }, { "at": at, "_id": { "$lt": id } }] }
         });
-        let found = self.collection.find(filter).sort(doc! { "at": -1, "_id": -1 }).limit(limit);
-        Ok(found.await?.try_collect().await?)
+        self.collection.find(filter).sort(doc! { "at": -1, "_id": -1 }).limit(limit).await
     }
 }

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::doc;
 use common::clock::Time;
 use common::id::{SessionId, UserId};
 use common::store::{Aggregates, StoreError, from_document};
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::user::User;
@@ -44,8 +43,7 @@ pub async fn unfinished_endings(
     limit: i64,
 ) -> Result<Vec<(UserId, Ending)>, StoreError> {
     let left = doc! { "endings.0": { "$exists": true }, "endings.at": { "$lt": now - LEFT_ALONE } };
-    let found = users.collection().find(left).projection(doc! { ENDINGS: 1 }).limit(limit);
-    let documents: Vec<Document> = found.await?.try_collect().await?;
+    let documents = users.collection().find(left).projection(doc! { ENDINGS: 1 }).limit(limit).await?;
     let mut endings = Vec::with_capacity(documents.len());
     for document in &documents {
         let row: Row = from_document(document)?;

@@ -3,9 +3,7 @@ use std::collections::HashMap;
 use bson::{Bson, doc};
 use common::clock::Time;
 use common::id::SessionId;
-use common::store::StoreError;
-use futures::TryStreamExt;
-use mongodb::{Collection, Database};
+use common::store::{Collection, Database, StoreError};
 
 use crate::refresh_token::RefreshToken;
 use crate::secret::SecretHash;
@@ -30,8 +28,7 @@ impl RefreshTokens {
     /// # Errors
     /// If the database does not answer.
     pub async fn insert(&self, token: &RefreshToken) -> Result<(), StoreError> {
-        self.collection.insert_one(token).await?;
-        Ok(())
+        self.collection.insert_one(token).await
     }
 
     /// The token with this hash.
@@ -39,7 +36,7 @@ impl RefreshTokens {
     /// # Errors
     /// If the database does not answer.
     pub async fn get(&self, hash: &SecretHash) -> Result<Option<RefreshToken>, StoreError> {
-        Ok(self.collection.find_one(doc! { "_id": hash.as_str() }).await?)
+        self.collection.find_one(doc! { "_id": hash.as_str() }).await
     }
 
     /// Marks it as used at `now`, unless it is marked already: the time of the first use counts.
@@ -64,7 +61,7 @@ impl RefreshTokens {
     ) -> Result<HashMap<SessionId, Time>, StoreError> {
         let filter =
             doc! { "sessionId": { "$in": sessions.to_vec() }, "usedAt": Bson::Null, "expiresAt": { "$gt": now } };
-        let tokens: Vec<RefreshToken> = self.collection.find(filter).await?.try_collect().await?;
+        let tokens = self.collection.find(filter).await?;
         Ok(tokens.into_iter().fold(HashMap::new(), |mut times, token| {
             let latest = times.entry(token.session_id).or_insert(token.issued_at);
             *latest = token.issued_at.max(*latest);

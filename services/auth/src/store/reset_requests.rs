@@ -3,9 +3,7 @@ use std::time::Duration;
 use bson::doc;
 use common::clock::Time;
 use common::id::MailId;
-use common::store::StoreError;
-use futures::TryStreamExt;
-use mongodb::{Collection, Database};
+use common::store::{Collection, Database, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::email::Email;
@@ -51,8 +49,7 @@ impl ResetRequests {
     /// # Errors
     /// If the database does not answer.
     pub async fn insert(&self, request: &ResetRequest) -> Result<(), StoreError> {
-        self.collection.insert_one(request).await?;
-        Ok(())
+        self.collection.insert_one(request).await
     }
 
     /// Those that wait, the oldest first, `limit` at most.
@@ -60,8 +57,7 @@ impl ResetRequests {
     /// # Errors
     /// If the database does not answer.
     pub async fn due(&self, now: Time, limit: i64) -> Result<Vec<ResetRequest>, StoreError> {
-        let found = self.collection.find(doc! { "dueAt": { "$lte": now } }).sort(doc! { "dueAt": 1 }).limit(limit);
-        Ok(found.await?.try_collect().await?)
+        self.collection.find(doc! { "dueAt": { "$lte": now } }).sort(doc! { "dueAt": 1 }).limit(limit).await
     }
 
     /// Takes it out of others' sight for a while; false if another process was faster.

@@ -1,7 +1,5 @@
 use bson::{Document, doc};
-use common::store::StoreError;
-use futures::TryStreamExt;
-use mongodb::{Collection, Database};
+use common::store::{Collection, Database, StoreError};
 
 use crate::signing_key::SigningKey;
 
@@ -22,7 +20,7 @@ impl SigningKeys {
     /// # Errors
     /// If the database does not answer.
     pub async fn all(&self) -> Result<Vec<SigningKey>, StoreError> {
-        Ok(self.collection.find(Document::new()).sort(doc! { "_id": 1 }).await?.try_collect().await?)
+        self.collection.find(Document::new()).sort(doc! { "_id": 1 }).await
     }
 
     /// Keeps a new key, unless another replica has made that generation.
@@ -30,8 +28,8 @@ impl SigningKeys {
     /// # Errors
     /// If the database does not answer.
     pub async fn insert_if_absent(&self, key: &SigningKey) -> Result<(), StoreError> {
-        match self.collection.insert_one(key).await.map_err(StoreError::from) {
-            Ok(_) | Err(StoreError::Exists) => Ok(()),
+        match self.collection.insert_one(key).await {
+            Ok(()) | Err(StoreError::Exists) => Ok(()),
             Err(error) => Err(error),
         }
     }

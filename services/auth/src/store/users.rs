@@ -69,7 +69,7 @@ pub async fn user_by_email(users: &Aggregates<User>, email: &Email) -> Result<Op
 /// If the database does not answer.
 pub async fn active_admins(users: &Aggregates<User>) -> Result<u64, StoreError> {
     let filter = doc! { "role": Role::Admin.to_string(), "disabledAt": Bson::Null };
-    Ok(users.collection().count_documents(filter).await?)
+    users.collection().count(filter, None).await
 }
 
 #[cfg(test)]

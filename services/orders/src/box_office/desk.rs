@@ -172,7 +172,7 @@ impl Desk {
         let change = Change::new(decision.next.clone(), decision.next.changed().by_system());
         match self.stores.inventories.save(&current, change).await {
             Ok(saved) => self.known = Some(saved),
-            Err(StoreError::Database(error)) => self.find_out(current.version, decision, error).await?,
+            Err(error) if error.may_have_been_done() => self.find_out(current.version, decision, error).await?,
             Err(error) => return Err(error),
         }
         self.stores.meter.written(&current.value, &decision.next);
@@ -181,17 +181,12 @@ impl Desk {
     }
 
     /// The write's answer was lost. Whether it was made shows in the document.
-    async fn find_out(
-        &mut self,
-        before: i64,
-        decision: &Decision,
-        error: mongodb::error::Error,
-    ) -> Result<(), StoreError> {
+    async fn find_out(&mut self, before: i64, decision: &Decision, error: StoreError) -> Result<(), StoreError> {
         self.known = None;
         match self.inventory().await? {
             Some(found) if found.version == before + 1 && found.value == decision.next => Ok(()),
             Some(found) if found.version == before => Err(StoreError::Conflict),
-            _ => Err(StoreError::Database(error)),
+            _ => Err(error),
         }
     }
 

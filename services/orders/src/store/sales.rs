@@ -7,8 +7,7 @@ use common::clock::Time;
 use common::id::{OrderId, TicketId, UserId};
 use common::money::{Currency, Money};
 use common::store::{StoreError, Versioned};
-use futures::{Stream, TryStreamExt};
-use mongodb::options::Hint;
+use futures::Stream;
 use serde::Deserialize;
 
 use super::{OrderStore, Replica, TicketReplicas};
@@ -102,8 +101,7 @@ impl OrderStore {
     where
         T: for<'de> Deserialize<'de> + Unpin + Send + Sync,
     {
-        let sums = self.orders.collection().aggregate(pipeline).hint(Hint::Keys(index())).with_type::<T>();
-        Ok(sums.await?.try_collect().await?)
+        self.orders.collection().aggregate(pipeline, index()).await
     }
 
     /// A listing's orders, newest first, older than `before`.
@@ -121,8 +119,7 @@ impl OrderStore {
             filter.insert("_id", doc! { "$lt": before });
         }
         let orders = self.orders.collection().clone_with_type::<SoldOrder>();
-        let found = orders.find(filter).sort(doc! { "_id": -1 }).limit(limit).projection(fields());
-        Ok(found.await?.try_collect().await?)
+        orders.find(filter).sort(doc! { "_id": -1 }).limit(limit).projection(fields()).await
     }
 
     /// All orders of a listing, in the order of their making.
@@ -134,8 +131,7 @@ impl OrderStore {
         ticket: TicketId,
     ) -> Result<impl Stream<Item = Result<SoldOrder, StoreError>> + use<>, StoreError> {
         let orders = self.orders.collection().clone_with_type::<SoldOrder>();
-        let found = orders.find(doc! { "ticketId": ticket }).sort(doc! { "_id": 1 }).projection(fields());
-        Ok(found.await?.map_err(StoreError::from))
+        orders.find(doc! { "ticketId": ticket }).sort(doc! { "_id": 1 }).projection(fields()).stream().await
     }
 }
 
@@ -160,7 +156,7 @@ async fn of_seller(
         filter.insert("_id", doc! { "$lt": before });
     }
     let replicas = tickets.collection().clone_with_type::<Replica>();
-    Ok(replicas.find(filter).sort(doc! { "_id": -1 }).limit(limit).await?.try_collect().await?)
+    replicas.find(filter).sort(doc! { "_id": -1 }).limit(limit).await
 }
 
 impl Orders {

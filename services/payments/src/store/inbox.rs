@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use common::clock::{SharedClock, Time};
-use common::store::{StoreError, Table};
-use futures::TryStreamExt;
-use mongodb::Database;
+use common::store::{Database, StoreError, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::webhook::{Notice, Subject};
@@ -77,6 +75,6 @@ impl Inbox {
         let forgotten: Document =
             doc! { "handled": false, "receivedAt": { "$lt": self.clock.now() - FORGOTTEN_AFTER } };
         let letters = self.letters.collection().clone_with_type::<Letter>();
-        Ok(letters.find(forgotten).sort(doc! { "receivedAt": 1 }).limit(limit).await?.try_collect().await?)
+        letters.find(forgotten).sort(doc! { "receivedAt": 1 }).limit(limit).await
     }
 }

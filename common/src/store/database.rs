@@ -1,0 +1,287 @@
+//! A database and its collections, of which every call has a limit.
+//!
+//! The driver's own types stay within the store: its calls wait for ever for a connection that is stalled. A
+//! [`Collection`] has the few calls that the services need, and each of them, with the reading of what it found, ends
+//! within [`PATIENCE`](super::PATIENCE). Of a [stream](Find::stream) each step does.
+
+use std::future::IntoFuture;
+
+use bson::Document;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, TryStreamExt, stream};
+use mongodb::Cursor;
+use mongodb::options::{AggregateOptions, FindOptions, Hint, ReturnDocument, UpdateModifications};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::StoreError;
+use super::limit::{PATIENCE, in_time};
+
+/// The database of a service.
+#[derive(Clone, Debug)]
+pub struct Database(mongodb::Database);
+
+impl From<mongodb::Database> for Database {
+    fn from(database: mongodb::Database) -> Self {
+        Self(database)
+    }
+}
+
+impl Database {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// One of its collections.
+    pub fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
+        Collection { driver: self.0.collection(name) }
+    }
+
+    /// Has it do a command of administration.
+    ///
+    /// # Errors
+    /// If the database refuses or does not answer.
+    pub async fn run_command(&self, command: Document) -> Result<Document, StoreError> {
+        bounded(async { self.0.run_command(command).await }).await
+    }
+
+    pub(super) fn driver(&self) -> &mongodb::Database {
+        &self.0
+    }
+}
+
+/// A collection of documents that are read as `T`.
+#[derive(Debug)]
+pub struct Collection<T: Send + Sync = Document> {
+    driver: mongodb::Collection<T>,
+}
+
+impl<T: Send + Sync> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        Self { driver: self.driver.clone() }
+    }
+}
+
+/// How many documents an update found, and how many of them it made different.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updated {
+    /// Those that the filter found.
+    pub matched_count: u64,
+    /// Those that are different from before.
+    pub modified_count: u64,
+}
+
+impl<T: Send + Sync> Collection<T> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.driver.name()
+    }
+
+    /// The same collection, read as something else.
+    pub fn clone_with_type<U: Send + Sync>(&self) -> Collection<U> {
+        Collection { driver: self.driver.clone_with_type() }
+    }
+
+    /// How many documents `filter` finds; if there are more than `most`, that many.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn count(&self, filter: Document, most: Option<u64>) -> Result<u64, StoreError> {
+        let count = self.driver.count_documents(filter).max_time(PATIENCE);
+        bounded(async { if let Some(most) = most { count.limit(most).await } else { count.await } }).await
+    }
+
+    /// About how many documents there are, which the database knows without counting.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn estimated_count(&self) -> Result<u64, StoreError> {
+        bounded(async { self.driver.estimated_document_count().max_time(PATIENCE).await }).await
+    }
+
+    /// What the stages make of the documents, by the index over the keys `hint` if one is named.
+    ///
+    /// # Errors
+    /// If the database does not answer, or what is made does not fit the type.
+    pub async fn aggregate<R>(
+        &self,
+        stages: impl IntoIterator<Item = Document>,
+        hint: impl Into<Option<Document>>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: DeserializeOwned + Unpin + Send + Sync,
+    {
+        let by_index = AggregateOptions::builder().hint(hint.into().map(Hint::Keys)).max_time(PATIENCE).build();
+        let made = self.driver.aggregate(stages).with_options(by_index).with_type::<R>();
+        bounded(async { made.await?.try_collect().await }).await
+    }
+
+    /// Changes the document that `filter` finds.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if another unique value is taken; if the database does not answer.
+    pub async fn update_one(
+        &self,
+        filter: Document,
+        change: impl Into<UpdateModifications>,
+    ) -> Result<Updated, StoreError> {
+        bounded(async { self.driver.update_one(filter, change).await }).await.map(updated)
+    }
+
+    /// Changes all documents that `filter` finds.
+    ///
+    /// # Errors
+    /// As [`Collection::update_one`]; some may have been changed then.
+    pub async fn update_many(
+        &self,
+        filter: Document,
+        change: impl Into<UpdateModifications>,
+    ) -> Result<Updated, StoreError> {
+        bounded(async { self.driver.update_many(filter, change).await }).await.map(updated)
+    }
+
+    /// Deletes the document that `filter` finds. Answers whether there was one.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn delete_one(&self, filter: Document) -> Result<bool, StoreError> {
+        Ok(bounded(async { self.driver.delete_one(filter).await }).await?.deleted_count == 1)
+    }
+
+    /// Deletes all documents that `filter` finds. Answers how many there were.
+    ///
+    /// # Errors
+    /// If the database does not answer; some may have been deleted then.
+    pub async fn delete_many(&self, filter: Document) -> Result<u64, StoreError> {
+        Ok(bounded(async { self.driver.delete_many(filter).await }).await?.deleted_count)
+    }
+}
+
+impl<T: Serialize + Send + Sync> Collection<T> {
+    /// Stores a new document.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if there is one with this id or another unique value.
+    pub async fn insert_one(&self, document: &T) -> Result<(), StoreError> {
+        bounded(async { self.driver.insert_one(document).await }).await.map(drop)
+    }
+
+    /// Stores new documents.
+    ///
+    /// # Errors
+    /// If the database does not answer; some may have been stored then.
+    pub async fn insert_many(&self, documents: &[T]) -> Result<(), StoreError> {
+        bounded(async { self.driver.insert_many(documents).await }).await.map(drop)
+    }
+
+    /// Stores a document in the place of the one that `filter` finds, or as a new one.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn put(&self, filter: Document, document: &T) -> Result<(), StoreError> {
+        bounded(async { self.driver.replace_one(filter, document).upsert(true).await }).await.map(drop)
+    }
+}
+
+impl<T: DeserializeOwned + Unpin + Send + Sync> Collection<T> {
+    /// The document that `filter` finds.
+    ///
+    /// # Errors
+    /// If the database does not answer or the document does not fit the type.
+    pub async fn find_one(&self, filter: Document) -> Result<Option<T>, StoreError> {
+        bounded(async { self.driver.find_one(filter).max_time(PATIENCE).await }).await
+    }
+
+    /// The documents that `filter` finds: awaited all of them, or [one after the other](Find::stream).
+    pub fn find(&self, filter: Document) -> Find<'_, T> {
+        Find { collection: self, filter, options: FindOptions::default() }
+    }
+
+    /// Changes the document that `filter` finds, or stores a new one; answers what there is then.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if somebody else stored a new one at this moment; as [`Collection::update_one`].
+    pub async fn upsert_and_get(
+        &self,
+        filter: Document,
+        change: impl Into<UpdateModifications>,
+    ) -> Result<Option<T>, StoreError> {
+        let changed = self.driver.find_one_and_update(filter, change).upsert(true);
+        bounded(async { changed.return_document(ReturnDocument::After).await }).await
+    }
+}
+
+async fn bounded<T>(call: impl Future<Output = mongodb::error::Result<T>>) -> Result<T, StoreError> {
+    Ok(in_time(call).await?)
+}
+
+fn updated(result: mongodb::results::UpdateResult) -> Updated {
+    Updated { matched_count: result.matched_count, modified_count: result.modified_count }
+}
+
+/// Documents that are looked for.
+#[must_use]
+pub struct Find<'c, T: Send + Sync> {
+    collection: &'c Collection<T>,
+    filter: Document,
+    options: FindOptions,
+}
+
+impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {
+    /// In this order.
+    pub fn sort(mut self, keys: Document) -> Self {
+        self.options.sort = Some(keys);
+        self
+    }
+
+    /// So many at most.
+    pub fn limit(mut self, most: i64) -> Self {
+        self.options.limit = Some(most);
+        self
+    }
+
+    /// Only these fields, or all but these.
+    pub fn projection(mut self, fields: Document) -> Self {
+        self.options.projection = Some(fields);
+        self
+    }
+
+    /// By the index over these keys.
+    pub fn hint(mut self, keys: Document) -> Self {
+        self.options.hint = Some(Hint::Keys(keys));
+        self
+    }
+
+    /// One after the other. The whole may take any time, but nobody waits for the next one longer than for a command.
+    ///
+    /// # Errors
+    /// If the database does not answer, at once or in the middle.
+    pub async fn stream(self) -> Result<impl Stream<Item = Result<T, StoreError>> + use<T>, StoreError> {
+        let Self { collection, filter, options } = self;
+        let cursor = bounded(async { collection.driver.find(filter).with_options(options).await }).await?;
+        Ok(stream::try_unfold(cursor, next))
+    }
+
+    async fn all(self) -> Result<Vec<T>, StoreError> {
+        let Self { collection, filter, mut options } = self;
+        options.max_time = Some(PATIENCE);
+        bounded(async { collection.driver.find(filter).with_options(options).await?.try_collect().await }).await
+    }
+}
+
+async fn next<T>(mut cursor: Cursor<T>) -> Result<Option<(T, Cursor<T>)>, StoreError>
+where
+    T: DeserializeOwned + Unpin + Send + Sync,
+{
+    Ok(bounded(cursor.try_next()).await?.map(|found| (found, cursor)))
+}
+
+impl<'c, T: DeserializeOwned + Unpin + Send + Sync + 'c> IntoFuture for Find<'c, T> {
+    type Output = Result<Vec<T>, StoreError>;
+    type IntoFuture = BoxFuture<'c, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.all().boxed()
+    }
+}

@@ -1,0 +1,100 @@
+//! A database that does not answer: nobody waits for it without a limit.
+
+use std::time::Duration;
+
+use common::store::{PATIENCE, Projection, StoreError, Table};
+use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt, TryStreamExt};
+use mongodb::bson::{Document, doc};
+
+use super::servers::OwnMongo;
+use super::{Page, event, page};
+
+type Answered = BoxFuture<'static, Result<(), StoreError>>;
+
+#[actix_web::test]
+async fn every_call_ends_in_time_and_says_that_it_may_work_later() {
+    let mongo = OwnMongo::start().await;
+    let database = mongo.database("pages");
+    let (table, pages) = (Table::new(&database, "pages"), Projection::<Page>::new(&database, "pages"));
+    table.insert(&page(1, "one")).await.unwrap();
+    mongo.servers.mongod().unwrap().pause().await.unwrap();
+
+    let lost = table.insert(&page(2, "two")).await.unwrap_err();
+    assert!(lost.passes() && lost.may_have_been_done(), "{lost}");
+
+    let one = || doc! { "_id": "1" };
+    let change = || doc! { "$set": { "text": "changed" } };
+    let collection = || database.collection::<Page>("pages");
+    let stages = [doc! { "$match": one() }];
+    let (reads, first) = (table.clone(), event(3, 1));
+    let calls: Vec<Answered> = vec![
+        async move { reads.get::<Page>("1").await.map(drop) }.boxed(),
+        async move { pages.apply(&first, |_| Some(page(3, "three"))).await.map(drop).map_err(|_| StoreError::Unheard) }
+            .boxed(),
+        {
+            let c = collection();
+            async move { c.find_one(one()).await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.find(one()).await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.find(one()).stream().await?.try_collect::<Vec<_>>().await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.count(one(), Some(1)).await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.estimated_count().await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.aggregate::<Document>(stages, doc! { "_id": 1 }).await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.insert_one(&page(4, "four")).await }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.put(one(), &page(1, "put")).await }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.update_one(one(), change()).await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.update_many(one(), change()).await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.upsert_and_get(one(), change()).await.map(drop) }.boxed()
+        },
+        {
+            let c = collection();
+            async move { c.delete_one(doc! { "_id": "none" }).await.map(drop) }.boxed()
+        },
+        {
+            let d = database.clone();
+            async move { d.run_command(doc! { "ping": 1 }).await.map(drop) }.boxed()
+        },
+    ];
+    let answers =
+        tokio::time::timeout(PATIENCE + Duration::from_secs(4), join_all(calls)).await.expect("all of them end");
+    for (nth, answer) in answers.into_iter().enumerate() {
+        let error = answer.expect_err("nobody answered");
+        assert!(error.passes(), "{nth}: {error}");
+    }
+
+    // What was given up has reached the server, and is done when it comes to itself.
+    mongo.servers.mongod().unwrap().resume().await.unwrap();
+    let stored = async { while collection().count(doc! { "_id": "2" }, None).await.unwrap_or(0) == 0 {} };
+    tokio::time::timeout(Duration::from_secs(60), stored).await.expect("it lands late");
+    mongo.stop().await;
+}
