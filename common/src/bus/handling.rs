@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_nats::jetstream::{AckKind, Message};
 use async_nats::HeaderMap;
+use async_nats::jetstream::{AckKind, Message};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -24,6 +24,7 @@ use super::attempt::attempt;
 use super::dead_letters::Origin;
 use super::listen::Intake;
 use super::meter::Meter;
+use super::parked::unanswered;
 use super::{Cause, DeadLetter, EventRecord, ListenError, Listener, ParkedEvent};
 use crate::clock::Time;
 use crate::store::StoreError;
@@ -219,7 +220,7 @@ impl Ear<'_> {
             self.meter.retried();
             return AckKind::Nak(Some(wait));
         }
-        match tokio::time::timeout(KEEPING, self.keep(message, &error)).await.unwrap_or_else(|_| Err(slow())) {
+        match tokio::time::timeout(KEEPING, self.keep(message, &error)).await.unwrap_or_else(|_| Err(unanswered())) {
             Ok(answer) => answer,
             Err(StoreError::Codec(failed)) => {
                 tracing::error!(error = failed, cause = %error, "an event can neither be handled nor written down");
@@ -265,10 +266,6 @@ fn quick_try(error: &ListenError, given: i64) -> Option<Duration> {
         Cause::Panicked | Cause::Unknown => &[],
     };
     waits.get(usize::try_from(given).ok()?.checked_sub(1)?).copied()
-}
-
-fn slow() -> StoreError {
-    StoreError::Database(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
 }
 
 fn sent(acknowledged: Result<(), async_nats::Error>) {

@@ -88,7 +88,8 @@ async fn consumer(bus: &Bus, service: &str, domain: &str) -> Result<(PullConsume
         filter_subject: bus.namespace.subject(domain, ">"),
         ..pull::Config::default()
     };
-    let stream = bus.jetstream.get_stream(bus.namespace.stream(domain)).await.map_err(|error| bus.about(domain, error))?;
+    let stream =
+        bus.jetstream.get_stream(bus.namespace.stream(domain)).await.map_err(|error| bus.about(domain, error))?;
     let nanos = stream.cached_info().created.unix_timestamp_nanos();
     let made = Time::from_millis(i64::try_from(nanos / 1_000_000).unwrap_or(0));
     let consumer = stream.create_consumer(config).await.map_err(|error| bus.about(domain, error))?;

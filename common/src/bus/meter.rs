@@ -21,9 +21,7 @@ impl Meter {
     /// The metrics of a service's listener to a domain.
     pub(super) fn of(service: &str, domain: &'static str) -> Self {
         let labels = [("service", service.to_owned()), ("domain", domain.to_owned())];
-        let became = |outcome| {
-            counter!("events_handled_total", "service" => service.to_owned(), "domain" => domain, "outcome" => outcome)
-        };
+        let became = |outcome| counter!("events_handled_total", "service" => service.to_owned(), "domain" => domain, "outcome" => outcome);
         Self {
             handled: became("handled"),
             overtaken: became("overtaken"),

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::DeadLetter;
 use crate::clock::{SharedClock, Time};
+use crate::gather::Gather;
 use crate::store::{Indexes, StoreError, Table, from_document};
 
 /// How long a claim lasts. No try begins after [`BEGIN_WITHIN`], and each has its own limit, so it ends before the claim does.
@@ -29,9 +30,9 @@ pub(super) const BEGIN_WITHIN: Duration = Duration::from_secs(20);
 const TRIES: i64 = 8;
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Waits between the tries.
-const EARLY: [u64; 6] = [1, 2, 5, 15, 60, 300];
-const FAILED: [u64; 5] = [1, 2, 5, 15, 60];
+/// Seconds between the tries. They may grow long: what comes, or succeeds, makes others due.
+const EARLY: [u64; 6] = [1, 5, 15, 60, 300, 600];
+const FAILED: [u64; 5] = [1, 5, 15, 60, 300];
 const UNKNOWN: [u64; 1] = [600];
 
 /// What an event waits for.
@@ -143,10 +144,6 @@ impl ParkedEvent {
         let Self { id, domain, subject, headers, payload, error, attempts, .. } = self;
         DeadLetter { id, service: service.to_owned(), domain, subject, headers, payload, error, attempts, at }
     }
-
-    fn claimed(&self) -> Document {
-        doc! { "_id": &self.id, "claim": &self.claim }
-    }
 }
 
 /// How many events of a domain wait for a cause, and since when the first of them.
@@ -175,6 +172,8 @@ pub struct ParkedEvents {
     any: Arc<AtomicBool>,
     /// Tells the worker that some may be due.
     due: Arc<Notify>,
+    /// Deletes events by their ids and claims, many at a time.
+    done: Gather<(String, String), bool>,
 }
 
 impl ParkedEvents {
@@ -183,9 +182,12 @@ impl ParkedEvents {
 
     /// The parked events in a service's database.
     pub fn new(database: &Database, clock: SharedClock) -> Self {
+        let collection = database.collection(Self::COLLECTION);
+        let deleted = collection.clone();
         Self {
+            done: Gather::new(move |events| delete(deleted.clone(), events)),
             table: Table::new(database, Self::COLLECTION),
-            collection: database.collection(Self::COLLECTION),
+            collection,
             clock,
             any: Arc::default(),
             due: Arc::default(),
@@ -260,8 +262,7 @@ impl ParkedEvents {
             "claim": { "$ne": &first.claim },
         };
         let shown = doc! { "aggregate": 1, "domain": 1, "version": 1 };
-        let found: Vec<Document> =
-            self.table.collection().find(others).projection(shown).await?.try_collect().await?;
+        let found: Vec<Document> = self.table.collection().find(others).projection(shown).await?.try_collect().await?;
         let mut least = BTreeMap::new();
         for other in &found {
             let text = |field| other.get_str(field).unwrap_or_default().to_owned();
@@ -274,8 +275,8 @@ impl ParkedEvents {
 
     /// Forgets a claimed event, which has been handled or is a dead letter.
     pub(super) async fn forget(&self, event: &ParkedEvent) -> Result<(), StoreError> {
-        self.collection.delete_one(event.claimed()).await?;
-        Ok(())
+        let forgotten = self.done.ask((event.id.clone(), event.claim.clone())).await;
+        if forgotten == Some(true) { Ok(()) } else { Err(unanswered()) }
     }
 
     /// Releases a claimed event until it is due again, with what is said of its tries.
@@ -285,8 +286,8 @@ impl ParkedEvents {
             "cause": cause.name(), "attempts": attempts, "error": error, "dueAt": due_at,
             "claimedUntil": Time::default(), "claim": "",
         };
-        self.collection.update_one(event.claimed(), doc! { "$set": set }).await?;
-        Ok(())
+        let claimed = doc! { "_id": &event.id, "claim": &event.claim };
+        self.table.update_many(claimed, doc! { "$set": set }).await
     }
 
     /// Whether an event of the same aggregate with a smaller version waits too.
@@ -317,6 +318,9 @@ impl ParkedEvents {
         let now = self.clock.now();
         let waiting = doc! { "domain": domain, "cause": Cause::Failed.name(), "dueAt": { "$gt": now } };
         let ids = self.ids(waiting, doc! { "dueAt": 1 }, limit).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
         self.make_due(doc! { "_id": { "$in": ids }, "dueAt": { "$gt": now } }).await
     }
 
@@ -351,6 +355,23 @@ impl ParkedEvents {
     }
 }
 
+/// The database did not say that it did something in time.
+pub(super) fn unanswered() -> StoreError {
+    StoreError::Database(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
+}
+
+/// Deletes events that are done. Each claim has a name of its own, so nobody else's can be among them.
+async fn delete(collection: Collection<ParkedEvent>, events: Vec<(String, String)>) -> Vec<bool> {
+    let count = events.len();
+    let (ids, claims): (Vec<String>, Vec<String>) = events.into_iter().unzip();
+    let done = doc! { "_id": { "$in": ids }, "claim": { "$in": claims } };
+    let deleted = collection.delete_many(done).await;
+    if let Err(error) = &deleted {
+        tracing::debug!(%error, "parked events were not deleted");
+    }
+    vec![deleted.is_ok(); count]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,8 +379,8 @@ mod tests {
     #[test]
     fn waits_grow_to_their_longest() {
         let seconds = |cause: Cause| [0, 1, 2, 5, 6, i64::MAX].map(|attempts| cause.wait(attempts).as_secs());
-        assert_eq!(seconds(Cause::Early), [1, 1, 2, 60, 300, 300]);
-        assert_eq!(seconds(Cause::Failed), [1, 1, 2, 60, 60, 60]);
+        assert_eq!(seconds(Cause::Early), [1, 1, 5, 300, 600, 600]);
+        assert_eq!(seconds(Cause::Failed), [1, 1, 5, 300, 300, 300]);
         assert_eq!(seconds(Cause::Unknown), [600; 6]);
     }
 

@@ -18,7 +18,7 @@ use super::attempt::attempt;
 use super::dead_letters::{header_map, said};
 use super::listen::Intake;
 use super::meter::Meter;
-use super::parked::{BEGIN_WITHIN, CLAIM, Cause, ParkedEvent};
+use super::parked::{BEGIN_WITHIN, CLAIM, Cause, ParkedEvent, unanswered};
 use super::{ListenError, Listener};
 use crate::store::StoreError;
 use crate::telemetry::stopwatch;
@@ -80,7 +80,7 @@ impl ParkedWorker {
             }
             let look = worker.look(&mut first, probe, std::mem::take(&mut recovered), AT_ONCE - running.len());
             let found = tokio::time::timeout(LOOK, look).await;
-            for events in found.unwrap_or_else(|_| Err(slow())).unwrap_or_else(|error| worker.not_seen(&error)) {
+            for events in found.unwrap_or_else(|_| Err(unanswered())).unwrap_or_else(|error| worker.not_seen(&error)) {
                 running.spawn(worker.clone().work(events));
             }
             worker.wait(&mut running, &mut recovered, &stop).await;
@@ -91,12 +91,7 @@ impl ParkedWorker {
     }
 
     /// Waits until there may be something to do, and a place for it.
-    async fn wait(
-        &self,
-        running: &mut JoinSet<Recovered>,
-        recovered: &mut Recovered,
-        stop: &CancellationToken,
-    ) {
+    async fn wait(&self, running: &mut JoinSet<Recovered>, recovered: &mut Recovered, stop: &CancellationToken) {
         tokio::time::sleep(BETWEEN_LOOKS).await;
         let waiting = async {
             loop {
@@ -245,7 +240,11 @@ impl ParkedWorker {
             Tried::Waits(event) => parked.release(event).await?,
             Tried::Dead(event) => {
                 let letter = event.clone().into_letter(service, self.now());
-                tracing::error!(error = letter.error, subject = letter.subject, "event given up; kept as a dead letter");
+                tracing::error!(
+                    error = letter.error,
+                    subject = letter.subject,
+                    "event given up; kept as a dead letter"
+                );
                 letters.keep(&letter).await?;
                 parked.forget(event).await?;
                 let meter = self.listeners.iter().find(|(listener, _)| listener.domain == event.domain);
@@ -265,8 +264,4 @@ fn note(recovered: &mut Recovered, done: Result<Recovered, tokio::task::JoinErro
         Ok(done) => done.into_iter().for_each(|(domain, count)| *recovered.entry(domain).or_default() += count),
         Err(error) => tracing::error!(%error, "a task of parked events broke off; their claims end by themselves"),
     }
-}
-
-fn slow() -> StoreError {
-    StoreError::Database(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
 }
