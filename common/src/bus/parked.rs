@@ -17,7 +17,8 @@ use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::DeadLetter;
+use super::cause::LONGEST;
+use super::{Cause, DeadLetter};
 use crate::clock::{SharedClock, Time};
 use crate::gather::Gather;
 use crate::store::{Indexes, StoreError, Table, from_document};
@@ -25,60 +26,6 @@ use crate::store::{Indexes, StoreError, Table, from_document};
 /// How long a claim lasts. No try begins after [`BEGIN_WITHIN`], and each has its own limit, so it ends before the claim does.
 pub(super) const CLAIM: Duration = Duration::from_secs(45);
 pub(super) const BEGIN_WITHIN: Duration = Duration::from_secs(20);
-
-/// Before this many tries, and before this time has passed, no event is given up. A handler's panic is judged by its tries alone.
-const TRIES: i64 = 8;
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Seconds between the tries. They may grow long: what comes, or succeeds, makes others due.
-const EARLY: [u64; 6] = [1, 5, 15, 60, 300, 600];
-const FAILED: [u64; 5] = [1, 5, 15, 60, 300];
-const UNKNOWN: [u64; 1] = [600];
-
-/// What an event waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// Its predecessor has not been seen.
-    Early,
-    /// The handler failed, mostly as another server did not answer.
-    Failed,
-    /// The handler panicked.
-    Panicked,
-    /// Only a newer build knows it.
-    Unknown,
-}
-
-impl Cause {
-    /// Every cause there is.
-    pub(crate) const ALL: [Self; 4] = [Self::Early, Self::Failed, Self::Panicked, Self::Unknown];
-
-    /// Its name in documents and metrics.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Early => "early",
-            Self::Failed => "failed",
-            Self::Panicked => "panicked",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// How long to wait after so many tries.
-    pub(super) fn wait(self, attempts: i64) -> Duration {
-        let waits: &[u64] = match self {
-            Self::Early => &EARLY,
-            Self::Failed | Self::Panicked => &FAILED,
-            Self::Unknown => &UNKNOWN,
-        };
-        let nth = usize::try_from(attempts.max(1) - 1).unwrap_or(usize::MAX);
-        Duration::from_secs(waits[nth.min(waits.len() - 1)])
-    }
-
-    /// Whether an event that has waited so long for this is given up.
-    pub(super) fn is_hopeless(self, attempts: i64, waited: Duration) -> bool {
-        attempts >= TRIES && (self == Self::Panicked || waited >= GIVEN_UP_AFTER)
-    }
-}
 
 /// An event that waits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -228,7 +175,9 @@ impl ParkedEvents {
     /// Claims up to `limit` events that are due, those first that have been due for longest.
     pub(super) async fn claim(&self, limit: usize) -> Result<Vec<ParkedEvent>, StoreError> {
         let now = self.clock.now();
-        let due = doc! { "dueAt": { "$lte": now }, "claimedUntil": { "$lte": now } };
+        // A claim that ends later than any can is of a process whose clock is ahead.
+        let claimed = doc! { "$gt": now, "$lte": now + 2 * CLAIM };
+        let due = doc! { "dueAt": { "$lte": now }, "claimedUntil": { "$not": claimed } };
         let ids = self.ids(due.clone(), doc! { "dueAt": 1, "_id": 1 }, limit).await?;
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -249,17 +198,18 @@ impl ParkedEvents {
         Ok(found.iter().filter_map(|document| document.get_str("_id").ok().map(str::to_owned)).collect())
     }
 
-    /// Of some claimed events' aggregates, those that other claims have events of, with the least of these events' versions.
-    pub(super) async fn claimed_by_others(
+    /// Of some claimed events' aggregates, those that have other events in work or due, with the least of these events' versions.
+    pub(super) async fn others_due(
         &self,
         events: &[ParkedEvent],
     ) -> Result<BTreeMap<(String, String), i64>, StoreError> {
         let Some(first) = events.first() else { return Ok(BTreeMap::new()) };
         let aggregates: Vec<&str> = events.iter().map(|event| event.aggregate.as_str()).collect();
+        let now = self.clock.now();
         let others = doc! {
             "aggregate": { "$in": aggregates },
-            "claimedUntil": { "$gt": self.clock.now() },
             "claim": { "$ne": &first.claim },
+            "$or": [{ "claimedUntil": { "$gt": now } }, { "dueAt": { "$lte": now } }],
         };
         let shown = doc! { "aggregate": 1, "domain": 1, "version": 1 };
         let found: Vec<Document> = self.table.collection().find(others).projection(shown).await?.try_collect().await?;
@@ -329,6 +279,11 @@ impl ParkedEvents {
         self.make_due(doc! { "dueAt": { "$gt": self.clock.now() } }).await
     }
 
+    /// Makes the events due that wait longer than any should: a process whose clock is ahead has tried them.
+    pub(super) async fn hasten_distant(&self) -> Result<(), StoreError> {
+        self.make_due(doc! { "dueAt": { "$gt": self.clock.now() + LONGEST } }).await
+    }
+
     async fn make_due(&self, events: Document) -> Result<(), StoreError> {
         self.collection.update_many(events, doc! { "$set": { "dueAt": self.clock.now() } }).await?;
         self.due.notify_one();
@@ -370,29 +325,4 @@ async fn delete(collection: Collection<ParkedEvent>, events: Vec<(String, String
         tracing::debug!(%error, "parked events were not deleted");
     }
     vec![deleted.is_ok(); count]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_to_their_longest() {
-        let seconds = |cause: Cause| [0, 1, 2, 5, 6, i64::MAX].map(|attempts| cause.wait(attempts).as_secs());
-        assert_eq!(seconds(Cause::Early), [1, 1, 5, 300, 600, 600]);
-        assert_eq!(seconds(Cause::Failed), [1, 1, 5, 300, 300, 300]);
-        assert_eq!(seconds(Cause::Unknown), [600; 6]);
-    }
-
-    #[test]
-    fn an_event_is_given_up_after_a_week_and_eight_tries_and_one_that_panics_after_eight_tries() {
-        let day = Duration::from_secs(24 * 3600);
-        for cause in [Cause::Early, Cause::Failed, Cause::Unknown] {
-            assert!(!cause.is_hopeless(i64::MAX, 6 * day), "an outage of days ends without dead letters");
-            assert!(!cause.is_hopeless(7, 30 * day), "a process that was away gives it a chance first");
-            assert!(cause.is_hopeless(8, 7 * day));
-        }
-        assert!(!Cause::Panicked.is_hopeless(7, 30 * day));
-        assert!(Cause::Panicked.is_hopeless(8, Duration::ZERO));
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! It looks each second, and at once when a success may have ended what others wait for. It takes at most [`AT_ONCE`] events at a
 //! time. The events of one aggregate are tried in the order of their versions: those that it has claimed one after the
-//! other, and none while another claim has an event with a smaller version. A success after failures makes more of the
+//! other, and none while one with a smaller version is due or in work elsewhere. A success after failures makes more of the
 //! domain's failed events due, and these more again, so that a thousand are done soon after their cause is over; each
 //! five seconds one is due in any case. An event is given up by [`Cause::is_hopeless`], an early one only if no
 //! predecessor of it waits too.
@@ -18,8 +18,8 @@ use super::attempt::attempt;
 use super::dead_letters::{header_map, said};
 use super::listen::Intake;
 use super::meter::Meter;
-use super::parked::{BEGIN_WITHIN, CLAIM, Cause, ParkedEvent, unanswered};
-use super::{ListenError, Listener};
+use super::parked::{BEGIN_WITHIN, CLAIM, ParkedEvent, unanswered};
+use super::{Cause, ListenError, Listener};
 use crate::store::StoreError;
 use crate::telemetry::stopwatch;
 
@@ -128,6 +128,9 @@ impl ParkedWorker {
         if std::mem::take(first) {
             parked.hasten_all().await?;
         }
+        if probe {
+            parked.hasten_distant().await?;
+        }
         for (listener, _) in &self.listeners {
             let by_success = recovered.get(listener.domain).map_or(0, |count| count * HASTENED_BY_ONE);
             let hastened = by_success.max(usize::from(probe)).min(HASTENED);
@@ -139,10 +142,10 @@ impl ParkedWorker {
         self.in_order(claimed).await
     }
 
-    /// Puts the events of each aggregate in the order of their versions. Those of which another claim has a predecessor are put off.
+    /// Puts the events of each aggregate in the order of their versions. Those whose predecessor is due, or in work, are put off.
     async fn in_order(&self, claimed: Vec<ParkedEvent>) -> Result<Vec<Vec<ParkedEvent>>, StoreError> {
         let parked = &self.intake.parked;
-        let others = parked.claimed_by_others(&claimed).await?;
+        let others = parked.others_due(&claimed).await?;
         let mut aggregates: BTreeMap<(String, String), Vec<ParkedEvent>> = BTreeMap::new();
         for event in claimed {
             let aggregate = (event.domain.clone(), event.aggregate.clone());

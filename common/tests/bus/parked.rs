@@ -153,3 +153,26 @@ async fn a_stream_that_was_made_anew_has_dead_letters_of_its_own() {
         broker.bus.ensure_streams(1).await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_whose_clock_was_ahead_has_parked_is_not_left_for_its_time() {
+    let broker = Broker::new().await;
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
+    let hear = move |record: EventRecord| {
+        let early = ListenError::Early { seen: 0, found: record.version };
+        let answer = if is_over.load(Ordering::SeqCst) { Ok(()) } else { Err(early) };
+        async { answer }
+    };
+    let hour = 3_600_000;
+    let ahead = broker.run_at(hour, hear.clone()).await;
+    let right = broker.run(hear).await;
+    broker.publish().await;
+    until("it is parked", BOUND, async || broker.parked().await.len() == 1).await;
+    let distant = doc! { "$set": { "dueAt": now() + Duration::from_secs(3_600) } };
+    ahead.stop().await;
+    broker.parked_events().await.update_one(doc! { "_id": { "$gt": "" } }, distant).await.unwrap();
+    over.store(true, Ordering::SeqCst);
+    until("nothing is parked", BOUND, async || broker.parked().await.is_empty()).await;
+    right.stop().await;
+}
