@@ -9,24 +9,27 @@ pub(super) struct Meter {
     handled: Counter,
     overtaken: Counter,
     retried: Counter,
+    parked: Counter,
     dead: Counter,
     dead_letters: Counter,
+    panics: Counter,
     handling: Histogram,
     delay: Histogram,
 }
 
 impl Meter {
     /// The metrics of a service's listener to a domain.
-    pub(super) fn new(service: &'static str, domain: &'static str) -> Self {
-        let labels = [("service", service), ("domain", domain)];
-        let became =
-            |outcome| counter!("events_handled_total", "service" => service, "domain" => domain, "outcome" => outcome);
+    pub(super) fn of(service: &str, domain: &'static str) -> Self {
+        let labels = [("service", service.to_owned()), ("domain", domain.to_owned())];
+        let became = |outcome| counter!("events_handled_total", "service" => service.to_owned(), "domain" => domain, "outcome" => outcome);
         Self {
             handled: became("handled"),
             overtaken: became("overtaken"),
             retried: became("retried"),
+            parked: became("parked"),
             dead: became("dead"),
             dead_letters: counter!("dead_letters_total", &labels),
+            panics: counter!("event_handler_panics_total", &labels),
             handling: histogram!("event_handling_duration_seconds", &labels),
             delay: histogram!("event_delay_seconds", &labels),
         }
@@ -47,6 +50,16 @@ impl Meter {
     /// An event will come again.
     pub(super) fn retried(&self) {
         self.retried.increment(1);
+    }
+
+    /// An event waits among the parked ones.
+    pub(super) fn parked(&self) {
+        self.parked.increment(1);
+    }
+
+    /// A handler panicked.
+    pub(super) fn panicked(&self) {
+        self.panics.increment(1);
     }
 
     /// An event became a dead letter.

@@ -1,19 +1,28 @@
 //! The bus: JetStream as the log and the transport of events.
 
+mod attempt;
+mod cause;
 mod consumers;
 mod dead_letters;
 mod follow;
+mod handling;
 mod listen;
+mod listener;
 mod meter;
+mod parked;
+mod parked_worker;
 mod pull;
 mod record;
 mod schedule;
 mod streams;
 
+pub use cause::Cause;
 pub use consumers::Lag;
-pub use dead_letters::{DeadLetter, DeadLetters};
-pub(crate) use listen::listen;
-pub use listen::{Handler, ListenError, Listener, Overtaken};
+pub use dead_letters::{DeadLetter, DeadLetters, Replayed};
+pub(crate) use listen::{Intake, listen};
+pub use listener::{Handler, ListenError, Listener, Overtaken};
+pub use parked::{ParkedEvent, ParkedEvents};
+pub(crate) use parked_worker::ParkedWorker;
 pub use record::{EventRecord, Received};
 pub use streams::{DOMAINS, DomainStream};
 

@@ -9,7 +9,7 @@ use crate::id::UserId;
 
 const TYPE: &str = "Docket-Type";
 const SCHEMA: &str = "Docket-Schema";
-const VERSION: &str = "Docket-Version";
+pub(super) const VERSION: &str = "Docket-Version";
 const TIME: &str = "Docket-Time";
 const ACTOR: &str = "Docket-Actor";
 const TRACEPARENT: &str = "traceparent";
@@ -111,6 +111,11 @@ impl EventRecord {
     /// The event's name in a message, if it has one.
     pub(super) fn name_in(message: &async_nats::Message) -> Option<&str> {
         message.headers.as_ref()?.get(TYPE).map(async_nats::HeaderValue::as_str)
+    }
+
+    /// The version in a message's headers; 0 if it has none.
+    pub(super) fn version_in(message: &async_nats::Message) -> i64 {
+        message.headers.as_ref().and_then(|headers| parsed(headers, VERSION).ok()).unwrap_or(0)
     }
 
     /// Reads the payload.

@@ -80,7 +80,7 @@ pub struct EventSpec {
     pub newest_says_all: bool,
 }
 
-/// Why a message is not an event of the registry. No redelivery mends it.
+/// Why a message is not an event of the registry. Only a newer build mends it, and only where [`DecodeError::is_of_newer_build`].
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// A header that every event has is missing or malformed.
@@ -89,6 +89,14 @@ pub enum DecodeError {
     /// The domain has no such event.
     #[error("unknown event type {0:?}")]
     UnknownType(String),
+    /// A version of the schema that only a newer build can read.
+    #[error("{name} has schema version {version}, which is newer than this build")]
+    NewerVersion {
+        /// The event's name.
+        name: &'static str,
+        /// The version that the message claims.
+        version: u16,
+    },
     /// A version that nobody can read.
     #[error("{name} has no schema version {version}")]
     UnknownVersion {
@@ -105,6 +113,13 @@ pub enum DecodeError {
         /// Where and how.
         source: serde_path_to_error::Error<serde_json::Error>,
     },
+}
+
+impl DecodeError {
+    /// Whether a newer build may have published the message: in a roll-out both run side by side.
+    pub fn is_of_newer_build(&self) -> bool {
+        matches!(self, Self::UnknownType(_) | Self::NewerVersion { .. })
+    }
 }
 
 /// Brings a payload of an older version to the next one.
@@ -125,6 +140,9 @@ pub(crate) fn decode_payload<T: DeserializeOwned>(
         }
         let mut reader = serde_json::Deserializer::from_slice(payload);
         return serde_path_to_error::deserialize(&mut reader).map_err(malformed);
+    }
+    if version > kind.version {
+        return Err(DecodeError::NewerVersion { name: kind.name, version });
     }
     let Some(upcaster) = upcaster.filter(|_| (1..kind.version).contains(&version)) else {
         return Err(DecodeError::UnknownVersion { name: kind.name, version });
@@ -358,9 +376,13 @@ mod tests {
         let unknown = OrderEvent::decode("order.eaten", 1, b"{}");
         assert!(matches!(unknown, Err(DecodeError::UnknownType(_))));
         let future = OrderEvent::decode("order.created", 2, b"{}");
-        assert!(matches!(future, Err(DecodeError::UnknownVersion { version: 2, .. })));
+        assert!(matches!(future, Err(DecodeError::NewerVersion { version: 2, .. })));
         let malformed = OrderEvent::decode("order.created", 1, b"{\"orderId\": 7}");
         assert!(matches!(malformed, Err(DecodeError::Payload { .. })));
+        let never = OrderEvent::decode("order.created", 0, b"{}");
+        assert!(matches!(never, Err(DecodeError::UnknownVersion { version: 0, .. })));
+        let may_be_newer = [unknown, future, malformed, never].map(|found| found.unwrap_err().is_of_newer_build());
+        assert_eq!(may_be_newer, [true, true, false, false]);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::sync::CancellationToken;
 
 use super::JobError;
-use crate::bus::{Bus, DeadLetters};
+use crate::bus::{Bus, Cause, DeadLetters, ParkedEvents};
 use crate::clock::SharedClock;
 use crate::store::Relay;
 
-/// How often: one command for each collection with outboxes, one for the dead letters, and one question to the broker for each
-/// domain that the service hears.
+/// How often: one command for each collection with outboxes, one for the dead letters, one for the parked events, and one question
+/// to the broker for each domain that the service hears.
 const EVERY: Duration = Duration::from_secs(15);
 
 /// How long a look may take: who is stalled would otherwise stall the next one too.
@@ -25,6 +25,7 @@ pub(super) struct Behind {
     pub(super) clock: SharedClock,
     pub(super) relay: Relay,
     pub(super) letters: DeadLetters,
+    pub(super) parked: ParkedEvents,
     /// The domains that the service hears.
     pub(super) domains: Vec<&'static str>,
 }
@@ -45,7 +46,12 @@ impl Behind {
     }
 
     async fn look(&self, gauges: &Gauges) {
-        let looks = [self.outboxes(gauges).boxed(), self.dead_letters(gauges).boxed(), self.domains(gauges).boxed()];
+        let looks = [
+            self.outboxes(gauges).boxed(),
+            self.dead_letters(gauges).boxed(),
+            self.parked(gauges).boxed(),
+            self.domains(gauges).boxed(),
+        ];
         for look in looks {
             let seen = tokio::time::timeout(PATIENCE, look).await;
             if let Err(error) = seen.unwrap_or_else(|late| Err(late.into())) {
@@ -65,6 +71,19 @@ impl Behind {
 
     async fn dead_letters(&self, gauges: &Gauges) -> Result<(), JobError> {
         gauges.dead_letters.set(float(self.letters.count().await?));
+        Ok(())
+    }
+
+    async fn parked(&self, gauges: &Gauges) -> Result<(), JobError> {
+        let waiting = self.parked.waiting(&self.domains).await?;
+        let now = self.clock.now();
+        for (domain, gauges) in self.domains.iter().zip(&gauges.domains) {
+            for (cause, (events, age)) in &gauges.parked {
+                let found = waiting.iter().find(|waiting| waiting.of.domain == *domain && waiting.of.cause == *cause);
+                events.set(float(found.map_or(0, |waiting| waiting.events.unsigned_abs())));
+                age.set(now.since(found.map_or(now, |waiting| waiting.since)).as_secs_f64());
+            }
+        }
         Ok(())
     }
 
@@ -91,6 +110,8 @@ struct Gauges {
 struct OfDomain {
     pending: Gauge,
     unacknowledged: Gauge,
+    /// For each cause, how many events are parked, and how long the first of them has waited.
+    parked: Vec<(Cause, (Gauge, Gauge))>,
 }
 
 impl Gauges {
@@ -100,6 +121,7 @@ impl Gauges {
             OfDomain {
                 pending: gauge!("consumer_pending_events", &labels),
                 unacknowledged: gauge!("consumer_unacknowledged_events", &labels),
+                parked: Cause::ALL.map(|cause| (cause, parked(service, domain, cause))).to_vec(),
             }
         };
         Self {
@@ -110,6 +132,11 @@ impl Gauges {
             failed: counter!("measurements_failed_total", "service" => service),
         }
     }
+}
+
+fn parked(service: &'static str, domain: &'static str, cause: Cause) -> (Gauge, Gauge) {
+    let labels = [("service", service), ("domain", domain), ("cause", cause.name())];
+    (gauge!("parked_events", &labels), gauge!("parked_events_longest_wait_seconds", &labels))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and nothing here counts to 2^53")]

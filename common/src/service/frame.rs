@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::behind::Behind;
 use super::dead_letters::Desks;
 use super::{Configure, Context, Job, Kind, Opened, Service, Site, StartError};
-use crate::bus::{Bus, DeadLetters, Namespace, Received, listen};
+use crate::bus::{Bus, DeadLetters, Intake, Namespace, ParkedEvents, ParkedWorker, Received, listen};
 use crate::clock::SharedClock;
 use crate::events::UserEvent;
 use crate::http::auth::TOKENS_LIVE;
@@ -124,15 +124,18 @@ impl Frame {
         let (relay, work) = Relay::new(name, &database, servers.bus.clone(), self.clock.clone(), self.stop.clone());
         self.tasks.spawn(work);
         let letters = DeadLetters::new(&database, self.clock.clone());
+        let parked = ParkedEvents::new(&database, self.clock.clone());
+        let intake = Intake { service: name, letters: letters.clone(), parked: parked.clone() };
         let Opened { data, listeners, jobs } = (keeping.open)(self.context(servers, database, relay.clone())).await?;
         for listener in &listeners {
-            self.tasks.spawn(listen(servers.bus.clone(), name, listener.clone(), letters.clone(), self.stop.clone()));
+            self.tasks.spawn(listen(servers.bus.clone(), intake.clone(), listener.clone(), self.stop.clone()));
         }
+        self.tasks.spawn(ParkedWorker::new(intake.clone(), &listeners).run(self.stop.clone()));
         jobs.into_iter().for_each(|job| self.repeat(name, job));
         let (bus, clock, domains) = (servers.bus.clone(), self.clock.clone(), keeping.domains);
-        let behind = Behind { service: name, bus, clock, relay, letters: letters.clone(), domains };
+        let behind = Behind { service: name, bus, clock, relay, letters, parked, domains };
         self.tasks.spawn(behind.watch(self.stop.clone()));
-        desks.0.insert(name, (letters, listeners));
+        desks.0.insert(name, (intake, listeners));
         Ok(Mount::of_routes(keeping.routes, self.http(name, servers, Some(idempotency)), data))
     }
 

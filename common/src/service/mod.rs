@@ -21,7 +21,7 @@ use std::time::Duration;
 use actix_web::web;
 use futures::future::BoxFuture;
 
-use crate::bus::{ListenError, Listener, Overtaken, Received};
+use crate::bus::{ListenError, Listener, Overtaken, ParkedEvents, Received};
 use crate::events::DomainEvent;
 use crate::http::{Policy, Role, Route, routes};
 use crate::store::{EventArchive, Indexes};
@@ -81,7 +81,7 @@ impl Service {
         Fut: Future<Output = Result<S, StartError>> + Send + 'static,
     {
         let open = Box::new(move |ctx| -> BoxFuture<'static, _> { Box::pin(open(ctx)) });
-        let indexes = vec![EventArchive::indexes(), dead_letters::indexes()];
+        let indexes = vec![EventArchive::indexes(), dead_letters::indexes(), ParkedEvents::indexes()];
         Builder {
             name,
             open,
@@ -153,6 +153,9 @@ impl Service {
 pub fn frame_routes() -> Vec<Route> {
     routes! { dead_letters:
         list => Policy::Roles(&[Role::Admin]);
+        // Before the letters by their ids, none of which is "replay".
+        replay_all => Policy::Roles(&[Role::Admin]);
+        show => Policy::Roles(&[Role::Admin]);
         replay => Policy::Roles(&[Role::Admin]);
         discard => Policy::Roles(&[Role::Admin]);
     }
@@ -199,7 +202,8 @@ impl<S: Send + Sync + 'static> Builder<S> {
         self.listen_passing_over(|_, _| false, handle)
     }
 
-    /// With an ear for the domain `E` that passes over what is overtaken by another event of the same batch.
+    /// With an ear for the domain `E` that passes over what a greater version of the same aggregate in the same batch
+    /// overtakes.
     #[must_use]
     pub fn listen_passing_over<E, F, Fut>(mut self, overtaken: Overtaken, handle: F) -> Self
     where

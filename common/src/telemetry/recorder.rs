@@ -20,8 +20,9 @@ const COUNTERS: &[(&str, &str)] = &[
     ("http_requests_refused_total", "Requests refused unseen (overload), or as one person's too many (rate)."),
     ("events_committed_total", "Events committed together with the change that they tell of."),
     ("events_published_total", "Events that the broker has taken."),
-    ("events_handled_total", "Events heard, by what became of them: handled, overtaken, retried, dead."),
+    ("events_handled_total", "Events heard, by what became of them: handled, overtaken, retried, parked, dead."),
     ("dead_letters_total", "Events put aside because they could not be handled."),
+    ("event_handler_panics_total", "Tries to handle an event that ended in a panic."),
     ("relay_left_to_sweep_total", "Committed events that found no room in the relay's queue and wait for its sweep."),
     ("store_conflicts_total", "Changes that lost their compare-and-set to another one."),
     ("measurements_failed_total", "Looks at how far a service is behind that failed: its gauges show old values."),
@@ -37,6 +38,8 @@ const GAUGES: &[(&str, &str)] = &[
     ("outbox_oldest_event_age_seconds", "Age of the oldest committed event that the broker does not have yet, or 0."),
     ("consumer_pending_events", "Events that the broker has not given to the listener yet."),
     ("consumer_unacknowledged_events", "Events that the listener was given and has not answered for yet."),
+    ("parked_events", "Events that wait to be tried again, by what they wait for: early, failed, panicked, unknown."),
+    ("parked_events_longest_wait_seconds", "How long the first of these has waited, or 0."),
     ("dead_letters_waiting", "Dead letters that an operator has neither replayed nor discarded."),
 ];
 

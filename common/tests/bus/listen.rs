@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::bus::Received;
-use common::events::ExpirationEvent;
-use common::service::{Running, Service, start};
-use common::settings::Settings;
-use secrecy::SecretString;
+use common::bus::EventRecord;
+use common::service::Running;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -23,23 +20,15 @@ type Heard = (String, Duration);
 
 /// Runs a listener that handles no event before the gate lets it.
 async fn run(broker: &Broker, gate: Arc<Semaphore>, heard: UnboundedSender<Heard>) -> Running {
-    let server = |variable: &str| Some(SecretString::from(std::env::var(variable).unwrap()));
-    let settings = Settings {
-        mongodb_uri: server("DOCKET_TEST_MONGODB_URI"),
-        nats_url: server("DOCKET_TEST_NATS_URL"),
-        namespace: broker.namespace.clone(),
-        ..Settings::default_for_tests()
-    };
-    let hear = move |_: Arc<()>, received: Received<ExpirationEvent>| {
+    let hear = move |record: EventRecord| {
         let (gate, heard) = (gate.clone(), heard.clone());
         async move {
             gate.acquire().await.unwrap().forget();
-            heard.send((received.record.aggregate, now().since(received.record.at))).unwrap();
+            heard.send((record.aggregate, now().since(record.at))).unwrap();
             Ok(())
         }
     };
-    let service = Service::new("orders", async |_| Ok(())).listen(hear).build();
-    start(vec![service], settings).await.unwrap()
+    broker.run(hear).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,17 +1,28 @@
-//! Following a stream while what it hangs on is taken away, at a real broker.
+//! Listening to streams and following them while what they hang on is taken away, at a real broker.
 
+mod delivery;
 mod lag;
 mod listen;
+mod overtaken;
+mod parked;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
-use common::bus::{Bus, EventRecord, Namespace};
+use bson::doc;
+use common::bus::{
+    Bus, DeadLetter, DeadLetters, EventRecord, ListenError, Namespace, ParkedEvent, ParkedEvents, Received,
+};
 use common::clock::{Clock as _, SystemClock, Time};
 use common::events::expiration::ExpirationDue;
 use common::events::{DomainEvent as _, ExpirationEvent, Raised};
 use common::id::OrderId;
+use common::service::{Running, Service, start};
+use common::settings::Settings;
 use futures::{StreamExt as _, TryStreamExt as _};
+use mongodb::{Client, Collection, Database};
+use secrecy::SecretString;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -38,12 +49,78 @@ impl Broker {
     }
 
     async fn publish(&self) -> String {
-        let order_id = OrderId::generate(now());
-        let event = ExpirationDue { order_ids: vec![order_id], expires_at: now() }.into();
-        let raised = Raised::<ExpirationEvent> { event, actor: None, traceparent: None };
-        let record = EventRecord::new(ExpirationEvent::DOMAIN, &order_id.to_string(), 1, &raised, now()).unwrap();
-        self.bus.publish_all(&[&record]).await.pop().unwrap().unwrap();
-        order_id.to_string()
+        let aggregate = aggregate();
+        self.publish_versions(&[(&aggregate, 1)]).await;
+        aggregate
+    }
+
+    /// Publishes events of these aggregates and versions, in this order.
+    async fn publish_versions(&self, events: &[(&str, i64)]) {
+        let records: Vec<EventRecord> = events.iter().map(|(aggregate, version)| record(aggregate, *version)).collect();
+        let published = self.bus.publish_all(&records.iter().collect::<Vec<_>>()).await;
+        published.into_iter().for_each(Result::unwrap);
+    }
+
+    /// Publishes what some other build calls an event of this domain.
+    async fn publish_foreign(&self, aggregate: &str, name: &str, schema: u16, payload: &str) {
+        let foreign =
+            EventRecord { name: name.to_owned(), schema, payload: payload.to_owned(), ..record(aggregate, 1) };
+        self.bus.publish_all(&[&foreign]).await.pop().unwrap().unwrap();
+    }
+
+    fn settings(&self) -> Settings {
+        let server = |variable: &str| Some(SecretString::from(std::env::var(variable).unwrap()));
+        Settings {
+            mongodb_uri: server("DOCKET_TEST_MONGODB_URI"),
+            nats_url: server("DOCKET_TEST_NATS_URL"),
+            namespace: self.namespace.clone(),
+            ..Settings::default_for_tests()
+        }
+    }
+
+    /// Runs the service `orders`, which gives each event to `hear`.
+    async fn run<Fut>(&self, hear: impl Fn(EventRecord) -> Fut + Clone + Send + Sync + 'static) -> Running
+    where
+        Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
+    {
+        self.run_at(0, hear).await
+    }
+
+    /// The same with a clock that is so many milliseconds ahead.
+    async fn run_at<Fut>(
+        &self,
+        clock_offset_ms: i64,
+        hear: impl Fn(EventRecord) -> Fut + Clone + Send + Sync + 'static,
+    ) -> Running
+    where
+        Fut: Future<Output = Result<(), ListenError>> + Send + 'static,
+    {
+        let hear = move |_: Arc<()>, received: Received<ExpirationEvent>| hear(received.record);
+        let service = Service::new("orders", async |_| Ok(())).listen(hear).build();
+        start(vec![service], Settings { clock_offset_ms, ..self.settings() }).await.unwrap()
+    }
+
+    /// The collection of what the service has parked.
+    async fn parked_events(&self) -> Collection<ParkedEvent> {
+        self.database().await.collection(ParkedEvents::COLLECTION)
+    }
+
+    async fn parked_count(&self) -> u64 {
+        self.parked_events().await.estimated_document_count().await.unwrap()
+    }
+
+    async fn parked(&self) -> Vec<ParkedEvent> {
+        let all = self.parked_events().await.find(doc! { "_id": { "$gt": "" } }).sort(doc! { "_id": 1 }).await.unwrap();
+        all.try_collect().await.unwrap()
+    }
+
+    async fn database(&self) -> Database {
+        let client = Client::with_uri_str(std::env::var("DOCKET_TEST_MONGODB_URI").unwrap()).await.unwrap();
+        client.database(&Namespace::new(&self.namespace).database("orders"))
+    }
+
+    async fn dead_letters(&self) -> Vec<DeadLetter> {
+        DeadLetters::new(&self.database().await.into(), Arc::new(SystemClock)).list(None, 100, |letter| letter).await.unwrap()
     }
 
     /// Follows since the beginning; what is learned comes out of the receiver.
@@ -63,6 +140,16 @@ impl Broker {
         let deleted = futures::stream::iter(&names).then(|name| stream.delete_consumer(name));
         deleted.map(Result::unwrap).count().await
     }
+}
+
+fn aggregate() -> String {
+    OrderId::generate(now()).to_string()
+}
+
+fn record(aggregate: &str, version: i64) -> EventRecord {
+    let event = ExpirationDue { order_ids: vec![OrderId::generate(now())], expires_at: now() }.into();
+    let raised = Raised::<ExpirationEvent> { event, actor: None, traceparent: None };
+    EventRecord::new(ExpirationEvent::DOMAIN, aggregate, version, &raised, now()).unwrap()
 }
 
 fn now() -> Time {
@@ -101,4 +188,14 @@ async fn a_follower_takes_to_a_stream_that_was_made_anew() {
     let event = broker.publish().await;
     assert_eq!(next(&mut told).await, event);
     stop.cancel();
+}
+
+/// Waits until `what` holds.
+async fn until(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(within, waiting).await.unwrap_or_else(|_| panic!("not within {within:?}: {what}"));
 }

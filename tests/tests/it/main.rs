@@ -4,6 +4,7 @@
 mod auth;
 mod browser;
 mod chaos;
+mod delivery;
 mod doctor;
 mod fault_proxy;
 mod journey;

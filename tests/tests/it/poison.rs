@@ -1,20 +1,28 @@
-//! Poison on every stream: a dead letter each, nothing dies, and the next event is handled.
+//! Poison on every stream: what is broken becomes a dead letter, what may be newer waits, nothing dies, and the next event is handled.
 
 use std::collections::BTreeSet;
 
 use async_nats::HeaderMap;
+use bson::{Document, doc};
+use common::bus::ParkedEvents;
 use docket_tests::{App, eventually};
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+/// More than a list of dead letters shows of one.
+const LARGE: usize = 200_000;
 
 struct Poison {
     subject: String,
     headers: HeaderMap,
-    payload: &'static str,
+    payload: String,
+    /// Whether a newer build may have published it.
+    newer: bool,
 }
 
 /// Every way a message can fail to be an event.
 fn poisons(namespace: &str, domain: &str) -> Vec<Poison> {
-    let poison = |name: &str, headers: &[(&str, &str)], payload| Poison {
+    let poison = |name: &str, headers: &[(&str, &str)], payload: &str| Poison {
         subject: format!("{namespace}.{domain}.v1.poison-{name}"),
         headers: headers.iter().map(|(name, value)| (*name, *value)).fold(
             HeaderMap::new(),
@@ -23,7 +31,8 @@ fn poisons(namespace: &str, domain: &str) -> Vec<Poison> {
                 map
             },
         ),
-        payload,
+        payload: payload.to_owned(),
+        newer: name.starts_with("newer"),
     };
     let whole = |event: &'static str, schema: &'static str| {
         [
@@ -35,9 +44,10 @@ fn poisons(namespace: &str, domain: &str) -> Vec<Poison> {
     };
     vec![
         poison("bare", &[], "not even JSON"),
-        poison("unknown-type", &whole("moon.landed", "1"), "{}"),
+        poison("newer-type", &whole("moon.landed", "1"), "{}"),
         poison("bad-payload", &whole(first_event(domain), "1"), "{\"orderId\": 7}"),
-        poison("future", &whole(first_event(domain), "99"), "{}"),
+        poison("large", &whole(first_event(domain), "1"), &"x".repeat(LARGE)),
+        poison("newer-schema", &whole(first_event(domain), "99"), "{}"),
     ]
 }
 
@@ -47,7 +57,7 @@ fn first_event(domain: &str) -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn poison_on_every_stream_becomes_dead_letters_and_nothing_dies() {
+async fn poison_on_every_stream_is_put_aside_and_nothing_dies() {
     let app = App::start().await;
     let settings = app.settings_used();
     let namespace = settings.namespace.clone();
@@ -62,24 +72,45 @@ async fn poison_on_every_stream_becomes_dead_letters_and_nothing_dies() {
     }
     let admin = app.admin().await;
     for service in App::services().iter().filter(|service| service.keeps_state()) {
-        let expected: usize = service.domains().iter().map(|domain| poisons(&namespace, domain).len()).sum();
+        let sent: Vec<Poison> = service.domains().iter().flat_map(|domain| poisons(&namespace, domain)).collect();
+        let newer = sent.iter().filter(|poison| poison.newer).count();
+        let expected = sent.len() - newer;
         let path = format!("/api/dead-letters/{}?limit=100", service.name());
         eventually(&format!("{expected} dead letters in {}", service.name()), 30, || async {
             let found = admin.get(&path).await.expect(200);
             (found["items"].as_array().unwrap().len() == expected).then_some(())
         })
         .await;
+        let parked = app.database(service.name()).await.collection::<Document>(ParkedEvents::COLLECTION);
+        let unknown = doc! { "domain": { "$gt": "" }, "cause": "unknown" };
+        eventually(&format!("{newer} parked events in {}", service.name()), 30, || async {
+            (parked.count_documents(unknown.clone()).await.unwrap() == newer as u64).then_some(())
+        })
+        .await;
     }
     super::journey::walk(&app.sign_up().await, &app.sign_up().await).await;
 
-    let letters = admin.get("/api/dead-letters/orders").await.expect(200);
-    let letter = letters["items"][0]["id"].as_str().unwrap();
-    admin
-        .post(&format!("/api/dead-letters/orders/{letter}/replay"), serde_json::Value::Null)
-        .await
-        .problem(409, "replay_failed");
-    admin.delete(&format!("/api/dead-letters/orders/{letter}")).await.expect(204);
-    admin.delete(&format!("/api/dead-letters/orders/{letter}")).await.problem(404, "not_found");
+    let shown = admin.get("/api/dead-letters/orders").await.expect(200);
+    assert!(shown.to_string().len() < 40_000, "a list shows the beginnings");
+    let letters = shown["items"].as_array().unwrap();
+    let large = letters.iter().find(|letter| letter["payloadBytes"] == LARGE).unwrap();
+    assert!(large["payload"].as_str().unwrap().len() < LARGE);
+    let path = format!("/api/dead-letters/orders/{}", large["id"].as_str().unwrap());
+    assert_eq!(admin.get(&path).await.expect(200)["payload"].as_str().unwrap().len(), LARGE);
+    admin.post(&format!("{path}/replay"), Value::Null).await.problem(409, "replay_failed");
+    admin.delete(&path).await.expect(204);
+    admin.delete(&path).await.problem(404, "not_found");
+    admin.get(&path).await.problem(404, "not_found");
+
+    let payments = letters.iter().filter(|letter| letter["id"].as_str().unwrap().starts_with("payments:")).count();
+    let replayed = admin.post("/api/dead-letters/orders/replay?domain=payments", Value::Null).await.expect(200);
+    assert_eq!(replayed, json!({ "moved": payments, "more": false }));
+    let remaining = letters.len() - 1;
+    eventually("what is broken is a dead letter again", 30, || async {
+        let found = admin.get("/api/dead-letters/orders?limit=100").await.expect(200);
+        (found["items"].as_array().unwrap().len() == remaining).then_some(())
+    })
+    .await;
     app.stop().await;
 }
 
