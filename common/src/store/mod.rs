@@ -6,6 +6,7 @@ mod backlog;
 mod codec;
 mod events;
 mod guard;
+mod heard;
 mod meter;
 mod projections;
 mod relay;

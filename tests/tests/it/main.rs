@@ -19,6 +19,7 @@ mod power_cut;
 mod reads;
 mod rebuild;
 mod recovery;
+mod repetition;
 mod rolling;
 mod sale;
 mod sales;
