@@ -1,8 +1,9 @@
-//! What is let in: a bounded number of requests at once, and a bounded rate of what one person makes.
+//! What is let in: a bounded number of requests at once, of which one client has only a share, and a bounded rate of what one
+//! person makes.
 //!
-//! A request beyond that is refused before its token or body is looked at, which costs next to nothing
-//! ([`shed`](super::shed)); so the work that was let in is done as fast as without the crowd, and nothing waits until its
-//! client has given up.
+//! A request beyond that is refused before its token is looked at, at the door even before its body is read
+//! ([`shed`](super::shed)), which costs next to nothing; so the work that was let in is done as fast as without the crowd, and
+//! nothing waits until its client has given up.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +21,8 @@ use uuid::Uuid;
 
 use super::policy::reads;
 use super::problem::{PROBLEM_JSON, Problem};
+use super::shares::Shares;
+use super::turn::{WAITS, WAITS_EACH};
 use crate::id::UserId;
 use crate::settings::Settings;
 
@@ -35,6 +38,10 @@ static REFUSAL: LazyLock<[String; 2]> = LazyLock::new(|| {
     let (before, after) = document.split_once(&id).expect("the document of a 503 has the request's id");
     [before.to_owned(), after.to_owned()]
 });
+
+/// One client has at most this part of the places, and always the least.
+const SHARE: usize = 4;
+const LEAST_SHARE: usize = 8;
 
 /// After so many requests the people who have not sent any for a while are forgotten.
 const FORGET_EVERY: u32 = 4096;
@@ -86,8 +93,15 @@ pub struct Admission {
     pub reads: Gate,
     /// Work that writes.
     pub writes: Gate,
+    pub(super) read_shares: Shares,
+    pub(super) write_shares: Shares,
+    /// Requests that wait for an event, and hold no place meanwhile.
+    pub(super) waits: Gate,
+    pub(super) waits_each: Shares,
     makers: Option<Arc<Makers>>,
     refused: Counter,
+    refused_share: Counter,
+    pub(super) refused_wait: Counter,
 }
 
 impl Admission {
@@ -95,8 +109,19 @@ impl Admission {
     pub fn new(settings: &Settings) -> Self {
         let most = usize::from(settings.max_in_flight);
         let makers = NonZeroU32::new(settings.posts_per_second.into()).map(|rate| Arc::new(Makers::new(rate)));
-        let refused = refused_for("overload");
-        Self { reads: Gate::new(most), writes: Gate::new(most), makers, refused }
+        let share = (most / SHARE).max(LEAST_SHARE);
+        Self {
+            reads: Gate::new(most),
+            writes: Gate::new(most),
+            read_shares: Shares::of(share),
+            write_shares: Shares::of(share),
+            waits: Gate::new(WAITS),
+            waits_each: Shares::of(WAITS_EACH),
+            makers,
+            refused: refused_for("overload"),
+            refused_share: refused_for("share"),
+            refused_wait: refused_for("waiting"),
+        }
     }
 
     /// The gate for requests of a method.
@@ -115,6 +140,12 @@ impl Admission {
             .insert_header((header::CACHE_CONTROL, NO_STORE))
             .insert_header((header::CONTENT_TYPE, PROBLEM))
             .body([before.as_str(), id, after.as_str()].concat())
+    }
+
+    /// The answer to a client that has its share of the places. It is counted.
+    pub(super) fn refuse_share(&self) -> Problem {
+        self.refused_share.increment(1);
+        Problem::too_many_requests(RETRY_AFTER)
     }
 
     /// Counts one more thing that `user` makes.
@@ -157,7 +188,8 @@ impl Makers {
     }
 }
 
-fn refused_for(reason: &'static str) -> Counter {
+/// Counts requests that were refused for a reason.
+pub(super) fn refused_for(reason: &'static str) -> Counter {
     metrics::counter!("http_requests_refused_total", "reason" => reason)
 }
 

@@ -1,11 +1,9 @@
 //! Strict readers of what a client sends: JSON body, query and path.
 
-use std::time::Duration;
-
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::{LocalBoxFuture, Ready, ready};
 use serde::de::DeserializeOwned;
@@ -14,9 +12,6 @@ use super::problem::{FieldError, Problem};
 
 /// How many bytes a [`Body`] may have if nothing else is said.
 pub const BODY_LIMIT: usize = 64 * 1024;
-
-/// How long a body may take to come.
-const SLOWEST_BODY: Duration = Duration::from_secs(10);
 
 /// A JSON body, read strictly. Derive `Deserialize` with `deny_unknown_fields` on `T`.
 ///
@@ -53,27 +48,22 @@ pub(crate) fn announced_length(request: &HttpRequest) -> usize {
     length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Reads the payload to its end, or to `limit`. A client that sends slowly does not keep a place for long.
-pub(crate) async fn read_all(payload: Payload, announced: usize, limit: usize) -> Result<Bytes, Problem> {
-    let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body took too long to come.");
-    tokio::time::timeout(SLOWEST_BODY, read_to_end(payload, announced, limit)).await.map_err(slow)?
-}
-
-async fn read_to_end(mut payload: Payload, announced: usize, limit: usize) -> Result<Bytes, Problem> {
-    let mut bytes = BytesMut::new();
+/// Reads the payload to its end, or to `limit`. The server has read it already, in bounded time: it comes at once.
+pub(crate) async fn read_all(mut payload: Payload, announced: usize, limit: usize) -> Result<Bytes, Problem> {
     if announced > limit {
         return Err(Problem::too_large(limit));
     }
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
+    let mut whole = Bytes::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error| {
             Problem::bad_request("incomplete_body", "The body broke off.").caused_by(error.to_string())
         })?;
-        if bytes.len() + chunk.len() > limit {
+        if whole.len() + piece.len() > limit {
             return Err(Problem::too_large(limit));
         }
-        bytes.extend_from_slice(&chunk);
+        whole = if whole.is_empty() { piece } else { Bytes::from([whole, piece].concat()) };
     }
-    Ok(bytes.freeze())
+    Ok(whole)
 }
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -1,4 +1,11 @@
-//! The HTTP client for calls to others.
+//! The HTTP client for calls to others. No call waits for ever: each has a limit here, and may ask for a shorter one.
+
+use std::time::Duration;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long nothing may come while an answer is awaited or read.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Makes rustls use ring, for all TLS of the process. Safe to call again.
 pub fn install_tls_provider() {
@@ -23,6 +30,7 @@ pub fn client_to_the_outside() -> reqwest::Client {
 fn made(builder: impl Fn() -> reqwest::ClientBuilder) -> reqwest::Client {
     install_tls_provider();
     // An image without root certificates can still call its neighbours in the cluster.
+    let builder = || builder().connect_timeout(CONNECT).read_timeout(SILENCE);
     let made = builder().build().or_else(|_| builder().tls_certs_only([]).build());
     made.expect("a client without certificates needs nothing")
 }

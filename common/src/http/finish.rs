@@ -1,6 +1,8 @@
-//! The last word on every answer: faults are logged once, here, and clients learn no more than they should.
+//! The last word on every answer: faults are logged once, here, and clients learn no more than they should. A request that
+//! was read is answered within [`ANSWER_WITHIN`], streams excepted: of them it is the head.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,7 +17,13 @@ use uuid::Uuid;
 use super::health::Readiness;
 use super::meter::Metered;
 use super::problem::{self, Problem};
+use super::reading::Reading;
 use crate::telemetry::stopwatch;
+
+/// How long the work on a request may take before its client is told to come again. What an Idempotency-Key names goes on,
+/// for its repetition to find; other work is given up, as when the client hangs up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+const COME_AGAIN: Duration = Duration::from_secs(2);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SAFE_HEADERS: [(HeaderName, HeaderValue); 3] = [
@@ -26,6 +34,7 @@ const SAFE_HEADERS: [(HeaderName, HeaderValue); 3] = [
 
 pub(super) async fn finish(
     readiness: Readiness,
+    reading: Reading,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
@@ -35,15 +44,37 @@ pub(super) async fn finish(
     let uuid = request.extensions().get::<RequestId>().map_or_else(Uuid::nil, |id| (*id).into());
     let mut text = Uuid::encode_buffer();
     let id: &str = uuid.hyphenated().encode_lower(&mut text);
-    let outcome = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => Ok(dressed(told_as_problem(response, id), id, readiness.is_draining())),
-        Ok(Err(error)) => Err(logged(fault(&error)).with("requestId", id)),
+    let outcome = match AssertUnwindSafe(in_time(reading, request, next)).catch_unwind().await {
+        Ok(Ok(Ok(response))) => Ok(dressed(told_as_problem(response, id), id, readiness.is_draining())),
+        Ok(Err(late)) => Err(logged(late).with("requestId", id)),
+        Ok(Ok(Err(error))) => Err(logged(fault(&error)).with("requestId", id)),
         Err(panic) => Err(logged(Problem::internal(panic_text(&*panic))).with("requestId", id)),
     };
     let status = outcome.as_ref().map_or_else(Problem::status, ServiceResponse::status);
     let answered = outcome.as_ref().ok().map(ServiceResponse::request);
     metered.count(answered, &method, status, started.elapsed());
     Ok(outcome?)
+}
+
+/// Reads the request and has it answered, each in its time.
+///
+/// # Errors
+/// 503 if the answer would come too late.
+async fn in_time(
+    reading: Reading,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<Result<ServiceResponse, Error>, Problem> {
+    if let Err(problem) = reading.read(&mut request).await {
+        return Ok(Ok(request.error_response(problem)));
+    }
+    tokio::time::timeout(ANSWER_WITHIN, next.call(request)).await.map_err(|_| too_late())
+}
+
+/// The answer to a request whose work takes too long.
+pub(super) fn too_late() -> Problem {
+    let detail = "This takes longer than it should. Try again in a moment.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).retry_after(COME_AGAIN)
 }
 
 /// With the headers that every answer has.

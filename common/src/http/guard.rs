@@ -11,7 +11,7 @@ use actix_web::{Error, HttpMessage as _, HttpRequest};
 use tracing_actix_web::RequestId;
 use url::Url;
 
-use super::admission::{Admission, Gate, Overloaded};
+use super::admission::{Admission, Overloaded, Place};
 use super::auth::{Principal, Verifier, token_of};
 use super::csrf;
 use super::idempotency::{self, IdempotencyStore};
@@ -19,7 +19,8 @@ use super::meter::{Meter, Metered};
 use super::policy::{Policy, reads};
 use super::problem::Problem;
 use super::routes::Route;
-use super::unread;
+use super::shares::Client;
+use super::turn::{self, Places, Turn};
 
 /// What the routes of one service work with; several services of a process differ in it.
 #[derive(Clone, Debug)]
@@ -46,7 +47,8 @@ pub(super) struct Guarded {
     verifier: Arc<Verifier>,
     public_url: Url,
     admission: Admission,
-    gate: Option<Gate>,
+    /// Where its requests take their places; answers from memory need none.
+    places: Option<Rc<Places>>,
     makes: bool,
     meter: Rc<Meter>,
 }
@@ -62,7 +64,7 @@ impl Guarded {
             repeatable: route.is_idempotent().then(store),
             verifier: http.verifier.clone(),
             public_url: http.public_url.clone(),
-            gate: (!route.is_cached()).then(|| http.admission.gate(route.method()).clone()),
+            places: (!route.is_cached()).then(|| Rc::new(Places::new(&http.admission, route.method()))),
             admission: http.admission.clone(),
             makes: route.method() == Method::POST,
             meter: Rc::new(Meter::new(http.service, route.method(), route.path())),
@@ -101,6 +103,20 @@ impl Guarded {
     }
 }
 
+impl Guarded {
+    /// The turn of a request that was let in.
+    fn turn(&self, request: &ServiceRequest, place: Option<Place>) -> Result<Option<Turn>, Problem> {
+        let (Some(places), Some(place)) = (&self.places, place) else { return Ok(None) };
+        let client = match request.extensions().get::<Principal>() {
+            Some(principal) => Some(Client::Person(principal.user)),
+            // Stripe's webhooks come from few addresses.
+            None if self.policy == Policy::Webhook => None,
+            None => Client::at(request.peer_addr()),
+        };
+        places.turn(place, client).map(Some)
+    }
+}
+
 /// `/api/orders/{id}` belongs to the area `orders`, to which the scopes of keys refer.
 pub(super) fn area_of(path: &str) -> &str {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
@@ -112,7 +128,7 @@ pub(super) fn area_of(path: &str) -> &str {
 
 pub(super) async fn pass(
     guarded: Rc<Guarded>,
-    mut request: ServiceRequest,
+    request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     if guarded.meter.is_for(request.method())
@@ -120,21 +136,20 @@ pub(super) async fn pass(
     {
         metered.by(&guarded.meter);
     }
-    match guarded.gate.as_ref().map(Gate::enter).transpose() {
-        Err(Overloaded) => {
-            unread::throw_away(&mut request).await;
-            return Ok(refused(request, &guarded.admission));
-        }
-        // It goes with the request, which may live on in a task of its own when the client has hung up.
-        Ok(place) => drop(place.map(|place| request.extensions_mut().insert(place))),
-    }
+    let place = match guarded.places.as_ref().map(|places| places.enter()).transpose() {
+        Ok(place) => place,
+        Err(Overloaded) => return Ok(refused(request, &guarded.admission)),
+    };
     if let Err(problem) = guarded.admit(request.request()).await {
-        unread::throw_away(&mut request).await;
         return Ok(request.error_response(problem));
     }
+    let turn = match guarded.turn(&request, place) {
+        Ok(turn) => turn,
+        Err(problem) => return Ok(request.error_response(problem)),
+    };
     match &guarded.repeatable {
-        Some(store) => idempotency::once(store, &guarded.name, request, next).await,
-        None => next.call(request).await,
+        Some(store) => idempotency::once(store, &guarded.name, turn, request, next).await,
+        None => turn::during(turn, next.call(request)).await,
     }
 }
 

@@ -1,4 +1,12 @@
 //! `Idempotency-Key`: a request that is sent again gets the first answer, and is not done again.
+//!
+//! A record per key holds who works on it (a lease), the id of what is made ([`Creation`]), and the answer. Lease, work and
+//! answer are the business of one task, which goes on when the client hangs up and for which a stop waits. The task ends after
+//! [`WORK`], before its lease does, so no attempt overlaps with the next. An answer that says "not done" or "not now" gives
+//! the lease back and keeps the id, so the next attempt finds what was made; so does one that may not be kept
+//! ([`MadeAgain`]), is too large, or could not be. Only input that was refused before any attempt began leaves no record.
+
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -8,12 +16,18 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse}
 use bytes::Bytes;
 use futures::future::{Ready, ready};
 use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::auth::Principal;
 use super::body::{announced_length, read_all};
+use super::finish::too_late;
 use super::problem::Problem;
+use super::reading;
+use super::turn::{self, Turn};
+use super::under_way::UnderWay;
+use crate::telemetry::stopwatch;
 
 mod store;
 
@@ -22,7 +36,10 @@ use store::{Answer, Begun};
 
 const HEADER: &str = "Idempotency-Key";
 const REPLAYED: &str = "Idempotent-Replayed";
-const BODY_LIMIT: usize = 1024 * 1024;
+/// So long one attempt may go on, whether its client is still there or not; less than its lease by more than clocks differ.
+const WORK: Duration = Duration::from_secs(30);
+/// A longer answer is not kept but made again, in bytes.
+const LONGEST_KEPT: usize = 256 * 1024;
 /// What a repeated answer shows again; never a cookie.
 const KEPT_HEADERS: [header::HeaderName; 4] =
     [header::CONTENT_TYPE, header::ETAG, header::LOCATION, header::CACHE_CONTROL];
@@ -82,10 +99,16 @@ impl FromRequest for Creation {
     }
 }
 
+/// Says of an answer that no record may keep it, as it has a secret in it. A repetition comes to the handler again, which finds
+/// what was made by its [`Creation`]. Goes into the extensions of the response.
+#[derive(Clone, Copy, Debug)]
+pub struct MadeAgain;
+
 /// Lets the request through unless its key was seen before.
 pub(super) async fn once(
     store: &IdempotencyStore,
     route: &str,
+    turn: Option<Turn>,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
@@ -93,7 +116,7 @@ pub(super) async fn once(
         Ok(IdempotencyKey(Some(key))) => key,
         Ok(IdempotencyKey(None)) => {
             request.extensions_mut().insert(Creation { id: store.new_id(), repeated: false });
-            return next.call(request).await;
+            return turn::during(turn, next.call(request)).await;
         }
         Err(problem) => return Ok(request.error_response(problem)),
     };
@@ -103,21 +126,20 @@ pub(super) async fn once(
     };
     let scope = scope_of(&request);
     let id = format!("{scope}:{route}:{key}");
-    match store.begin(&id, &fingerprint(&request, &scope, &body)).await {
-        Ok(Begun::Mine(lease)) => {
-            request.extensions_mut().insert(Creation { id: lease.makes(), repeated: lease.is_repeated() });
-            finish(store.clone(), lease, request, next).await
-        }
-        Ok(Begun::Answered(answer)) => Ok(request.into_response(replay(answer))),
-        Ok(Begun::Running) => Ok(request.error_response(in_progress())),
-        Ok(Begun::Different) => Ok(request.error_response(reused())),
-        Err(error) => Ok(request.error_response(unavailable(error))),
-    }
+    let attempt = Attempt { store: store.clone(), fingerprint: fingerprint(&request, &scope, &body), id };
+    let going_on = request.app_data::<UnderWay>().map(UnderWay::one);
+    let work = async move {
+        let _going_on = going_on;
+        turn::during(turn, attempt.run(request, next)).await
+    };
+    // In a task of its own: a client that hangs up must find the answer, not a lease, when it comes again.
+    let done = actix_web::rt::spawn(work.in_current_span()).await;
+    done.unwrap_or_else(|error| Err(Problem::internal(error).into()))
 }
 
 fn in_progress() -> Problem {
     Problem::conflict("request_in_progress", "The first request with this Idempotency-Key is still being worked on.")
-        .retry_after(std::time::Duration::from_secs(1))
+        .retry_after(Duration::from_secs(1))
 }
 
 fn reused() -> Problem {
@@ -125,14 +147,13 @@ fn reused() -> Problem {
 }
 
 fn unavailable(error: crate::store::StoreError) -> Problem {
-    Problem::unavailable(std::time::Duration::from_secs(1)).caused_by(error)
+    Problem::unavailable(Duration::from_secs(1)).caused_by(error)
 }
 
 async fn buffered(request: &mut ServiceRequest) -> Result<Bytes, Problem> {
     let announced = announced_length(request.request());
-    let body = read_all(request.take_payload(), announced, BODY_LIMIT).await?;
-    let again = futures::stream::iter([Ok(body.clone())]);
-    request.set_payload(Payload::Stream { payload: Box::pin(again) });
+    let body = read_all(request.take_payload(), announced, reading::LIMIT).await?;
+    request.set_payload(Payload::from(body.clone()));
     Ok(body)
 }
 
@@ -153,42 +174,97 @@ fn fingerprint(request: &ServiceRequest, scope: &str, body: &Bytes) -> String {
     hex::encode(hash.finalize())
 }
 
-/// In a task of its own: a client that hangs up must find the answer, not a lease, when it comes again.
-async fn finish(
+/// One request with a key.
+struct Attempt {
     store: IdempotencyStore,
-    lease: store::Lease,
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse, Error> {
-    let work = async move {
-        let (request, response) = next.call(request).await?.into_parts();
-        let (head, body) = response.into_parts();
-        let body = to_bytes(body).await.map_err(|error| Problem::internal(error.to_string()))?;
-        let kept = match head.status() {
-            status if is_final(status) => store.keep(&lease, &answer(&head, &body)).await,
-            // The work may be done all the same: the record stays, so that the next attempt finds what was made.
-            status if status.is_server_error() => store.release(&lease).await,
-            _ => store.drop(&lease).await,
-        };
-        if let Err(error) = kept {
-            // The work is done; at worst the lease runs out, and the next attempt finds what was made by its id.
-            tracing::warn!(%error, "an answer could not be kept for repetition");
-        }
-        Ok(ServiceResponse::new(request, head.set_body(BoxBody::new(body))))
-    };
-    let done = actix_web::rt::spawn(work.in_current_span()).await;
-    done.unwrap_or_else(|error| Err(Problem::internal(error).into()))
+    id: String,
+    fingerprint: String,
 }
 
-/// Nothing has begun when the input was refused, so the corrected input may come under the same key.
-fn is_final(status: StatusCode) -> bool {
-    let refused = [
-        StatusCode::BAD_REQUEST,
-        StatusCode::PAYLOAD_TOO_LARGE,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        StatusCode::TOO_MANY_REQUESTS,
-    ];
-    !status.is_server_error() && !refused.contains(&status)
+impl Attempt {
+    async fn run(self, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+        let until = stopwatch() + WORK;
+        match self.store.begin(&self.id, &self.fingerprint).await {
+            Ok(Begun::Mine(lease)) => {
+                request.extensions_mut().insert(Creation { id: lease.makes(), repeated: lease.is_repeated() });
+                self.work(lease, until, request, next).await
+            }
+            Ok(Begun::Answered(answer)) => Ok(request.into_response(replay(answer))),
+            Ok(Begun::Running) => Ok(request.error_response(in_progress())),
+            Ok(Begun::Different) => Ok(request.error_response(reused())),
+            Err(error) => Ok(request.error_response(unavailable(error))),
+        }
+    }
+
+    async fn work(
+        self,
+        lease: store::Lease,
+        until: Instant,
+        request: ServiceRequest,
+        next: Next<BoxBody>,
+    ) -> Result<ServiceResponse, Error> {
+        let asked = request.request().clone();
+        let Ok(answered) = timeout_at(until, answered(request, next)).await else {
+            // The lease stays: what was sent to the database may land until it runs out.
+            return Ok(ServiceResponse::from_err(too_late(), asked));
+        };
+        let (head, body) = answered;
+        self.settle(&lease, &head, &body).await;
+        Ok(ServiceResponse::new(asked, head.set_body(BoxBody::new(body))))
+    }
+
+    /// Writes down what came of the work.
+    async fn settle(&self, lease: &store::Lease, head: &HttpResponse<()>, body: &Bytes) {
+        let fate = fate_of(head, body, lease.is_repeated());
+        let kept = match fate {
+            Fate::Kept => self.store.keep(lease, &answer(head, body)).await,
+            Fate::Open => self.store.release(lease).await,
+            Fate::Forgotten => self.store.drop(lease).await,
+        };
+        let Err(error) = kept else { return };
+        tracing::warn!(%error, "an answer could not be kept; the next attempt finds what was made by its id");
+        if fate == Fate::Kept && self.store.release(lease).await.is_err() {
+            tracing::debug!("the next attempt waits for the end of the lease");
+        }
+    }
+}
+
+/// The answer, whole. One that cannot be had is a fault of ours, and an answer too.
+async fn answered(request: ServiceRequest, next: Next<BoxBody>) -> (HttpResponse<()>, Bytes) {
+    let response = match next.call(request).await {
+        Ok(response) => response.into_parts().1,
+        Err(error) => HttpResponse::from_error(error),
+    };
+    let (head, body) = response.into_parts();
+    match to_bytes(body).await {
+        Ok(body) => (head, body),
+        Err(error) => (HttpResponse::from_error(Problem::internal(error.to_string())).drop_body(), Bytes::new()),
+    }
+}
+
+/// What becomes of the record of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It answers every repetition.
+    Kept,
+    /// It has the id of what was made, or will be; the next attempt may begin at once.
+    Open,
+    /// It goes. Nothing has begun, so the corrected input may come under the same key.
+    Forgotten,
+}
+
+fn fate_of(head: &HttpResponse<()>, body: &Bytes, repeated: bool) -> Fate {
+    let made_again = head.extensions().get::<MadeAgain>().is_some() || body.len() > LONGEST_KEPT;
+    match head.status().as_u16() {
+        400 | 413 | 415 if !repeated => Fate::Forgotten,
+        400 | 408 | 413 | 415 | 425 | 429 => Fate::Open,
+        // It may only not have been heard of yet.
+        404 => Fate::Open,
+        // The work may be done all the same.
+        500.. => Fate::Open,
+        _ if made_again => Fate::Open,
+        _ => Fate::Kept,
+    }
 }
 
 fn answer(head: &HttpResponse<()>, body: &Bytes) -> Answer {
@@ -230,10 +306,39 @@ mod tests {
 
     #[test]
     fn only_what_was_really_answered_is_kept() {
-        for (status, kept) in
-            [(201, true), (404, true), (409, true), (402, true), (400, false), (429, false), (503, false)]
-        {
-            assert_eq!(is_final(StatusCode::from_u16(status).unwrap()), kept, "{status}");
+        use Fate::{Forgotten, Kept, Open};
+        let fate = |status: u16, repeated| {
+            let head = HttpResponse::build(StatusCode::from_u16(status).unwrap()).finish().drop_body();
+            fate_of(&head, &Bytes::new(), repeated)
+        };
+        for (status, first, later) in [
+            (201, Kept, Kept),
+            (409, Kept, Kept),
+            (402, Kept, Kept),
+            (404, Open, Open),
+            (408, Open, Open),
+            (425, Open, Open),
+            (429, Open, Open),
+            (503, Open, Open),
+            (400, Forgotten, Open),
+            (413, Forgotten, Open),
+        ] {
+            assert_eq!((fate(status, false), fate(status, true)), (first, later), "{status}");
         }
+    }
+
+    #[test]
+    fn what_is_secret_or_large_is_not_kept() {
+        let head = |secret: bool| {
+            let mut head = HttpResponse::Created().finish().drop_body();
+            if secret {
+                head.extensions_mut().insert(MadeAgain);
+            }
+            head
+        };
+        assert_eq!(fate_of(&head(true), &Bytes::new(), false), Fate::Open);
+        let body = |length: usize| Bytes::from(vec![0; length]);
+        assert_eq!(fate_of(&head(false), &body(LONGEST_KEPT), false), Fate::Kept);
+        assert_eq!(fate_of(&head(false), &body(LONGEST_KEPT + 1), false), Fate::Open);
     }
 }

@@ -52,13 +52,16 @@ fn described(route: &Route) -> Operation {
 fn problems(route: &Route) -> Vec<(&'static str, &'static str)> {
     let mut problems = vec![
         ("default", "Any other problem"),
-        ("503", "Too much is going on, or a server is away; `Retry-After` says when to come again"),
+        ("503", "Too much is going on, it takes too long, or a server is away; `Retry-After` says when to come again"),
     ];
     if route.policy().needs_principal() {
         problems.extend([("401", "Nobody is signed in"), ("403", "Not allowed")]);
     }
-    if route.policy().needs_principal() && route.method() == actix_web::http::Method::POST {
-        problems.push(("429", "Too many requests of this person; `Retry-After` says when to come again"));
+    if !route.is_cached() {
+        problems.push(("429", "Too many requests of this client; `Retry-After` says when to come again"));
+    }
+    if route.operation().request_body.is_some() {
+        problems.push(("408", "The body took too long to come"));
     }
     if route.is_idempotent() {
         problems.push(("422", "The Idempotency-Key was used for another request"));

@@ -14,6 +14,7 @@ use tracing_actix_web::TracingLogger;
 use super::finish::finish;
 use super::health::Readiness;
 use super::problem::Problem;
+use super::reading::Reading;
 use super::shed::{LoadShedder, shed};
 use super::trace::RootSpan;
 use super::under_way::UnderWay;
@@ -25,6 +26,8 @@ const BACKLOG: u32 = 4096;
 const CONNECTIONS: usize = 16_384;
 const SLOWEST_HEADERS: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may read nothing of an answer that has been sent to it, before its connection is ended.
+const DEAF: Duration = Duration::from_secs(20);
 
 /// How a server runs.
 #[derive(Clone, Debug)]
@@ -65,6 +68,9 @@ pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     let listener = socket.listen(BACKLOG)?.into_std()?;
+    // What is accepted inherits it.
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(DEAF))?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
 }
@@ -78,13 +84,15 @@ where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
     let ServerOptions { workers, grace, readiness, shedder, under_way } = options;
+    let reading = Reading::new();
     let server = HttpServer::new(move || {
-        let (readiness, shedder) = (readiness.clone(), shedder.clone());
+        let (readiness, shedder, reading) = (readiness.clone(), shedder.clone(), reading.clone());
         let (draining, under_way) = (readiness.clone(), under_way.clone());
         App::new()
+            .app_data(under_way.clone())
             .configure(mount.clone())
             .default_service(web::to(nothing_here))
-            .wrap(from_fn(move |request, next: Next<_>| finish(readiness.clone(), request, next)))
+            .wrap(from_fn(move |request, next: Next<_>| finish(readiness.clone(), reading.clone(), request, next)))
             .wrap(TracingLogger::<RootSpan>::new())
             .wrap(from_fn(move |request, next: Next<_>| {
                 under_way.during(shed(shedder.clone(), draining.clone(), request, next))

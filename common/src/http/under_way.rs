@@ -18,17 +18,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct UnderWay(Arc<AtomicUsize>);
 
 /// One of them, for as long as this lives.
-struct OneOf(Arc<AtomicUsize>);
+pub(super) struct OneOf(Arc<AtomicUsize>);
 
 impl UnderWay {
     /// Counts a request until it is answered.
     pub(super) fn during<A: Future>(&self, answer: A) -> impl Future<Output = A::Output> + use<A> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        let one = OneOf(self.0.clone());
+        let one = self.one();
         async move {
             let _one = one;
             answer.await
         }
+    }
+
+    /// Counts work that goes on when its client has hung up.
+    pub(super) fn one(&self) -> OneOf {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        OneOf(self.0.clone())
     }
 
     /// Whether nothing is being answered.

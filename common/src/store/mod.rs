@@ -10,6 +10,7 @@ mod database;
 mod error;
 mod events;
 mod guard;
+mod heard;
 mod indexes;
 mod limit;
 mod meter;

@@ -9,17 +9,22 @@ use bson::{Document, doc, rawdoc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::heard::Heard;
 use super::state::{Form, Upcast};
 use super::{Collection, Database, StoreError, Table, Versioned};
 use crate::bus::{EventRecord, ListenError};
 use crate::clock::{SharedClock, Time};
 use crate::events::newest_says_all;
+use crate::http::aside;
 
-/// For how long an aggregate counts as just made, how long its event is waited for, and how often it is looked for. Events that a
-/// process had taken when it was killed come again well within the first.
+/// For how long an aggregate counts as just made, and how long its event is waited for. Events that a process had taken when it
+/// was killed come again well within the first.
 const FRESH: Duration = Duration::from_secs(60);
 const FRESH_WAIT: Duration = Duration::from_secs(5);
-const FRESH_POLL: Duration = Duration::from_millis(20);
+/// How much later than this machine's the clock of its maker may be.
+const SKEW: Duration = Duration::from_secs(2);
+/// How often what another process may have heard is looked for.
+const FRESH_POLL: Duration = Duration::from_millis(250);
 
 /// When a UUIDv7 was made; the epoch for other ids.
 fn made_at(id: uuid::Uuid) -> Time {
@@ -31,7 +36,7 @@ fn made_at(id: uuid::Uuid) -> Time {
 /// Whether it was made a moment ago. The clocks of its maker and of this machine may differ.
 fn is_fresh(id: uuid::Uuid, now: Time) -> bool {
     let made = made_at(id);
-    now <= made + FRESH && made <= now + FRESH
+    now <= made + FRESH && made <= now + SKEW
 }
 
 /// What became of an event.
@@ -65,19 +70,20 @@ fn gate(seen: i64, record: &EventRecord) -> Result<bool, ListenError> {
 pub struct Projection<T> {
     table: Table,
     form: Form,
+    heard: Heard,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Projection<T> {
     fn clone(&self) -> Self {
-        Self { table: self.table.clone(), form: self.form, kind: PhantomData }
+        Self { table: self.table.clone(), form: self.form, heard: self.heard.clone(), kind: PhantomData }
     }
 }
 
 impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
     /// The projection in the collection `name`.
     pub fn new(database: &Database, name: &str) -> Self {
-        Self { table: Table::new(database, name), form: Form::FIRST, kind: PhantomData }
+        Self { table: Table::new(database, name), form: Form::FIRST, heard: Heard::default(), kind: PhantomData }
     }
 
     /// With documents of a later schema than the first, and how those of the earlier ones are brought to the next.
@@ -101,20 +107,35 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
 
     /// Reads one that its owner may have made a moment ago: waits for its event if its id is fresh.
     ///
-    /// Ids carry the time of their making, so a made-up or old id is answered at once.
+    /// Ids carry the time of their making, so a made-up, old or future id is answered at once. A request holds no place among
+    /// those in work while it waits, and only few of one person wait.
     ///
     /// # Errors
-    /// [`StoreError::Unheard`] if there is none with a fresh id yet; as [`Projection::get`].
+    /// [`StoreError::Unheard`] if there is none with a fresh id yet, if too many wait, or if no place is left after the wait;
+    /// as [`Projection::get`].
     pub async fn get_soon(&self, id: uuid::Uuid, clock: &SharedClock) -> Result<Option<Versioned<T>>, StoreError> {
-        let polls = FRESH_WAIT.as_millis() / FRESH_POLL.as_millis();
-        for _ in 0..polls {
-            let found = self.get(id).await?;
-            if found.is_some() || !is_fresh(id, clock.now()) {
+        let found = self.get(id).await?;
+        if found.is_some() || !is_fresh(id, clock.now()) {
+            return Ok(found);
+        }
+        let until_heard = tokio::time::timeout(FRESH_WAIT, self.until_heard(id));
+        match aside(until_heard).await {
+            Some(Ok(heard)) => heard.map(Some),
+            Some(Err(_)) | None => Err(StoreError::Unheard),
+        }
+    }
+
+    async fn until_heard(&self, id: uuid::Uuid) -> Result<Versioned<T>, StoreError> {
+        let ear = self.heard.listen(id);
+        loop {
+            // Whatever is told after this wakes, so nothing is missed between the look and the wait.
+            let told = ear.told();
+            if let Some(found) = self.get(id).await? {
                 return Ok(found);
             }
-            tokio::time::sleep(FRESH_POLL).await;
+            // Whether it was told here or not, the next look decides.
+            let _ = tokio::time::timeout(FRESH_POLL, told).await;
         }
-        self.get(id).await?.ok_or(StoreError::Unheard).map(Some)
     }
 
     /// Reads those with the given ids, in no order.
@@ -163,7 +184,10 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
             }
         };
         match written {
-            Ok(()) => Ok(Applied::Now(next)),
+            Ok(()) => {
+                self.heard.tell(&record.aggregate);
+                Ok(Applied::Now(next))
+            }
             Err(StoreError::Exists) if seen == 0 => Ok(Applied::Before),
             Err(error) => Err(error.into()),
         }
@@ -178,7 +202,10 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         let older = rawdoc! { "_id": record.aggregate.as_str(), "version": { "$lt": record.version }, "schema": known };
         let whole = self.form.state(value, &record.aggregate, record.version)?;
         match self.table.compare_and_set(older, rawdoc! { "$set": whole }).await {
-            Ok(()) => Ok(Applied::Now(())),
+            Ok(()) => {
+                self.heard.tell(&record.aggregate);
+                Ok(Applied::Now(()))
+            }
             // It is newer, or a later build wrote it, which the reading tells.
             Err(StoreError::Conflict) => self.get(&record.aggregate).await.map(|_| Applied::Before),
             Err(error) => Err(error),
@@ -200,7 +227,7 @@ mod tests {
     #[test]
     fn only_what_was_just_made_is_fresh() {
         let (now, second) = (Time::from_millis(1_795_000_000_000), Duration::from_secs(1));
-        let made = [now - FRESH - second, now - FRESH, now, now + FRESH, now + FRESH + second];
+        let made = [now - FRESH - second, now - FRESH, now, now + SKEW, now + SKEW + second];
         assert_eq!(made.map(|made| is_fresh(crate::id::uuid_at(made), now)), [false, true, true, true, false]);
         assert!(!is_fresh(uuid::Uuid::nil(), now));
     }

@@ -17,7 +17,10 @@ const DELAYS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 const COUNTERS: &[(&str, &str)] = &[
     ("http_requests_total", "Requests answered; route is the pattern of the path."),
-    ("http_requests_refused_total", "Requests refused unseen (overload), or as one person's too many (rate)."),
+    (
+        "http_requests_refused_total",
+        "Requests refused: overload, rate and share (one client's too many), waiting (for events), slow (to send).",
+    ),
     ("events_committed_total", "Events committed together with the change that they tell of."),
     ("events_published_total", "Events that the broker has taken."),
     ("events_handled_total", "Events heard, by what became of them: handled, overtaken, retried, parked, dead."),

@@ -120,7 +120,10 @@ impl Broker {
     }
 
     async fn dead_letters(&self) -> Vec<DeadLetter> {
-        DeadLetters::new(&self.database().await.into(), Arc::new(SystemClock)).list(None, 100, |letter| letter).await.unwrap()
+        DeadLetters::new(&self.database().await.into(), Arc::new(SystemClock))
+            .list(None, 100, |letter| letter)
+            .await
+            .unwrap()
     }
 
     /// Follows since the beginning; what is learned comes out of the receiver.

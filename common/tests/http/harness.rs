@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use common::clock::{Clock as _, ManualClock, SharedClock, Time};
 use common::http::auth::{AUDIENCE, Claims, ISSUER, TOKEN_TYPE};
-use common::http::{Admission, IdempotencyStore, Readiness, Role, ServerOptions, ServiceHttp, Verifier};
+use common::http::{Admission, IdempotencyStore, Readiness, Role, ServerOptions, ServiceHttp, UnderWay, Verifier};
 use common::id::{SessionId, UserId};
 use common::settings::Settings;
 use common::store::Database;
@@ -110,27 +110,33 @@ pub(crate) struct TestApp {
     pub(crate) state: web::Data<State>,
     pub(crate) readiness: Readiness,
     pub(crate) client: reqwest::Client,
-    address: SocketAddr,
+    pub(crate) under_way: UnderWay,
+    pub(crate) address: SocketAddr,
 }
 
 impl TestApp {
     /// The service without a database, so without its idempotent route.
     pub(crate) fn start() -> Self {
-        Self::start_with(None, Duration::ZERO)
+        Self::start_with(None, Duration::ZERO, Settings::default_for_tests())
     }
 
     pub(crate) fn with_pause(pause: Duration) -> Self {
-        Self::start_with(None, pause)
+        Self::start_with(None, pause, Settings::default_for_tests())
     }
 
     pub(crate) fn with_database(database: &Database) -> Self {
-        Self::start_with(Some(database), Duration::ZERO)
+        Self::start_with(Some(database), Duration::ZERO, Settings::default_for_tests())
     }
 
-    fn start_with(database: Option<&Database>, pause: Duration) -> Self {
+    /// The service with so many places for those who read, and as many for those who write.
+    pub(crate) fn with_places(places: u16) -> Self {
+        let settings = Settings { max_in_flight: places, ..Settings::default_for_tests() };
+        Self::start_with(None, Duration::ZERO, settings)
+    }
+
+    fn start_with(database: Option<&Database>, pause: Duration, settings: Settings) -> Self {
         let clock = ManualClock::at(Time::from_millis(1_790_000_000_000));
         let shared: SharedClock = clock.clone();
-        let settings = Settings::default_for_tests();
         drop(common::telemetry::init(&settings, "tests").unwrap());
         let key = Key::new("first", 1);
         let jwks = Jwks::start(&key);
@@ -150,13 +156,14 @@ impl TestApp {
         let (state, readiness) = (web::Data::new(State::default()), Readiness::default());
         let shared_state = state.clone();
         let options = ServerOptions::new(&Settings::default_for_tests(), readiness.clone());
+        let under_way = options.under_way.clone();
         let server = common::http::serve(listener, options, move |config| {
             config.app_data(shared_state.clone());
             common::http::configure(&routes, config, &http);
         });
         tokio::spawn(server.unwrap());
         let client = common::http::client();
-        Self { clock, key, jwks, verifier, state, readiness, client, address }
+        Self { clock, key, jwks, verifier, state, readiness, client, under_way, address }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

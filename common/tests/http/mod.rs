@@ -5,4 +5,5 @@ mod inputs;
 mod ops;
 mod repeats;
 mod service;
+mod slow_peers;
 mod stop;

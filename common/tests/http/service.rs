@@ -3,13 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Responder, web};
 use common::http::{
-    Body, Created, Fields, IfMatch, MaybePrincipal, Page, Paging, PathOf, Policy, Principal, Problem, Query, Role,
-    Route, Tagged, routes,
+    Body, Created, Creation, Fields, IfMatch, MadeAgain, MaybePrincipal, Page, Paging, PathOf, Policy, Principal,
+    Problem, Query, Role, Route, Tagged, routes,
 };
 use common::id::TicketId;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
@@ -47,7 +49,10 @@ pub(crate) fn routes() -> Vec<Route> {
         fault => Policy::Public;
         crash => Policy::Public;
         trace => Policy::Public;
+        wait => Policy::SignedIn;
+        large => Policy::Public;
         count => Policy::SignedIn, idempotent;
+        make => Policy::SignedIn, idempotent;
     }
 }
 
@@ -148,6 +153,48 @@ async fn crash() -> HttpResponse {
 #[utoipa::path(get, path = "/api/trace", responses((status = 200)))]
 async fn trace() -> String {
     common::telemetry::current_traceparent().unwrap_or_default()
+}
+
+/// Writes as soon as it is let.
+#[utoipa::path(post, path = "/api/wait", responses((status = 204)))]
+async fn wait(state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    state.started.0.add_permits(1);
+    state.gate.0.acquire().await.map_err(Problem::internal)?.forget();
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub(crate) const LARGE: usize = 64 * 1024 * 1024;
+
+/// More than any socket holds.
+#[utoipa::path(get, path = "/api/large", responses((status = 200)))]
+async fn large() -> HttpResponse {
+    HttpResponse::Ok().body(vec![b'x'; LARGE])
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Make {
+    /// How it is answered.
+    status: u16,
+    #[serde(default)]
+    secret: bool,
+}
+
+/// Makes something, and answers as it is told; the body says what was made.
+#[utoipa::path(post, path = "/api/made", request_body = Make, responses((status = 201)))]
+async fn make(state: web::Data<State>, creation: Creation, Body(make): Body<Make>) -> Result<HttpResponse, Problem> {
+    state.done.fetch_add(1, Ordering::SeqCst);
+    let status = StatusCode::from_u16(make.status).map_err(Problem::internal)?;
+    if status.is_server_error() {
+        return Err(Problem::unavailable(Duration::from_secs(1)));
+    }
+    let mut answer = HttpResponse::build(status);
+    let made = json!({ "id": creation.id::<TicketId>(), "repeated": creation.is_repeated(), "secret": "the secret" });
+    let mut answer = answer.json(made);
+    if make.secret {
+        answer.extensions_mut().insert(MadeAgain);
+    }
+    Ok(answer)
 }
 
 #[derive(Deserialize, ToSchema)]

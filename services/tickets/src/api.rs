@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use common::clock::Time;
-use common::http::{Body, Created, Fields, IfMatch, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
+use common::http::{Body, Created, Creation, Fields, IfMatch, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
 use common::id::{TicketId, UserId};
-use common::store::{ChangeError, Versioned};
+use common::store::{ChangeError, StoreError, Versioned};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -15,17 +15,21 @@ use crate::problems::of_change;
 use crate::ticket::Ticket;
 use crate::view::TicketBody;
 
-/// Puts tickets on sale.
+/// Puts tickets on sale. The same request with the same `Idempotency-Key` makes one listing, whatever became of its answers.
 #[utoipa::path(post, path = "/api/tickets", request_body = TicketInput,
     responses((status = 201, description = "On sale", body = TicketBody)))]
 pub(crate) async fn create(
     tickets: web::Data<Tickets>,
     principal: Principal,
+    creation: Creation,
     Body(input): Body<TicketInput>,
 ) -> Result<Created<TicketBody>, Problem> {
     let offer = input.offer(Unsaid::NEW)?;
-    let now = tickets.clock.now();
-    let made = tickets.tickets.insert(Ticket::list(TicketId::generate(now), principal.user, offer, now)).await?;
+    let listing = Ticket::list(creation.id(), principal.user, offer, tickets.clock.now());
+    let made = match tickets.tickets.insert(listing).await {
+        Err(StoreError::Exists) if creation.is_repeated() => tickets.made_before(creation.id(), principal.user).await?,
+        made => made?,
+    };
     tickets.pages.written(&made);
     let location = format!("/api/tickets/{}", made.value.id);
     Ok(Created { location, version: made.version, body: TicketBody::of(made, &tickets.zone) })
@@ -136,6 +140,12 @@ pub(crate) async fn withdraw(
 }
 
 impl Tickets {
+    /// The listing that an earlier attempt of the seller's request has made.
+    async fn made_before(&self, id: TicketId, seller: UserId) -> Result<Versioned<Ticket>, Problem> {
+        let made = self.tickets.get(id).await?.filter(|made| made.value.seller_id == seller);
+        made.ok_or_else(|| Problem::internal("a listing with the id of this request belongs to somebody else"))
+    }
+
     /// The answer to a change, which everybody gets to see.
     fn shown(&self, changed: Result<Versioned<Ticket>, ChangeError<Problem>>) -> Result<Tagged<TicketBody>, Problem> {
         let ticket = changed.map_err(of_change)?;

@@ -20,6 +20,7 @@ mod power_cut;
 mod reads;
 mod rebuild;
 mod recovery;
+mod repetition;
 mod rolling;
 mod sale;
 mod sales;

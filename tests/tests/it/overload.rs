@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use common::clock::{Clock as _, SystemClock};
+use common::id::TicketId;
 use docket_local::{LocalServers, Options};
-use docket_tests::{Answer, App, Person, eventually};
+use docket_tests::{Answer, App, Person, eventually, pause};
 use futures::future::join_all;
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use reqwest::Method;
@@ -73,25 +75,84 @@ async fn a_flood_on_a_stalled_database_is_refused_at_once_and_nothing_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_does_not_keep_its_place() {
+async fn a_body_that_does_not_come_keeps_no_place() {
     let app = App::with(|settings| settings.max_in_flight = 1).await;
     let seller = app.sign_up().await;
-    let show = json!({ "title": "Jazz night", "price": "5" });
     let mut slow = TcpStream::connect(app.base().trim_start_matches("http://")).await.unwrap();
     let begun = concat!(
         "POST /api/users/signin HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n",
         "content-length: 100\r\nexpect: 100-continue\r\n\r\n"
     );
     slow.write_all(begun.as_bytes()).await.unwrap();
-    // It is told to go on when it is let in.
+    // It is told to go on when its head has been read.
     let mut told = [0; 12];
     slow.read_exact(&mut told).await.unwrap();
     assert_eq!(&told, b"HTTP/1.1 100");
-    let create = || seller.post("/api/tickets", show.clone());
-    refuses(&create().await);
-    seller.get("/api/orders").await.expect(200);
-    drop(slow);
-    eventually("it is free again", 10, || async { (create().await.status == 201).then_some(()) }).await;
+    let show = json!({ "title": "Jazz night", "price": "5" });
+    seller.post("/api/tickets", show.clone()).await.expect(201);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_does_not_keep_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = LocalServers::start(Options { nats: false, ..Options::for_tests(folder.path()) }).await.unwrap();
+    let mongod = servers.mongod().unwrap();
+    let app = App::with(|settings| {
+        settings.mongodb_uri = Some(SecretString::from(mongod.url().to_owned()));
+        settings.max_in_flight = 1;
+    })
+    .await;
+    let seller = app.sign_up().await;
+    let show = json!({ "title": "Jazz night", "price": "5" });
+    // What is refused by its form alone needs a place, and no database.
+    let nonsense = || seller.post("/api/tickets", json!({}));
+    mongod.pause().await.unwrap();
+    let waiting = seller.post("/api/tickets", show.clone());
+    assert!(tokio::time::timeout(Duration::from_millis(500), waiting).await.is_err());
+    eventually("it is free again", 5, || async { (nonsense().await.status == 400).then_some(()) }).await;
+    mongod.resume().await.unwrap();
+    app.stop().await;
+    servers.stop().await;
+}
+
+/// An id of a listing that might have been made at this moment.
+fn invented(later: Duration) -> String {
+    TicketId::generate(SystemClock.now() + later).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_ask_for_what_is_not_there_yet_keep_nobody_from_buying() {
+    let app = App::with(|settings| settings.max_in_flight = 64).await;
+    let seller = app.sign_up().await;
+    let ticket = seller.sell(1_000).await;
+    let buyer = app.sign_up().await;
+    buyer.hold(&ticket, 1).await.expect(201);
+    let crowd = join_all((0..3).map(|_| app.sign_up())).await;
+    let mut asked = FuturesUnordered::new();
+    let mut held = 0;
+    for nth in 0..60_u32 {
+        // 91 a second from each, for three seconds.
+        for person in &crowd {
+            for _ in 0..5 {
+                let (person, ticket) = (person.clone(), json!({ "id": invented(Duration::ZERO) }));
+                asked.push(tokio::spawn(async move { person.hold(&ticket, 1).await }));
+            }
+        }
+        if nth % 10 == 9 {
+            buyer.hold(&ticket, 1).await.expect(201);
+            held += 1;
+        }
+        pause(Duration::from_millis(50)).await;
+    }
+    while let Some(answer) = asked.next().await {
+        let answer = answer.unwrap();
+        assert!([429, 503].contains(&answer.status) && answer.headers.contains_key("retry-after"), "{answer:?}");
+    }
+    assert_eq!(held, 6);
+    let future = json!({ "id": invented(Duration::from_secs(30)) });
+    crowd[0].hold(&future, 1).await.expect(404);
+    crowd[0].get(&format!("/api/orders/sales/{}", invented(Duration::from_secs(30)))).await.expect(404);
     app.stop().await;
 }
 

@@ -10,7 +10,7 @@ use crate::store::{Database, Indexes, StoreError, Table};
 
 /// So long the first answer is repeated.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// So long a request may take before it counts as lost with its process.
+/// So long a request may take before it counts as lost with its process; longer than its work may take.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// The answers of a service's idempotent routes, in its own database.
@@ -85,11 +85,23 @@ impl IdempotencyStore {
         let lease = Lease { id: id.to_owned(), owner: owner.clone(), makes, repeated: false };
         let (id, fingerprint, makes) = (id.to_owned(), fingerprint.to_owned(), Some(makes));
         let record = Record { id, fingerprint, makes, owner, lease_until: now + LEASE, at: now, answer: None };
-        match self.records.insert(&record).await {
-            Ok(()) => Ok(Begun::Mine(lease)),
+        let begun = match self.records.insert(&record).await {
+            Ok(()) => return Ok(Begun::Mine(lease)),
             Err(StoreError::Exists) => self.meet(&record, lease).await,
             Err(error) => Err(error),
+        };
+        match begun {
+            // It may have been done all the same. Whoever comes again must not find a lease that nobody has.
+            Err(error) if error.passes() => self.look(&record).await.map(Begun::Mine).ok_or(error),
+            begun => begun,
         }
+    }
+
+    /// The lease that was taken by `mine`, though the answer was lost.
+    async fn look(&self, mine: &Record) -> Option<Lease> {
+        let found = self.records.get::<Record>(&mine.id).await.ok()??;
+        let taken = found.owner == mine.owner && found.answer.is_none();
+        taken.then(|| Lease { makes: found.makes(), id: found.id, owner: found.owner, repeated: true })
     }
 
     async fn meet(&self, mine: &Record, lease: Lease) -> Result<Begun, StoreError> {
@@ -102,8 +114,7 @@ impl IdempotencyStore {
             Some(answer) => Begun::Answered(answer),
             None if first.lease_until > mine.at => Begun::Running,
             None if self.take_over(&first.owner, mine).await? => {
-                let makes = first.makes.unwrap_or_else(|| uuid_derived(Uuid::nil(), &mine.id));
-                Begun::Mine(Lease { makes, repeated: true, ..lease })
+                Begun::Mine(Lease { makes: first.makes(), repeated: true, ..lease })
             }
             None => Begun::Running,
         })
@@ -128,6 +139,12 @@ impl IdempotencyStore {
     pub(super) async fn drop(&self, lease: &Lease) -> Result<(), StoreError> {
         self.records.collection().delete_one(lease.filter()).await?;
         Ok(())
+    }
+}
+
+impl Record {
+    fn makes(&self) -> Uuid {
+        self.makes.unwrap_or_else(|| uuid_derived(Uuid::nil(), &self.id))
     }
 }
 
@@ -164,5 +181,26 @@ mod bytes_as_binary {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         Binary::deserialize(deserializer).map(|binary| binary.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_other_builds_are_read() {
+        let at = bson::DateTime::from_millis(1_790_000_000_000);
+        let body = bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: b"{}".to_vec() };
+        let answer = doc! { "status": 201, "headers": [["etag", "\"1\""]], "body": body, "later": 1 };
+        let earlier = doc! {
+            "_id": "k", "fingerprint": "f", "owner": "o", "leaseUntil": at, "at": at, "answer": answer.clone(), "later": true,
+        };
+        let read: Record = bson::deserialize_from_slice(&earlier.to_vec().unwrap()).unwrap();
+        assert_eq!(read.makes(), uuid_derived(Uuid::nil(), "k"), "the same at each attempt");
+        let answer = read.answer.unwrap();
+        assert_eq!((answer.status, answer.body.as_slice()), (201, b"{}".as_slice()));
+        let open = doc! { "_id": "k", "fingerprint": "f", "owner": "o", "leaseUntil": at, "at": at, "answer": null };
+        assert!(bson::deserialize_from_slice::<Record>(&open.to_vec().unwrap()).unwrap().answer.is_none());
     }
 }
