@@ -17,7 +17,7 @@ pub use backlog::Backlog;
 pub use codec::{from_document, to_document};
 pub use events::{EventArchive, Published};
 pub use projections::{Applied, Projection};
-pub use relay::{HeldBack, Outbox, Relay};
+pub use relay::{HeldBack, Outbox, Relay, RelayWork};
 pub use table::Table;
 
 use std::sync::Arc;

@@ -4,8 +4,10 @@
 mod auth;
 mod browser;
 mod chaos;
+mod demo;
 mod doctor;
 mod fault_proxy;
+mod full_disk;
 mod journey;
 mod model;
 mod observability;
@@ -16,6 +18,7 @@ mod payments;
 mod poison;
 mod policies;
 mod power_cut;
+mod readiness;
 mod reads;
 mod rebuild;
 mod recovery;
