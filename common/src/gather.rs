@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+
+use crate::supervisor::Spawner;
 
 /// How many may wait; who comes then waits for room.
 const LINE: usize = 4096;
@@ -37,7 +39,9 @@ impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
         Fut: Future<Output = Vec<A>> + Send + 'static,
     {
         let (line, asked) = mpsc::channel(LINE);
-        tokio::spawn(run(asked, Arc::new(work)));
+        let (spawner, asked, work) = (Spawner::of("gatherer"), Arc::new(Mutex::new(asked)), Arc::new(work));
+        let batches = spawner.clone();
+        spawner.spawn_until_done(move || run(asked.clone(), work.clone(), batches.clone()));
         Self { line }
     }
 
@@ -49,13 +53,14 @@ impl<Q: Send + 'static, A: Send + 'static> Gather<Q, A> {
     }
 }
 
-async fn run<Q, A, F, Fut>(mut line: mpsc::Receiver<Asked<Q, A>>, work: Arc<F>)
+async fn run<Q, A, F, Fut>(line: Arc<Mutex<mpsc::Receiver<Asked<Q, A>>>>, work: Arc<F>, spawner: Spawner)
 where
     Q: Send + 'static,
     A: Send + 'static,
     F: Fn(Vec<Q>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Vec<A>> + Send + 'static,
 {
+    let mut line = line.lock().await;
     let places = Arc::new(Semaphore::new(UNDER_WAY));
     let mut gathered = Vec::with_capacity(BATCH);
     // The place first: until there is one, more gathers.
@@ -65,7 +70,7 @@ where
         }
         let (questions, answers): (Vec<Q>, Vec<oneshot::Sender<A>>) = gathered.drain(..).unzip();
         let work = work.clone();
-        tokio::spawn(async move {
+        spawner.spawn(async move {
             for (answer, found) in answers.into_iter().zip(work(questions).await) {
                 // Who has gone needs no answer.
                 let _ = answer.send(found);

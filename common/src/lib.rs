@@ -13,6 +13,7 @@ pub mod service;
 pub mod settings;
 pub mod signing;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod zone;
 

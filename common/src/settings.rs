@@ -334,7 +334,7 @@ impl Settings {
     /// server, and nobody from elsewhere comes here.
     pub fn previews_mail(&self) -> bool {
         let local = match &self.public_url {
-            Some(url) => is_this_machine(url),
+            Some(url) => url.host_str().is_some_and(is_this_machine),
             None => self.http_addr.ip().is_loopback(),
         };
         self.smtp_url.is_none() && local
@@ -412,12 +412,13 @@ fn mail_from(text: &str) -> Result<Mailbox, &'static str> {
     text.parse().map_err(|_| "must be an address such as Docket <no-reply@docket.example.org>")
 }
 
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+/// Whether a host, as it stands in an address, is a name of the machine itself: `localhost`, or a loopback address.
+pub fn is_this_machine(host: &str) -> bool {
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Ok(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Ok(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Err(_) => false,
     }
 }
 

@@ -5,4 +5,5 @@
 mod bus;
 mod database;
 mod http;
+mod service;
 mod store;

@@ -48,7 +48,10 @@ pub async fn run(binary: &str, arguments: &[&str], variables: &[(&str, String)])
 }
 
 /// A binary of this build, or of the one in the folder that `DOCKET_BINARIES_DIR` names.
-pub(crate) fn path_of(binary: &str) -> PathBuf {
+///
+/// # Panics
+/// If this process does not know where its own binary is.
+pub fn path_of(binary: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("DOCKET_BINARIES_DIR") {
         return PathBuf::from(folder).join(binary);
     }
@@ -59,7 +62,11 @@ pub(crate) fn path_of(binary: &str) -> PathBuf {
     folder.join(binary)
 }
 
-fn free_port() -> u16 {
+/// A port of loopback that is free at this moment.
+///
+/// # Panics
+/// If there is none.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound port has an address").port()
 }

@@ -35,6 +35,8 @@ pub struct FaultProxy {
     port: u16,
     way: watch::Sender<Way>,
     taken: Arc<AtomicUsize>,
+    /// Connections with a lower number are stalled, however the way is.
+    stalled_below: watch::Sender<usize>,
     serving: JoinHandle<()>,
 }
 
@@ -48,8 +50,9 @@ impl FaultProxy {
         let port = listener.local_addr().expect("a bound port has an address").port();
         let way = watch::Sender::new(Way::Open);
         let taken = Arc::<AtomicUsize>::default();
-        let serving = tokio::spawn(serve(listener, target, way.clone(), taken.clone()));
-        Self { port, way, taken, serving }
+        let stalled_below = watch::Sender::new(0);
+        let serving = tokio::spawn(serve(listener, target, way.clone(), taken.clone(), stalled_below.clone()));
+        Self { port, way, taken, stalled_below, serving }
     }
 
     /// Where it listens.
@@ -60,6 +63,11 @@ impl FaultProxy {
     /// How many connections it has taken so far.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Stalls the connections that there are, for good; new ones pass.
+    pub fn stall_present(&self) {
+        self.stalled_below.send_replace(self.taken());
     }
 
     /// Changes the way for all connections, old and new.
@@ -74,14 +82,21 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddr, way: watch::Sender<Way>, taken: Arc<AtomicUsize>) {
+async fn serve(
+    listener: TcpListener,
+    target: SocketAddr,
+    way: watch::Sender<Way>,
+    taken: Arc<AtomicUsize>,
+    stalled_below: watch::Sender<usize>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
-                    taken.fetch_add(1, Ordering::Relaxed);
-                    connections.spawn(carry(client, target, way.subscribe()));
+                    let number = taken.fetch_add(1, Ordering::Relaxed);
+                    let course = Course { way: way.subscribe(), stalled_below: stalled_below.subscribe(), number };
+                    connections.spawn(carry(client, target, course));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -89,15 +104,23 @@ async fn serve(listener: TcpListener, target: SocketAddr, way: watch::Sender<Way
     }
 }
 
-async fn carry(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>) {
-    let mut cut = way.clone();
+/// What a connection goes through.
+#[derive(Clone)]
+struct Course {
+    way: watch::Receiver<Way>,
+    stalled_below: watch::Receiver<usize>,
+    number: usize,
+}
+
+async fn carry(client: TcpStream, target: SocketAddr, mut course: Course) {
+    let mut cut = course.way.clone();
     let through = async {
-        may_pass(&mut way).await;
+        course.may_pass().await;
         let Ok(server) = TcpStream::connect(target).await else { return };
         // Small messages must not wait for each other's acknowledgement here.
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        tokio::join!(pump(from_client, to_server, way.clone()), pump(from_server, to_client, way.clone()));
+        tokio::join!(pump(from_client, to_server, course.clone()), pump(from_server, to_client, course.clone()));
     };
     tokio::select! {
         () = through => {}
@@ -106,10 +129,10 @@ async fn carry(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<W
 }
 
 /// Carries one direction to its end, which the other side is told.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut course: Course) {
     let mut chunk = vec![0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
-        may_pass(&mut way).await;
+        course.may_pass().await;
         if to.write_all(&chunk[..length]).await.is_err() {
             return;
         }
@@ -118,10 +141,15 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::R
     let _ = to.shutdown().await;
 }
 
-/// Waits as long as the way demands.
-async fn may_pass(way: &mut watch::Receiver<Way>) {
-    let open = way.wait_for(|way| *way != Way::Stalled).await.map(|way| *way);
-    if let Ok(Way::Slow(delay)) = open {
-        pause(delay).await;
+impl Course {
+    /// Waits as long as the way demands.
+    async fn may_pass(&mut self) {
+        let number = self.number;
+        // The proxy is gone when this fails, and so is the connection.
+        let _ = self.stalled_below.wait_for(|below| number >= *below).await;
+        let open = self.way.wait_for(|way| *way != Way::Stalled).await.map(|way| *way);
+        if let Ok(Way::Slow(delay)) = open {
+            pause(delay).await;
+        }
     }
 }

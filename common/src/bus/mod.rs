@@ -11,6 +11,7 @@ mod listener;
 mod meter;
 mod parked;
 mod parked_worker;
+mod publishing;
 mod pull;
 mod record;
 mod schedule;
@@ -23,6 +24,7 @@ pub(crate) use listen::{Intake, listen};
 pub use listener::{Handler, ListenError, Listener, Overtaken};
 pub use parked::{ParkedEvent, ParkedEvents};
 pub(crate) use parked_worker::ParkedWorker;
+pub use publishing::Publishing;
 pub use record::{EventRecord, Received};
 pub use streams::{DOMAINS, DomainStream};
 
@@ -31,7 +33,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use futures::future::join_all;
 
-use crate::events::DecodeError;
+use crate::events::{DecodeError, DomainEvent as _, UserEvent};
 
 /// How many publishes wait for their acknowledgements at a time. The client lets no more than its limit wait, of all relays of
 /// a process together, and one that sent more than that without listening would wait for itself.
@@ -135,6 +137,7 @@ impl Namespace {
 pub struct Bus {
     jetstream: jetstream::Context,
     namespace: Namespace,
+    publishing: Publishing,
 }
 
 impl Bus {
@@ -154,12 +157,22 @@ impl Bus {
         let client = options.connect(servers).await?;
         let jetstream =
             jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
-        Ok(Self { jetstream, namespace })
+        Ok(Self { jetstream, namespace, publishing: Publishing::new() })
     }
 
     /// Whether the broker is connected at this moment.
     pub fn is_connected(&self) -> bool {
         self.jetstream.client().connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Whether the broker answers a question over this connection.
+    pub(crate) async fn answers(&self) -> bool {
+        self.jetstream.get_stream(self.namespace.stream(UserEvent::DOMAIN)).await.is_ok()
+    }
+
+    /// How publishing over this connection goes.
+    pub fn publishing(&self) -> &Publishing {
+        &self.publishing
     }
 
     /// The version of the server at the other end.
@@ -187,6 +200,17 @@ impl Bus {
         let mut results = Vec::with_capacity(records.len());
         for some in records.chunks(PIPELINED) {
             results.extend(self.pipeline(some).await);
+        }
+        if self.is_connected() {
+            for same in records
+                .iter()
+                .zip(&results)
+                .collect::<Vec<_>>()
+                .chunk_by(|(one, _), (next, _)| one.domain == next.domain)
+            {
+                let taken = same.iter().filter(|(_, result)| result.is_ok()).count();
+                self.publishing.note(&same[0].0.domain, taken as u64, (same.len() - taken) as u64);
+            }
         }
         results
     }

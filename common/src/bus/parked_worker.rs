@@ -69,8 +69,7 @@ impl ParkedWorker {
     }
 
     /// Works until told to stop; what was begun is finished first.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let worker = Arc::new(self);
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let (mut running, mut recovered, mut probed) = (JoinSet::new(), Recovered::new(), None);
         let mut first = true;
         while !stop.is_cancelled() {
@@ -78,12 +77,12 @@ impl ParkedWorker {
             if probe {
                 probed = Some(stopwatch());
             }
-            let look = worker.look(&mut first, probe, std::mem::take(&mut recovered), AT_ONCE - running.len());
+            let look = self.look(&mut first, probe, std::mem::take(&mut recovered), AT_ONCE - running.len());
             let found = tokio::time::timeout(LOOK, look).await;
-            for events in found.unwrap_or_else(|_| Err(unanswered())).unwrap_or_else(|error| worker.not_seen(&error)) {
-                running.spawn(worker.clone().work(events));
+            for events in found.unwrap_or_else(|_| Err(unanswered())).unwrap_or_else(|error| self.not_seen(&error)) {
+                running.spawn(self.clone().work(events));
             }
-            worker.wait(&mut running, &mut recovered, &stop).await;
+            self.wait(&mut running, &mut recovered, &stop).await;
         }
         while let Some(done) = running.join_next().await {
             note(&mut recovered, done);

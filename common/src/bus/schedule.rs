@@ -18,7 +18,11 @@ impl Bus {
         headers.insert("Nats-Schedule-Target", self.namespace.subject(&record.domain, &record.aggregate).as_str());
         let subject = self.namespace.schedule_subject(&record.domain, &record.aggregate);
         let payload = bytes::Bytes::from(record.payload.clone());
-        self.jetstream.publish_with_headers(subject, headers, payload).await?.await?;
-        Ok(())
+        let sent = async { Ok(self.jetstream.publish_with_headers(subject, headers, payload).await?.await?) };
+        let taken: Result<_, BusError> = sent.await;
+        if self.is_connected() {
+            self.publishing.note(&record.domain, u64::from(taken.is_ok()), u64::from(taken.is_err()));
+        }
+        taken.map(drop)
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 pub use representation::Representation;
 
 use super::admission::{Gate, Overloaded};
+use crate::supervisor::Spawner;
 use crate::telemetry::stopwatch;
 
 /// How long copies live.
@@ -64,11 +65,13 @@ pub struct ReadCache<K, V> {
     kept: Cache<K, Arc<Kept<V>>>,
     pace: Pace,
     gate: Gate,
+    renewals: Spawner,
 }
 
 impl<K, V> Clone for ReadCache<K, V> {
     fn clone(&self) -> Self {
-        Self { kept: self.kept.clone(), pace: self.pace, gate: self.gate.clone() }
+        let Self { kept, pace, gate, renewals } = self;
+        Self { kept: kept.clone(), pace: *pace, gate: gate.clone(), renewals: renewals.clone() }
     }
 }
 
@@ -81,7 +84,7 @@ where
     pub fn new(bytes: u64, pace: Pace, gate: Gate) -> Self {
         let weight = |_: &K, kept: &Arc<Kept<V>>| kept.value.weight();
         let kept = Cache::builder().weigher(weight).max_capacity(bytes).time_to_live(pace.most).build();
-        Self { kept, pace, gate }
+        Self { kept, pace, gate, renewals: Spawner::of("renewal of a copy") }
     }
 
     /// The copy of `key`, by `load` if there is none or `judge` finds it wrong. Many who ask at once share one loading.
@@ -141,7 +144,7 @@ where
             return;
         }
         let cache = self.clone();
-        tokio::spawn(async move {
+        self.renewals.spawn(async move {
             match fresh(&cache.gate, &load).await {
                 Ok(renewed) => cache.put(key, renewed).await,
                 Err(error) => tracing::debug!(%error, "a copy was not renewed"),

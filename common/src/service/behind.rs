@@ -1,5 +1,6 @@
 //! How far a service is behind: looked at now and then, and shown on `/metrics`. No request ever pays for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -32,7 +33,7 @@ pub(super) struct Behind {
 
 impl Behind {
     /// Looks again and again until `stop`. What cannot be seen keeps its last value, and the failure is counted.
-    pub(super) async fn watch(self, stop: CancellationToken) {
+    pub(super) async fn watch(self: Arc<Self>, stop: CancellationToken) {
         let gauges = Gauges::new(self.service, &self.domains);
         let mut turns = tokio::time::interval(EVERY);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -140,6 +141,6 @@ fn parked(service: &'static str, domain: &'static str, cause: Cause) -> (Gauge, 
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and nothing here counts to 2^53")]
-fn float(count: u64) -> f64 {
+pub(super) fn float(count: u64) -> f64 {
     count as f64
 }

@@ -1,17 +1,19 @@
 //! What a service is given to work with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Received};
 use crate::clock::{SharedClock, Time};
+use crate::events::DomainEvent;
 use crate::http::Admission;
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Aggregate, Aggregates, ConnectionError, Database, Projection, Relay, StoreError};
+use crate::supervisor::{Need, Supervisor};
 
 /// Why a process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,7 @@ pub struct Context {
     pub(super) bus: Bus,
     pub(super) relay: Relay,
     pub(super) admission: Admission,
-    pub(super) stop: CancellationToken,
-    pub(super) tasks: TaskTracker,
+    pub(super) supervisor: Supervisor,
 }
 
 impl Context {
@@ -107,13 +108,51 @@ impl Context {
 
     /// Is cancelled when the process begins to stop.
     pub fn stopping(&self) -> CancellationToken {
-        self.stop.clone()
+        self.supervisor.stopping()
     }
 
-    /// Runs work beside the service; the stop waits for it.
-    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(work);
+    /// The supervisor of the process, which keeps the service's own tasks going.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
     }
+
+    /// Feeds `learn` with every event of a domain since `since` until the stop. Returns once all that the stream holds has
+    /// been learned. A follower that breaks off begins again at `since`, so `learn` may be told things again.
+    ///
+    /// # Errors
+    /// If the stream cannot be read.
+    pub async fn follow<E: DomainEvent>(
+        &self,
+        since: Time,
+        learn: impl Fn(Received<E>) + Clone + Send + Sync + 'static,
+    ) -> Result<(), BusError> {
+        follow(&self.supervisor, &self.bus, since, learn).await
+    }
+}
+
+/// Follows a domain as a task that the replica needs.
+pub(super) async fn follow<E: DomainEvent>(
+    supervisor: &Supervisor,
+    bus: &Bus,
+    since: Time,
+    learn: impl Fn(Received<E>) + Clone + Send + Sync + 'static,
+) -> Result<(), BusError> {
+    let first = bus.follow(since, supervisor.stopping(), learn.clone()).await?.boxed();
+    let (first, bus) = (Mutex::new(Some(first)), bus.clone());
+    supervisor.supervise(format!("follow {}", E::DOMAIN), Need::Needed, move |stop| {
+        let begun = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (bus, learn) = (bus.clone(), learn.clone());
+        async move {
+            if let Some(begun) = begun {
+                return begun.await;
+            }
+            match bus.follow(since, stop, learn).await {
+                Ok(following) => following.await,
+                Err(error) => tracing::warn!(%error, domain = E::DOMAIN, "a follower is still without its stream"),
+            }
+        }
+    });
+    Ok(())
 }
 
 /// What pages are given: the time, the settings, and the end.

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use futures::FutureExt as _;
+use metrics::{Counter, counter};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::behind::Behind;
+use super::context::follow;
 use super::dead_letters::Desks;
+use super::shared_server::SharedServer;
+use super::watch::{watch_disk, watch_publishing};
 use super::{Configure, Context, Job, Kind, Opened, Service, Site, StartError};
 use crate::bus::{Bus, DeadLetters, Intake, Namespace, ParkedEvents, ParkedWorker, Received, listen};
 use crate::clock::SharedClock;
@@ -17,15 +21,21 @@ use crate::events::UserEvent;
 use crate::http::auth::TOKENS_LIVE;
 use crate::http::{
     Admission, AnsweredBy, IdempotencyStore, LoadShedder, Readiness, Revocations, Route, ServerOptions, ServiceHttp,
-    Verifier,
+    Status, Verifier,
 };
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Client, Database, Relay};
+use crate::supervisor::{Need, Supervisor};
 
 /// Whose the routes are that every process has beside its services'.
 const FRAME: &str = "frame";
 
-const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// What `/readyz`, `/status` and the metrics call the servers.
+const MONGODB: &str = "mongodb";
+const NATS: &str = "nats";
+
+/// How long one turn of a job may take. What hangs longer is given up, counted, and begun again at the next turn.
+const TURN_LIMIT: Duration = Duration::from_secs(120);
 
 /// What a service answers requests with.
 pub(super) struct Mount {
@@ -39,8 +49,8 @@ pub(super) struct Frame {
     clock: SharedClock,
     pub(super) readiness: Readiness,
     pub(super) closing: CancellationToken,
-    pub(super) stop: CancellationToken,
-    pub(super) tasks: TaskTracker,
+    pub(super) supervisor: Supervisor,
+    pub(super) status: Status,
     admission: Admission,
     servers: Option<Servers>,
 }
@@ -56,12 +66,14 @@ impl Frame {
     /// A frame for `services`, with a database and a broker if any of them needs these.
     pub(super) async fn for_services(services: &[Service], settings: Arc<Settings>) -> Result<Self, StartError> {
         let keeping = services.iter().any(Service::keeps_state);
+        let servers = if keeping { &[MONGODB, NATS][..] } else { &[] };
+        let readiness = Readiness::waiting_for(servers.iter().copied());
         let mut frame = Self {
             clock: settings.clock(),
-            readiness: Readiness::waiting_for(if keeping { &["mongodb", "nats"][..] } else { &[] }.iter().copied()),
+            supervisor: Supervisor::new(readiness.clone()),
+            readiness,
             closing: CancellationToken::new(),
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            status: Status::default(),
             admission: Admission::new(&settings),
             servers: None,
             settings,
@@ -77,8 +89,8 @@ impl Frame {
         let bus = connect_bus(&self.settings).await?;
         let verifier = Verifier::new(self.settings.jwks_url(), self.clock.clone());
         let (learning, since) = (verifier.clone(), self.clock.now() - TOKENS_LIVE);
-        let follow = bus.follow(since, self.stop.clone(), move |event| learn(learning.revocations(), &event));
-        self.tasks.spawn(follow.await?);
+        let learn = move |event| learn(learning.revocations(), &event);
+        follow(&self.supervisor, &bus, since, learn).await?;
         Ok(Servers { client, bus, verifier })
     }
 
@@ -121,20 +133,26 @@ impl Frame {
             declared.ensure(&database).await?;
         }
         let idempotency = IdempotencyStore::new(&database, self.clock.clone());
-        let (relay, work) = Relay::new(name, &database, servers.bus.clone(), self.clock.clone(), self.stop.clone());
-        self.tasks.spawn(work);
+        let (relay, work) = Relay::new(name, &database, servers.bus.clone(), self.clock.clone());
+        self.supervisor.supervise_relay(format!("relay {name}"), move |stop| work.run(stop));
         let letters = DeadLetters::new(&database, self.clock.clone());
         let parked = ParkedEvents::new(&database, self.clock.clone());
         let intake = Intake { service: name, letters: letters.clone(), parked: parked.clone() };
         let Opened { data, listeners, jobs } = (keeping.open)(self.context(servers, database, relay.clone())).await?;
         for listener in &listeners {
-            self.tasks.spawn(listen(servers.bus.clone(), intake.clone(), listener.clone(), self.stop.clone()));
+            let (bus, intake, listener) = (servers.bus.clone(), intake.clone(), listener.clone());
+            let task = format!("listener {name} {}", listener.domain);
+            let begin = move |stop| listen(bus.clone(), intake.clone(), listener.clone(), stop);
+            self.supervisor.supervise(task, Need::Needed, begin);
         }
-        self.tasks.spawn(ParkedWorker::new(intake.clone(), &listeners).run(self.stop.clone()));
+        let worker = Arc::new(ParkedWorker::new(intake.clone(), &listeners));
+        let begin = move |stop| worker.clone().run(stop);
+        self.supervisor.supervise(format!("parked events {name}"), Need::Needed, begin);
         jobs.into_iter().for_each(|job| self.repeat(name, job));
         let (bus, clock, domains) = (servers.bus.clone(), self.clock.clone(), keeping.domains);
-        let behind = Behind { service: name, bus, clock, relay, letters, parked, domains };
-        self.tasks.spawn(behind.watch(self.stop.clone()));
+        let behind = Arc::new(Behind { service: name, bus, clock, relay, letters, parked, domains });
+        let watch = move |stop| behind.clone().watch(stop);
+        self.supervisor.supervise(format!("watch {name}"), Need::Optional, watch);
         desks.0.insert(name, (intake, listeners));
         Ok(Mount::of_routes(keeping.routes, self.http(name, servers, Some(idempotency)), data))
     }
@@ -168,51 +186,82 @@ impl Frame {
             bus: servers.bus.clone(),
             relay,
             admission: self.admission.clone(),
-            stop: self.stop.clone(),
-            tasks: self.tasks.clone(),
+            supervisor: self.supervisor.clone(),
         }
     }
 
     fn repeat(&self, service: &'static str, job: Job) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            let mut turns = tokio::time::interval(job.every);
-            turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return,
-                    _ = turns.tick() => {}
-                }
-                if let Err(error) = (job.turn)().await {
-                    tracing::warn!(error, service, job = job.name, "job failed; its next turn comes");
-                }
-            }
-        });
+        let task = format!("job {service} {}", job.name);
+        let given_up = counter!("job_turns_given_up_total", "service" => service, "job" => job.name);
+        let begin = move |stop| take_turns(service, job.clone(), given_up.clone(), stop);
+        self.supervisor.supervise(task, Need::Optional, begin);
     }
 
-    /// Keeps `/readyz` true to what the database and the broker say.
+    /// Keeps `/readyz`, `/status` and the metrics true to what this process sees of its servers and its disk.
     pub(super) fn watch(&self) {
         let Some(servers) = &self.servers else { return };
-        let (client, bus, readiness, stop) =
-            (servers.client.clone(), servers.bus.clone(), self.readiness.clone(), self.stop.clone());
-        let tell = move |server: &'static str, up: bool| {
-            readiness.set(server, up);
-            metrics::gauge!("dependency_up", "dependency" => server).set(u8::from(up));
+        for server in [self.mongodb(servers), self.nats(servers)] {
+            server.watch(&self.supervisor, self.readiness.clone(), self.status.clone());
+        }
+        let (publishing, status) = (servers.bus.publishing().clone(), self.status.clone());
+        let watch = move |stop| watch_publishing(publishing.clone(), status.clone(), stop);
+        self.supervisor.supervise("watch publishing", Need::Optional, watch);
+        let (folder, status) = (self.settings.data_dir.clone(), self.status.clone());
+        let watch = move |stop| watch_disk(folder.clone(), status.clone(), stop);
+        self.supervisor.supervise("watch disk", Need::Optional, watch);
+    }
+
+    fn mongodb(&self, servers: &Servers) -> SharedServer {
+        let (client, settings) = (servers.client.clone(), self.settings.clone());
+        let own = move || {
+            let client = client.clone();
+            async move { client.ping().await.is_ok() }.boxed()
         };
-        tell("mongodb", true);
-        tell("nats", true);
-        self.tasks.spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
-                tell("mongodb", client.ping().await.is_ok());
-                tell("nats", bus.is_connected());
+        let fresh = move || {
+            let settings = settings.clone();
+            async move { connect_database(&settings).await.is_ok() }.boxed()
+        };
+        SharedServer { name: MONGODB, own: Box::new(own), fresh: Box::new(fresh) }
+    }
+
+    fn nats(&self, servers: &Servers) -> SharedServer {
+        let (bus, settings) = (servers.bus.clone(), self.settings.clone());
+        let own = move || {
+            let bus = bus.clone();
+            async move { bus.is_connected() && bus.answers().await }.boxed()
+        };
+        let fresh = move || {
+            let settings = settings.clone();
+            async move {
+                match reach_bus(&settings).await {
+                    Ok(bus) => bus.answers().await,
+                    Err(_) => false,
+                }
             }
-        });
+            .boxed()
+        };
+        SharedServer { name: NATS, own: Box::new(own), fresh: Box::new(fresh) }
     }
 
     /// The broker, if there is one.
     pub(super) fn bus(&self) -> Option<Bus> {
         self.servers.as_ref().map(|servers| servers.bus.clone())
+    }
+}
+
+/// Has a job do its turns until the stop.
+async fn take_turns(service: &'static str, job: Job, given_up: Counter, stop: CancellationToken) {
+    let mut turns = tokio::time::interval(job.every);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(turns.tick()).await.is_some() {
+        match tokio::time::timeout(TURN_LIMIT, (job.turn)()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error, service, job = job.name, "job failed; its next turn comes"),
+            Err(_) => {
+                given_up.increment(1);
+                tracing::error!(service, job = job.name, "a turn of a job hangs and was given up; its next turn comes");
+            }
+        }
     }
 }
 

@@ -8,6 +8,8 @@ mod frame;
 mod rebuild;
 mod republish;
 mod run;
+mod shared_server;
+mod watch;
 
 pub use context::{Context, Site, StartError};
 pub use doctor::{Finding, Health, examine};
@@ -30,6 +32,7 @@ use crate::store::{EventArchive, Indexes};
 pub type JobError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Work that is done again and again.
+#[derive(Clone)]
 pub(crate) struct Job {
     name: &'static str,
     every: Duration,

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use actix_web::dev::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::frame::Frame;
 use super::{Service, StartError};
-use crate::bus::Bus;
+use crate::bus::{Bus, Publishing};
 use crate::http::{Readiness, UnderWay, bind, serve, serve_ops};
 use crate::settings::Settings;
+use crate::supervisor::{Need, Supervisor};
 
 /// Runs services as a process of their own until a signal ends it.
 pub fn main(services: Vec<Service>) -> ExitCode {
@@ -74,8 +74,7 @@ pub struct Running {
     settings: Arc<Settings>,
     readiness: Readiness,
     closing: CancellationToken,
-    stop: CancellationToken,
-    tasks: TaskTracker,
+    supervisor: Supervisor,
     server: ServerHandle,
     under_way: UnderWay,
     ops_server: ServerHandle,
@@ -98,14 +97,15 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     let options = frame.options(&mounts);
     let under_way = options.under_way.clone();
     let served = serve(http, options, move |cfg| mounts.iter().for_each(|mount| mount.configure(cfg)));
-    let server = run_server(served, http_addr)?;
-    let ops_server = run_server(serve_ops(ops, frame.readiness.clone()), ops_addr)?;
+    let server = run_server("HTTP server", served, http_addr, &frame.supervisor)?;
+    let ops_served = serve_ops(ops, frame.readiness.clone(), frame.status.clone());
+    let ops_server = run_server("ops server", ops_served, ops_addr, &frame.supervisor)?;
     frame.watch();
     let bus = frame.bus();
-    let Frame { readiness, closing, stop, tasks, .. } = frame;
+    let Frame { readiness, closing, supervisor, .. } = frame;
     tracing::info!(%http_addr, %ops_addr, "ready");
     let (http, ops) = (http_addr, ops_addr);
-    Ok(Running { http, ops, settings, readiness, closing, stop, tasks, server, under_way, ops_server, bus, telemetry })
+    Ok(Running { http, ops, settings, readiness, closing, supervisor, server, under_way, ops_server, bus, telemetry })
 }
 
 /// What traces call a process: by its service, or by all of them.
@@ -117,10 +117,15 @@ fn open_port(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> 
     bind(addr).map_err(|source| StartError::Listen { addr, source })
 }
 
-fn run_server(served: std::io::Result<Server>, addr: SocketAddr) -> Result<ServerHandle, StartError> {
+fn run_server(
+    name: &'static str,
+    served: std::io::Result<Server>,
+    addr: SocketAddr,
+    supervisor: &Supervisor,
+) -> Result<ServerHandle, StartError> {
     let server = served.map_err(|source| StartError::Listen { addr, source })?;
     let handle = server.handle();
-    tokio::spawn(server);
+    supervisor.serve(name, server);
     Ok(handle)
 }
 
@@ -135,17 +140,28 @@ impl Running {
         self.ops
     }
 
-    /// Stops: says so at `/readyz`, takes no new requests after the drain time, answers those it has, finishes what listeners and jobs have begun, publishes what is committed.
+    /// How publishing goes, if there is a broker.
+    pub fn publishing(&self) -> Option<&Publishing> {
+        self.bus.as_ref().map(Bus::publishing)
+    }
+
+    /// Keeps a task of the caller's going until the stop; this replica can serve without it.
+    pub fn supervise<F, Fut>(&self, name: &'static str, begin: F)
+    where
+        F: Fn(CancellationToken) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.supervisor.supervise(name, Need::Optional, begin);
+    }
+
+    /// Stops: says so at `/readyz`, takes no new requests after the drain time, answers those it has, finishes what
+    /// listeners and jobs have begun, and then publishes what is committed.
     pub async fn stop(self) {
         self.readiness.drain();
         tokio::time::sleep(self.settings.drain()).await;
         self.closing.cancel();
         self.under_way.stop(&self.server, self.settings.shutdown_grace()).await;
-        self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(self.settings.shutdown_grace(), self.tasks.wait()).await.is_err() {
-            tracing::warn!("some work did not end in time; the sweeps finish it at the next start");
-        }
+        self.supervisor.stop(self.settings.shutdown_grace()).await;
         if let Some(bus) = &self.bus {
             bus.flush(self.settings.shutdown_grace()).await;
         }

@@ -31,6 +31,6 @@ pub use events::{EventArchive, Published};
 pub use indexes::Indexes;
 pub use limit::PATIENCE;
 pub use projections::{Applied, Projection};
-pub use relay::{HeldBack, Outbox, Relay};
+pub use relay::{HeldBack, Outbox, Relay, RelayWork};
 pub use state::Upcast;
 pub use table::Table;

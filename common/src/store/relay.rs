@@ -59,14 +59,9 @@ pub struct Relay {
 type Place = (&'static str, String);
 
 impl Relay {
-    /// A relay for the database of a service, and the work that it does until `stop`.
-    pub fn new(
-        service: &'static str,
-        database: &Database,
-        bus: Bus,
-        clock: SharedClock,
-        stop: CancellationToken,
-    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+    /// A relay for the database of a service, and the work that it does until it is stopped. The work can be begun anew
+    /// after it broke off: what it had taken from the queue then is found by the sweep.
+    pub fn new(service: &'static str, database: &Database, bus: Bus, clock: SharedClock) -> (Self, RelayWork) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let left_to_sweep = counter!("relay_left_to_sweep_total", "service" => service);
         let (collections, held_back) = (Arc::default(), Arc::default());
@@ -75,7 +70,7 @@ impl Relay {
         let archive = EventArchive::new(database);
         let (left_to_sweep, collections) = (relay.left_to_sweep.clone(), relay.collections.clone());
         let worker = Worker { bus, clock, archive, published, left_to_sweep, collections };
-        (relay, worker.run(waiting, stop))
+        (relay, RelayWork { worker: Arc::new(worker), waiting: Arc::new(tokio::sync::Mutex::new(waiting)) })
     }
 
     /// The service whose events it takes.
@@ -144,6 +139,20 @@ impl Drop for HeldBack {
     }
 }
 
+/// The work of a relay.
+pub struct RelayWork {
+    worker: Arc<Worker>,
+    waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Outbox>>>,
+}
+
+impl RelayWork {
+    /// Publishes until `stop`, and then what is in the queue.
+    pub fn run(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        let (worker, waiting) = (self.worker.clone(), self.waiting.clone());
+        async move { worker.run(&mut *waiting.lock().await, stop).await }
+    }
+}
+
 pub(super) struct Worker {
     pub(super) bus: Bus,
     pub(super) clock: SharedClock,
@@ -154,14 +163,14 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    async fn run(self, waiting: mpsc::Receiver<Outbox>, stop: CancellationToken) {
+    async fn run(&self, waiting: &mut mpsc::Receiver<Outbox>, stop: CancellationToken) {
         let (published, settling) = mpsc::channel(UNSETTLED);
         tokio::join!(self.publish_all(waiting, published, &stop), self.settle_all(settling), self.sweep_all(&stop));
     }
 
     async fn publish_all(
         &self,
-        mut waiting: mpsc::Receiver<Outbox>,
+        waiting: &mut mpsc::Receiver<Outbox>,
         published: mpsc::Sender<Vec<Outbox>>,
         stop: &CancellationToken,
     ) {

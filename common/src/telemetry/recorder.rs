@@ -16,6 +16,9 @@ const CALLS: &[f64] = &[0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 const DELAYS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0];
 
 const COUNTERS: &[(&str, &str)] = &[
+    ("task_panics_total", "Panics of tasks that go on beside requests; each begins anew."),
+    ("job_turns_given_up_total", "Turns of jobs that took too long and were given up."),
+    ("publishing_failed_total", "Events that a connected broker did not take; they are published again later."),
     ("http_requests_total", "Requests answered; route is the pattern of the path."),
     (
         "http_requests_refused_total",
@@ -37,6 +40,12 @@ const COUNTERS: &[(&str, &str)] = &[
 const GAUGES: &[(&str, &str)] = &[
     ("docket_build_info", "1, with the version of this process."),
     ("dependency_up", "Whether the database or the broker answers this process: 1 or 0."),
+    (
+        "publishing_stalled_seconds",
+        "For how long a connected broker has taken no event of the domain; 0 while it takes them.",
+    ),
+    ("data_disk_used_bytes", "What is used of the disk of the data folder; 0 where there is no such folder."),
+    ("data_disk_size_bytes", "How much the disk of the data folder has for those who are no superuser."),
     ("outbox_events", "Committed events that the broker does not have yet, of at most 1,000 documents a collection."),
     ("outbox_oldest_event_age_seconds", "Age of the oldest committed event that the broker does not have yet, or 0."),
     ("consumer_pending_events", "Events that the broker has not given to the listener yet."),

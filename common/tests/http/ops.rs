@@ -1,4 +1,4 @@
-use common::http::{Readiness, openapi};
+use common::http::{Readiness, Status, openapi};
 
 use super::harness::{TestApp, status};
 use super::service;
@@ -9,14 +9,19 @@ async fn the_ops_port_tells_alive_ready_and_metrics() {
     assert_eq!(status(app.get("/api/pages")).await, 200);
     assert_eq!(status(app.get("/made-up")).await, 404);
     let readiness = Readiness::waiting_for(["mongodb"]);
+    let told = Status::default();
     let (listener, address) = common::http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    tokio::spawn(common::http::serve_ops(listener, readiness.clone()).unwrap());
+    tokio::spawn(common::http::serve_ops(listener, readiness.clone(), told.clone()).unwrap());
     let get = |path: &str| app.client.get(format!("http://{address}{path}"));
 
     assert_eq!((status(get("/livez")).await, status(get("/readyz")).await), (200, 503));
     readiness.set("mongodb", true);
     readiness.ready().await;
     assert_eq!(status(get("/readyz")).await, 200);
+    told.set("nats", false, serde_json::json!({ "awaySeconds": 12 }));
+    let shared: serde_json::Value = get("/status").send().await.unwrap().json().await.unwrap();
+    assert_eq!(shared["shared"]["nats"], serde_json::json!({ "well": false, "awaySeconds": 12 }));
+    assert_eq!(status(get("/readyz")).await, 200, "what is shared and ill is no reason");
     readiness.drain();
     assert_eq!((status(get("/livez")).await, status(get("/readyz")).await), (200, 503));
     let metrics = get("/metrics").send().await.unwrap().text().await.unwrap();

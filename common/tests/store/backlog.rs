@@ -42,7 +42,7 @@ async fn a_backlog_has_what_the_broker_has_not_and_the_time_of_the_oldest() {
     let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
     let bus = Bus::connect(&url, Namespace::new(database.0.name())).await.unwrap();
     bus.ensure_streams(1).await.unwrap();
-    let (relay, work) = Relay::new("deadlines", &database.0, bus, shared.clone(), stop.clone());
+    let (relay, work) = Relay::new("deadlines", &database.0, bus, shared.clone());
     let deadlines: Aggregates<Deadline> = Aggregates::new(&database.0, relay.clone(), shared);
     Indexes::of(Deadline::COLLECTION).outbox().ensure(&database.0).await.unwrap();
     let begun = clock.now();
@@ -63,7 +63,7 @@ async fn a_backlog_has_what_the_broker_has_not_and_the_time_of_the_oldest() {
 
     // Told to stop, the relay first publishes what it was handed.
     stop.cancel();
-    work.await;
+    work.run(stop).await;
     assert_eq!(relay.backlog().await.unwrap(), Backlog::default());
     database.leave().await;
 }

@@ -53,7 +53,7 @@ async fn aggregates<A: Aggregate>(database: &TestDatabase) -> Aggregates<A> {
     let clock: SharedClock = Arc::new(SystemClock);
     let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
     let bus = Bus::connect(&url, Namespace::new(database.0.name())).await.unwrap();
-    let (relay, _idle) = Relay::new("outboxes", &database.0, bus, clock.clone(), CancellationToken::new());
+    let (relay, _idle) = Relay::new("outboxes", &database.0, bus, clock.clone());
     Indexes::of(A::COLLECTION).outbox().ensure(&database.0).await.unwrap();
     Aggregates::new(&database.0, relay, clock)
 }

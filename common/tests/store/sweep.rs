@@ -39,7 +39,7 @@ async fn a_stalled_find_of_the_sweep_delays_no_event_and_events_without_a_pause_
     let bus = Bus::connect(&url, Namespace::new(&name)).await.unwrap();
     bus.ensure_streams(1).await.unwrap();
     let (clock, stop): (SharedClock, _) = (std::sync::Arc::new(SystemClock), CancellationToken::new());
-    let (relay, work) = Relay::new("deadlines", &database, bus, clock.clone(), stop.clone());
+    let (relay, work) = Relay::new("deadlines", &database, bus, clock.clone());
     let deadlines: Aggregates<Deadline> = Aggregates::new(&database, relay, clock.clone());
     Indexes::of(Deadline::COLLECTION).outbox().ensure(&database).await.unwrap();
     let store = async || {
@@ -49,7 +49,7 @@ async fn a_stalled_find_of_the_sweep_delays_no_event_and_events_without_a_pause_
     // What a process left that had no time to publish it.
     store().await;
     let left: Document = documents.find_one(doc! {}).await.unwrap().unwrap();
-    let working = tokio::spawn(work);
+    let working = tokio::spawn(work.run(stop.clone()));
     until_none_waits(&documents).await;
 
     mongo.stall_finds(120_000).await;

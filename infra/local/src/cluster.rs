@@ -97,9 +97,9 @@ async fn launch(options: &Options, count: usize, binary: &Path, lock: &Arc<Lock>
         let home = options.data_dir.join(&node.name);
         prepare(Kind::Nats, &home, options).await?;
         let home = std::path::absolute(&home).about(&home)?;
-        let &Options { durable, leashed, .. } = options;
+        let &Options { durable, leashed, patience, .. } = options;
         let (kind, binary) = (Kind::Nats, binary.to_owned());
-        programs.push(Program { kind, binary, home, port: 0, durable, leashed, node: Some(node) });
+        programs.push(Program { kind, binary, home, port: 0, durable, leashed, patience, node: Some(node) });
     }
     let launched = join_all(programs.into_iter().map(|program| Server::launch(program, lock))).await;
     let (mut nodes, mut failed) = (Vec::with_capacity(count), None);

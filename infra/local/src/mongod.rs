@@ -48,6 +48,14 @@ pub(crate) async fn ready(port: u16, bound: Duration) -> Result<(), String> {
     primary.await.map(|_| ()).ok_or_else(|| format!("did not become primary within {bound:?}"))
 }
 
+/// Whether the server answers a question, whatever its state in the replica set.
+pub(crate) async fn answers(port: u16) -> bool {
+    let Ok(admin) = admin(port) else { return false };
+    let answer = admin.run_command(doc! { "hello": 1 }).await;
+    admin.client().clone().shutdown().immediate(true).await;
+    answer.is_ok()
+}
+
 fn admin(port: u16) -> Result<Database, Error> {
     let address = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(port) };
     let options = ClientOptions::builder()

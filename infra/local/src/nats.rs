@@ -58,6 +58,11 @@ pub(crate) async fn ready(port: u16, bound: Duration) -> Result<(), String> {
     greeted.await.map(|_| ()).ok_or_else(|| format!("did not offer JetStream within {bound:?}"))
 }
 
+/// Whether the server greets.
+pub(crate) async fn answers(port: u16) -> bool {
+    greeting(port).await.is_ok_and(|line| line.starts_with("INFO "))
+}
+
 async fn greeting(port: u16) -> std::io::Result<String> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let mut line = String::new();

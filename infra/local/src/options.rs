@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Which servers to start, and where their files live.
 #[derive(Debug, Clone)]
@@ -20,7 +21,12 @@ pub struct Options {
     pub fresh: bool,
     /// Should the servers end when this process ends, however it ends? Else the next start stops what was left behind.
     pub leashed: bool,
+    /// A server that runs and has not answered for so long is killed and started again.
+    pub patience: Duration,
 }
+
+/// Longer than any stall from which a server recovers: a checkpoint on a slow disk, the recovery of its journal.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Options {
     /// Both servers, durable, with their data in `data_dir`.
@@ -29,7 +35,8 @@ impl Options {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let data_dir = data_dir.into();
         let servers_dir = env::var_os("DOCKET_SERVERS_DIR").map_or_else(|| data_dir.join("servers"), PathBuf::from);
-        Options { data_dir, servers_dir, mongod: true, nats: true, durable: true, fresh: false, leashed: false }
+        let (mongod, nats, durable, fresh, leashed) = (true, true, true, false, false);
+        Options { data_dir, servers_dir, mongod, nats, durable, fresh, leashed, patience: PATIENCE }
     }
 
     /// The same for tests: starts empty, leaves nothing running, and JetStream syncs now and then only.

@@ -49,6 +49,8 @@ pub(crate) struct Program {
     pub(crate) port: u16,
     pub(crate) durable: bool,
     pub(crate) leashed: bool,
+    /// For how long it may run without answering.
+    pub(crate) patience: Duration,
     /// Which node of a cluster it is, if it is one.
     pub(crate) node: Option<Node>,
 }
@@ -90,6 +92,14 @@ impl Program {
         match self.kind {
             Kind::Mongod => mongod::ready(self.port, READY_LIMIT).await,
             Kind::Nats => nats::ready(self.port, READY_LIMIT).await,
+        }
+    }
+
+    /// Whether it answers anything at all at this moment.
+    pub(crate) async fn answers(&self) -> bool {
+        match self.kind {
+            Kind::Mongod => mongod::answers(self.port).await,
+            Kind::Nats => nats::answers(self.port).await,
         }
     }
 }

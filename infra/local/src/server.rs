@@ -3,7 +3,6 @@
 use std::fs;
 use std::sync::Arc;
 
-use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -89,14 +88,19 @@ impl Server {
         self.ask(Order::Crash).await
     }
 
+    /// Stops it in an orderly way as if it had ended by itself: it is started again soon. For one that cannot heal itself.
+    pub async fn restart(&self) -> Result<(), LocalError> {
+        self.ask(Order::Restart).await
+    }
+
     /// Freezes it (SIGSTOP): its connections stay open, and nothing answers.
     pub async fn pause(&self) -> Result<(), LocalError> {
-        self.ask(Order::Signal(Signal::STOP)).await
+        self.ask(Order::Freeze).await
     }
 
     /// Lets it go on after [`Server::pause`].
     pub async fn resume(&self) -> Result<(), LocalError> {
-        self.ask(Order::Signal(Signal::CONT)).await
+        self.ask(Order::Thaw).await
     }
 
     /// Stops it for good, and waits until the data folder is free.

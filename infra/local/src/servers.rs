@@ -110,7 +110,7 @@ async fn launch(
 ) -> Result<Option<Server>, LocalError> {
     let Some(binary) = binary else { return Ok(None) };
     let home = std::path::absolute(kind.home(&options.data_dir)).about(&options.data_dir)?;
-    let &Options { durable, leashed, .. } = options;
-    let program = Program { kind, binary, home, port: 0, durable, leashed, node: None };
+    let &Options { durable, leashed, patience, .. } = options;
+    let program = Program { kind, binary, home, port: 0, durable, leashed, patience, node: None };
     Server::launch(program, lock).await.map(Some)
 }

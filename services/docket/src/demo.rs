@@ -1,4 +1,13 @@
 //! Examples for an empty installation, made through the API like everything else.
+//!
+//! A file in the data folder says that the demo is complete. A start that finds the seller but not the file completes what a
+//! killed one has left: a listing is made once, because one with its title that the seller has already, also one that was
+//! withdrawn, is left alone, and the key of its request is the same at each try. Once complete, the demo belongs to
+//! those who try it, and what they change or take away stays so.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::clock::Time;
 use common::service::StartError;
@@ -12,28 +21,50 @@ pub(crate) const SELLER: &str = "seller@example.com";
 pub(crate) const BUYER: &str = "buyer@example.com";
 pub(crate) const PASSWORD: &str = "docket-demo-2026";
 
-/// Makes two people and a few listings, unless they are there. What fails is logged: Docket runs without a demo too.
-pub(crate) async fn seed(base: &str, now: Time) {
-    match try_seed(base, now).await {
-        Ok(()) => {}
-        Err(error) => tracing::warn!(%error, "no demo data"),
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes two people and a few listings, unless they are there. What fails is logged: Docket runs without a demo too, and the
+/// next start completes it.
+pub(crate) async fn seed(base: &str, data_dir: &Path, now: Time) {
+    if let Err(error) = try_seed(base, &Mark::in_folder(data_dir), now).await {
+        tracing::warn!(%error, "the demo data are not complete; the next start goes on with them");
     }
 }
 
-async fn try_seed(base: &str, now: Time) -> Result<(), StartError> {
-    let client = Client::builder().no_proxy().build().map_err(StartError::other)?;
+/// The file that says that the demo is complete.
+struct Mark(PathBuf);
+
+impl Mark {
+    fn in_folder(data_dir: &Path) -> Self {
+        Self(data_dir.join("demo-complete"))
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.exists()
+    }
+
+    fn set(&self) -> std::io::Result<()> {
+        self.0.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(&self.0, "")
+    }
+}
+
+async fn try_seed(base: &str, mark: &Mark, now: Time) -> Result<(), StartError> {
+    let client = Client::builder().no_proxy().timeout(PATIENCE).build().map_err(StartError::other)?;
     let there = sign_up(&client, base, SELLER, "Sam Seller").await?;
-    sign_up(&client, base, BUYER, "Bea Buyer").await?;
-    if there == SignedUp::Before {
+    if there == SignedUp::Before && mark.is_set() {
         return Ok(());
     }
+    sign_up(&client, base, BUYER, "Bea Buyer").await?;
     let token = token(&client, base).await?;
-    for show in SHOWS {
-        let listing = show.listing(now);
-        let request = client.post(format!("{base}/api/tickets")).bearer_auth(&token).json(&listing);
+    let made = titles(&client, base, &token).await?;
+    for (nth, show) in SHOWS.iter().enumerate().filter(|(_, show)| !made.contains(show.title)) {
+        let request = client.post(format!("{base}/api/tickets")).bearer_auth(&token).json(&show.listing(now));
+        let request = request.header("idempotency-key", format!("docket-demo-{nth}"));
         request.send().await.and_then(reqwest::Response::error_for_status).map_err(StartError::other)?;
     }
-    Ok(())
+    mark.set().map_err(StartError::other)
 }
 
 #[derive(PartialEq, Eq)]
@@ -59,6 +90,21 @@ async fn token(client: &Client, base: &str) -> Result<String, StartError> {
         client.post(format!("{base}/api/users/token")).json(&person).send().await.map_err(StartError::other)?;
     let body: Value = answer.json().await.map_err(StartError::other)?;
     body["accessToken"].as_str().map(ToOwned::to_owned).ok_or_else(|| StartError::other("no access token"))
+}
+
+/// The titles of all that the seller has listed, withdrawn or not.
+async fn titles(client: &Client, base: &str, token: &str) -> Result<HashSet<String>, StartError> {
+    let get = async |path: String| {
+        let answer = client.get(format!("{base}{path}")).bearer_auth(token).send().await;
+        let answer = answer.and_then(reqwest::Response::error_for_status).map_err(StartError::other)?;
+        answer.json::<Value>().await.map_err(StartError::other)
+    };
+    let seller = get("/api/users/currentuser".to_owned()).await?;
+    let seller =
+        seller["currentUser"]["id"].as_str().ok_or_else(|| StartError::other("nobody is signed in"))?.to_owned();
+    let listings = get(format!("/api/tickets?sellerId={seller}&limit=100")).await?;
+    let items = listings["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(items.iter().filter_map(|listing| listing["title"].as_str().map(str::to_owned)).collect())
 }
 
 /// A listing of the demo: how many days from now it begins, and at which hour of its place.

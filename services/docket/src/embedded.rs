@@ -1,8 +1,11 @@
 //! What this process brings itself where the settings name nothing: MongoDB, NATS and a stand-in for Stripe.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use common::service::StartError;
+use common::bus::Publishing;
+use common::service::{Running, StartError};
 use common::settings::Settings;
 use docket_local::{LocalServers, Options};
 use docket_stripe::StripeStandIn;
@@ -10,9 +13,17 @@ use secrecy::SecretString;
 
 use crate::services;
 
+/// Events that were refused for so long, by a `nats-server` that is connected, have it started again.
+const STALLED: Duration = Duration::from_secs(6);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Waits after such a start: the first, and the longest. While the disk is full, a start does not help.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
 /// The servers that this process has started.
 pub(crate) struct Embedded {
-    servers: Option<LocalServers>,
+    servers: Option<Arc<LocalServers>>,
     stripe: Option<StripeStandIn>,
 }
 
@@ -21,7 +32,7 @@ impl Embedded {
     pub(crate) async fn start(mut settings: Settings) -> Result<(Self, Settings), StartError> {
         let servers = start_servers(&mut settings).await?;
         let stripe = start_stripe(&mut settings).await?;
-        Ok((Self { servers, stripe }, settings))
+        Ok((Self { servers: servers.map(Arc::new), stripe }, settings))
     }
 
     /// Has the Stripe stand-in send its webhooks to the API at `base`.
@@ -29,6 +40,17 @@ impl Embedded {
         if let Some(stripe) = &self.stripe {
             stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));
         }
+    }
+
+    /// Has `nats-server` started again when it refuses events although it is connected: after a write to its disk has failed,
+    /// it refuses all that belongs into the same file until then.
+    pub(crate) fn heal(&self, running: &Running) {
+        let Some(servers) = self.servers.clone().filter(|servers| servers.nats().is_some()) else { return };
+        let publishing = running.publishing().cloned();
+        running.supervise("heal nats-server", move |stop| {
+            let (servers, publishing) = (servers.clone(), publishing.clone());
+            async move { stop.run_until_cancelled(heal(&servers, publishing.as_ref())).await.unwrap_or(()) }
+        });
     }
 
     /// Gives the broker what it has forgotten, if the machine went down while it ran.
@@ -52,9 +74,29 @@ impl Embedded {
         if let Some(stripe) = self.stripe {
             stripe.stop().await;
         }
-        if let Some(servers) = self.servers {
+        // The tasks that shared the servers have ended with the services.
+        if let Some(servers) = self.servers.and_then(Arc::into_inner) {
             servers.stop().await;
         }
+    }
+}
+
+async fn heal(servers: &LocalServers, publishing: Option<&Publishing>) {
+    let mut wait = FIRST_WAIT;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let stalled = publishing.map(Publishing::stalled_for).unwrap_or_default();
+        if stalled < STALLED {
+            wait = if stalled.is_zero() { FIRST_WAIT } else { wait };
+            continue;
+        }
+        let Some(nats) = servers.nats() else { return };
+        tracing::error!(?stalled, "nats-server refuses events although it is connected; it is started again");
+        if let Err(error) = nats.restart().await {
+            tracing::error!(%error, "nats-server was not started again");
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 

@@ -99,8 +99,9 @@ async fn serve_on(embedded: &embedded::Embedded, settings: Settings, signal: Sto
     let running = common::service::start(services(), settings.clone()).await?;
     let base = format!("http://{}", running.http_addr());
     embedded.send_webhooks_to(&base);
+    embedded.heal(&running);
     if settings.demo {
-        demo::seed(&base, now).await;
+        demo::seed(&base, &settings.data_dir, now).await;
     }
     home::greet(&base, &settings, embedded.test_mode());
     signal.received().await;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::clock::SharedClock;
 use common::id::{OrderId, TicketId};
 use common::store::{Aggregates, StoreError};
+use common::supervisor::Spawner;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::inventory::{Inventory, SoldOut};
@@ -66,6 +67,7 @@ struct Stores {
 pub(crate) struct BoxOffice {
     stores: Stores,
     desks: Arc<Mutex<HashMap<TicketId, mpsc::Sender<Request>>>>,
+    spawner: Spawner,
 }
 
 impl BoxOffice {
@@ -77,7 +79,8 @@ impl BoxOffice {
         clock: SharedClock,
         meter: Meter,
     ) -> Self {
-        Self { stores: Stores { inventories, orders, tickets, clock, meter }, desks: Arc::default() }
+        let stores = Stores { inventories, orders, tickets, clock, meter };
+        Self { stores, desks: Arc::default(), spawner: Spawner::of("hold queue") }
     }
 
     /// Takes places and stores the order that holds them.
@@ -146,7 +149,8 @@ impl BoxOffice {
         let (desk, line) = mpsc::channel(LINE);
         desk.try_send(request).map_err(|_| Full)?;
         desks.insert(ticket, desk);
-        tokio::spawn(Desk::new(ticket, self.stores.clone(), line).run());
+        // A panic drops the line: who waits is told that it is busy, and the next request opens another desk.
+        self.spawner.spawn(Desk::new(ticket, self.stores.clone(), line).run());
         Ok(())
     }
 }

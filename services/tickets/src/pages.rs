@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::bus::Received;
 use common::events::{DomainEvent, InventoryEvent, TicketEvent};
 use common::http::cached::{Kept, Pace, ReadCache, Representation, Weighed};
 use common::http::{Overloaded, Page, Paging, Problem};
@@ -142,13 +143,12 @@ async fn follow<E: DomainEvent>(
     tell: fn(&News, TicketId, i64, Instant),
 ) -> Result<(), StartError> {
     let news = news.clone();
-    let following = ctx.bus().follow::<E>(ctx.now(), ctx.stopping(), move |received| {
+    let learn = move |received: Received<E>| {
         if let Ok(id) = received.record.aggregate.parse() {
             tell(&news, id, received.record.version, stopwatch());
         }
-    });
-    ctx.spawn(following.await?);
-    Ok(())
+    };
+    Ok(ctx.follow(ctx.now(), learn).await?)
 }
 
 async fn load_listing(Shop { store, zone }: Shop, id: TicketId) -> Result<Shown, Unloaded> {

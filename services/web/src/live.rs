@@ -7,6 +7,8 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use bytes::Bytes;
+use common::supervisor::Spawner;
+use futures::FutureExt as _;
 use futures::future::ready;
 use futures::stream::{Stream, StreamExt as _, once, select, unfold};
 use reqwest::Method;
@@ -75,7 +77,7 @@ fn look_after(upstream: Arc<Upstream>, id: &str) -> Watched {
             });
         }
     });
-    tokio::spawn(watching);
+    Spawner::of("watcher of a listing").spawn(watching.map(drop));
     Watched { ticket, end }
 }
 

@@ -11,12 +11,20 @@ const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 const SLEEPS: [&str; 2] = ["thread::sleep", "time::sleep"];
 
 /// Test files which may sleep, each with its reason.
-const SLEEPERS: [(&str, &str); 5] = [
+const SLEEPERS: [(&str, &str); 6] = [
+    ("infra/local/tests/it/main.rs", "a pause of a given length, after which a server must still be paused"),
     ("infra/stripe/tests/it/harness.rs", "the pause between two looks of the one bounded wait"),
     ("common/tests/http/repeats.rs", "the pause between two looks of its bounded wait"),
     ("common/tests/http/stop.rs", "an answer that takes longer than an idle worker to end"),
     ("services/web/src/live.rs", "a clock that stands still until all wait for it"),
     ("tests/src/wait.rs", "the pause between two looks of the one bounded wait, and outages of a given length"),
+];
+
+/// Tasks that nobody looks after, and the files which may spawn them all the same, each with its reason.
+const SPAWNS: [&str; 4] = ["tokio::spawn", "task::spawn", "rt::spawn", "spawn_local"];
+const SPAWNERS: [(&str, &str); 2] = [
+    ("common/src/supervisor/spawner.rs", "it is the supervisor's own, and sees every panic"),
+    ("common/src/http/idempotency.rs", "the request waits for the task, and answers its panic with 500"),
 ];
 
 /// A build must work with whatever registry, mirror or proxy it is given. In two parts, as this file is looked at too.
@@ -46,7 +54,8 @@ fn registries(file: &File) -> Vec<Finding> {
 
 fn rust_findings(file: &File) -> Vec<Finding> {
     let code = code_only(&file.text);
-    [length(file), unfinished(&file.path, &code), ignored(&file.path, &code), sleeps(&file.path, &code)].concat()
+    let rules = [unfinished, ignored, sleeps, spawns];
+    rules.iter().map(|rule| rule(&file.path, &code)).chain([length(file)]).collect::<Vec<_>>().concat()
 }
 
 fn length(file: &File) -> Vec<Finding> {
@@ -74,6 +83,17 @@ fn sleeps(path: &str, code: &str) -> Vec<Finding> {
     }
     let lines = SLEEPS.iter().flat_map(|sleep| lines_with(code, sleep)).filter(|line| *line >= first);
     lines.map(|line| Finding::new(path, line, "a test waits for a state, with a bound; it does not sleep")).collect()
+}
+
+/// What services and what they share spawn goes through the supervisor, so that no panic and no end passes unseen.
+fn spawns(path: &str, code: &str) -> Vec<Finding> {
+    let served = path.starts_with("common/src/") || path.starts_with("services/");
+    if !served || SPAWNERS.iter().any(|(allowed, _)| *allowed == path) {
+        return Vec::new();
+    }
+    let first_test = first_test_line(path, code);
+    let lines = SPAWNS.iter().flat_map(|spawn| lines_with(code, spawn)).filter(|line| *line < first_test);
+    lines.map(|line| Finding::new(path, line, "a task runs under common::supervisor, which sees its panic")).collect()
 }
 
 /// All of a file in a `tests` folder is test code, of another one what follows `#[cfg(test)]`.
@@ -125,5 +145,16 @@ mod tests {
         let message = "a test waits for a state, with a bound; it does not sleep";
         assert_eq!(messages("common/src/a.rs", text), [format!("common/src/a.rs:4: {message}")]);
         assert_eq!(messages("tests/src/a.rs", text).len(), 2);
+    }
+
+    #[test]
+    fn what_services_spawn_is_supervised() {
+        let text = "tokio::spawn(a);\nactix_web::rt::spawn(b);\ntokio::task::spawn_blocking(c);\n#[cfg(test)]\nmod tests {\n    tokio::spawn(d);\n}";
+        let message = "a task runs under common::supervisor, which sees its panic";
+        let found = [1, 2].map(|line| format!("services/web/src/a.rs:{line}: {message}"));
+        assert_eq!(messages("services/web/src/a.rs", text), found);
+        for free in ["tests/src/a.rs", "common/tests/it.rs", "bench/src/a.rs", "common/src/supervisor/spawner.rs"] {
+            assert_eq!(messages(free, "tokio::spawn(a);"), Vec::<String>::new(), "{free}");
+        }
     }
 }

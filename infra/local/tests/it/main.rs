@@ -14,6 +14,7 @@ use async_nats::jetstream;
 use docket_local::{LocalError, LocalServers, Options};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -196,6 +197,54 @@ async fn a_paused_server_goes_on() {
     insert.await.unwrap();
     mongod.pause().await.unwrap();
     servers.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_started_again_and_one_that_was_paused_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_secs(3);
+    let servers = LocalServers::start(Options { mongod: false, patience, ..options(folder.path()) }).await.unwrap();
+    make_stream(&servers).await;
+    let nats = servers.nats().unwrap();
+
+    nats.pause().await.unwrap();
+    let paused = nats_process(folder.path());
+    tokio::time::sleep(patience * 2).await;
+    assert_eq!(nats_process(folder.path()), paused);
+    nats.resume().await.unwrap();
+    assert_eq!(messages(&servers).await, 1);
+
+    kill_process(Pid::from_raw(paused.parse().unwrap()).unwrap(), Signal::STOP).unwrap();
+    until_another_than(&paused, folder.path()).await;
+    assert_eq!(messages(&servers).await, 1);
+    servers.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_so_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = LocalServers::start(Options { mongod: false, ..options(folder.path()) }).await.unwrap();
+    make_stream(&servers).await;
+    let before = nats_process(folder.path());
+    servers.nats().unwrap().restart().await.unwrap();
+    until_another_than(&before, folder.path()).await;
+    assert_eq!(messages(&servers).await, 1);
+    servers.stop().await;
+}
+
+async fn until_another_than(process: &str, folder: &Path) {
+    let another = async {
+        while [process, ""].contains(&nats_process(folder).as_str()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), another).await.unwrap();
+}
+
+/// The process id of `nats-server`; empty while there is none.
+fn nats_process(folder: &Path) -> String {
+    let record = std::fs::read_to_string(folder.join("nats/process.json")).unwrap_or_default();
+    serde_json::from_str::<Value>(&record).map(|record| record["pid"].to_string()).unwrap_or_default()
 }
 
 #[tokio::test]

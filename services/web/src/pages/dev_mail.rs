@@ -1,9 +1,12 @@
 //! The mails that were written instead of sent, where no mail server is set.
 
+use actix_web::HttpRequest;
 use askama::Template;
 use common::clock::Time;
+use common::http::asks_this_machine;
 use serde::Deserialize;
 
+use crate::failure::Failure;
 use crate::html::{Answered, page};
 use crate::model::Items;
 use crate::shell::Shell;
@@ -31,8 +34,11 @@ struct MailPage {
     letters: Vec<Letter>,
 }
 
-/// The newest mails; nothing here where mails are sent.
-pub(crate) async fn show(visit: Visit) -> Answered {
+/// The newest mails; nothing here where mails are sent, nor for a page from elsewhere whose name leads to this machine.
+pub(crate) async fn show(visit: Visit, request: HttpRequest) -> Answered {
+    if !asks_this_machine(&request) {
+        return Err(Failure::NotFound);
+    }
     let (shell, mails) = futures::try_join!(visit.shell(), visit.get::<Items<Mail>>("/api/users/dev/mail"))?;
     let letter = |mail: Mail| Letter {
         when: visit.words().moment(mail.at, "UTC"),
