@@ -1,14 +1,14 @@
 //! A TCP proxy in front of a server: it can cut, stall and slow what goes through it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::wait::pause;
@@ -35,8 +35,12 @@ pub struct FaultProxy {
     port: u16,
     way: watch::Sender<Way>,
     taken: Arc<AtomicUsize>,
+    lost: Lost,
     serving: JoinHandle<()>,
 }
+
+/// A part of the one message whose answer is to be lost.
+type Lost = Arc<Mutex<Option<Vec<u8>>>>;
 
 impl FaultProxy {
     /// A proxy on a free port of 127.0.0.1 before the server at `target`, which need not run yet.
@@ -48,8 +52,9 @@ impl FaultProxy {
         let port = listener.local_addr().expect("a bound port has an address").port();
         let way = watch::Sender::new(Way::Open);
         let taken = Arc::<AtomicUsize>::default();
-        let serving = tokio::spawn(serve(listener, target, way.clone(), taken.clone()));
-        Self { port, way, taken, serving }
+        let lost = Lost::default();
+        let serving = tokio::spawn(serve(listener, target, way.clone(), taken.clone(), lost.clone()));
+        Self { port, way, taken, lost, serving }
     }
 
     /// Where it listens.
@@ -60,6 +65,17 @@ impl FaultProxy {
     /// How many connections it has taken so far.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Loses one answer: the next message that has these bytes in it arrives, and its connection breaks when the server
+    /// answers.
+    pub fn lose_answer_to(&self, part: &[u8]) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(part.to_vec());
+    }
+
+    /// Whether the answer that was to be lost still waits for its message.
+    pub fn has_to_lose(&self) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Changes the way for all connections, old and new.
@@ -74,14 +90,20 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddr, way: watch::Sender<Way>, taken: Arc<AtomicUsize>) {
+async fn serve(
+    listener: TcpListener,
+    target: SocketAddr,
+    way: watch::Sender<Way>,
+    taken: Arc<AtomicUsize>,
+    lost: Lost,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
                     taken.fetch_add(1, Ordering::Relaxed);
-                    connections.spawn(carry(client, target, way.subscribe()));
+                    connections.spawn(carry(client, target, way.subscribe(), lost.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -89,7 +111,7 @@ async fn serve(listener: TcpListener, target: SocketAddr, way: watch::Sender<Way
     }
 }
 
-async fn carry(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>) {
+async fn carry(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>, lost: Lost) {
     let mut cut = way.clone();
     let through = async {
         may_pass(&mut way).await;
@@ -97,7 +119,27 @@ async fn carry(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<W
         // Small messages must not wait for each other's acknowledgement here.
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        tokio::join!(pump(from_client, to_server, way.clone()), pump(from_server, to_client, way.clone()));
+        let (doomed, broken) = (AtomicBool::new(false), Notify::new());
+        let ask = |message: &[u8]| {
+            if is_to_be_lost(&lost, message) {
+                doomed.store(true, Ordering::Relaxed);
+            }
+            true
+        };
+        let answer = |_: &[u8]| {
+            let goes_on = !doomed.load(Ordering::Relaxed);
+            if !goes_on {
+                broken.notify_one();
+            }
+            goes_on
+        };
+        let asking = pump(from_client, to_server, way.clone(), ask);
+        let answering = pump(from_server, to_client, way.clone(), answer);
+        tokio::select! {
+            biased;
+            () = broken.notified() => {}
+            _ = async { tokio::join!(asking, answering) } => {}
+        }
     };
     tokio::select! {
         () = through => {}
@@ -105,11 +147,29 @@ async fn carry(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<W
     }
 }
 
-/// Carries one direction to its end, which the other side is told.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
+/// Whether this is the message whose answer is to be lost. Only one is.
+fn is_to_be_lost(lost: &Lost, message: &[u8]) -> bool {
+    let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = lost.as_deref().is_some_and(|part| message.windows(part.len()).any(|window| window == part));
+    if found {
+        *lost = None;
+    }
+    found
+}
+
+/// Carries one direction to its end, which the other side is told. A piece that `passes` refuses is not carried.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut way: watch::Receiver<Way>,
+    passes: impl Fn(&[u8]) -> bool,
+) {
     let mut chunk = vec![0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
         may_pass(&mut way).await;
+        if !passes(&chunk[..length]) {
+            return;
+        }
         if to.write_all(&chunk[..length]).await.is_err() {
             return;
         }
