@@ -268,7 +268,11 @@ impl Payment {
                 return self.declined(self.attempt, code.clone());
             }
             (Standing::RequiresAction, Initiated | Failed) => RequiresAction,
-            (Standing::RequiresAction, RequiresAction) if self.leads_elsewhere(&method, &next_action) => RequiresAction,
+            (Standing::RequiresAction, RequiresAction)
+                if self.leads_elsewhere(method.as_ref(), next_action.as_ref()) =>
+            {
+                RequiresAction
+            }
             (Standing::Processing, Initiated | RequiresAction | Failed) => Processing,
             // Even a cancelled one: if Stripe says that it has the money, then it must not be forgotten.
             (Standing::Succeeded, Initiated | RequiresAction | Processing | Failed | Cancelling | Cancelled) => {
@@ -285,7 +289,7 @@ impl Payment {
     }
 
     /// Whether the buyer must go to another page than the one that is known: a new attempt has its own.
-    fn leads_elsewhere(&self, method: &Option<String>, next_action: &Option<NextAction>) -> bool {
+    fn leads_elsewhere(&self, method: Option<&String>, next_action: Option<&NextAction>) -> bool {
         match (&self.next_action, next_action) {
             (None, Some(_)) => true,
             (Some(known), Some(next)) => method.is_some() && known.url != next.url,

@@ -70,6 +70,7 @@ async fn three_hundred_ends_that_stripe_does_not_do_delay_nobody() {
     let seller = app.sign_up().await;
     let unpaid = begin_to_pay(&app, &seller, 10, 30).await;
     let (show, other) = (seller.sell(100).await, app.sign_up().await);
+    let usual = pay_one(&other, &show).await.max(pay_one(&other, &show).await);
     let fault = json!({ "count": 1_000_000, "method": "POST", "path": "/cancel", "kind": "hang", "hang_ms": 3_000, "when": "before" });
     stripe(&app).post("/test/faults", fault).await.expect(204);
 
@@ -80,17 +81,18 @@ async fn three_hundred_ends_that_stripe_does_not_do_delay_nobody() {
     let others_pay = async {
         let mut slowest = Duration::ZERO;
         while Instant::now() < outage_ends {
-            let order = other.hold(&show, 1).await.expect(201);
-            let begun = Instant::now();
-            other.pay(&order, "pm_card_visa").await.expect(201);
-            slowest = slowest.max(begun.elapsed());
+            slowest = slowest.max(pay_one(&other, &show).await);
             pause(Duration::from_secs(1)).await;
         }
         slowest
     };
     let ((), slowest) = tokio::join!(give_up, others_pay);
-    println!("the slowest of the others paid in {slowest:?}");
-    assert!(slowest < Duration::from_secs(2), "somebody else waited {slowest:?} to pay");
+    println!("the slowest of the others paid in {slowest:?}; before it took {usual:?}");
+    // A machine that is busy with other things is slow before, too.
+    assert!(
+        slowest < Duration::from_secs(2) + usual,
+        "somebody else waited {slowest:?} to pay; before it took {usual:?}"
+    );
 
     stripe(&app).delete("/test/faults").await.expect(204);
     let healed = Instant::now();
@@ -152,6 +154,14 @@ async fn begin_to_pay(app: &App, seller: &Person, buyers: usize, shows: usize) -
         begun.extend(join_all(orders).await);
     }
     begun
+}
+
+/// How long it takes somebody to pay.
+async fn pay_one(buyer: &Person, show: &Value) -> Duration {
+    let order = buyer.hold(show, 1).await.expect(201);
+    let begun = Instant::now();
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    begun.elapsed()
 }
 
 async fn make_due(app: &App, state: &str) {
