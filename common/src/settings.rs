@@ -115,6 +115,11 @@ pub struct Settings {
     #[arg(long, env = "STRIPE_API_BASE", value_parser = web_address)]
     pub stripe_api_base: Option<Url>,
 
+    /// How many calls of Stripe that nobody waits for each process makes in a second; 20 if not set, 400 at a stand-in.
+    /// An account may make 100 calls in a second, and 25 of one kind
+    #[arg(long, env = "STRIPE_BACKGROUND_CALLS_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub stripe_background_calls_per_second: Option<u32>,
+
     /// The mail server, such as smtps://user:password@mail.example.org; without one, mails are files in the folder mail
     /// of the data directory
     #[arg(long, env = "SMTP_URL", hide_env_values = true, value_parser = smtp_url)]

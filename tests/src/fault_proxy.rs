@@ -1,14 +1,14 @@
 //! A TCP proxy in front of a server: it can cut, stall and slow what goes through it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::wait::pause;
@@ -37,8 +37,12 @@ pub struct FaultProxy {
     taken: Arc<AtomicUsize>,
     /// Connections with a lower number are stalled, however the way is.
     stalled_below: watch::Sender<usize>,
+    lost: Lost,
     serving: JoinHandle<()>,
 }
+
+/// A part of the one message whose answer is to be lost.
+type Lost = Arc<Mutex<Option<Vec<u8>>>>;
 
 impl FaultProxy {
     /// A proxy on a free port of 127.0.0.1 before the server at `target`, which need not run yet.
@@ -50,9 +54,11 @@ impl FaultProxy {
         let port = listener.local_addr().expect("a bound port has an address").port();
         let way = watch::Sender::new(Way::Open);
         let taken = Arc::<AtomicUsize>::default();
-        let stalled_below = watch::Sender::new(0);
-        let serving = tokio::spawn(serve(listener, target, way.clone(), taken.clone(), stalled_below.clone()));
-        Self { port, way, taken, stalled_below, serving }
+        let (stalled_below, lost) = (watch::Sender::new(0), Lost::default());
+        let course =
+            Course { way: way.subscribe(), stalled_below: stalled_below.subscribe(), lost: lost.clone(), number: 0 };
+        let serving = tokio::spawn(serve(listener, target, course, taken.clone()));
+        Self { port, way, taken, stalled_below, lost, serving }
     }
 
     /// Where it listens.
@@ -70,6 +76,17 @@ impl FaultProxy {
         self.stalled_below.send_replace(self.taken());
     }
 
+    /// Loses one answer: the next message that has these bytes in it arrives, and its connection breaks when the server
+    /// answers.
+    pub fn lose_answer_to(&self, part: &[u8]) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(part.to_vec());
+    }
+
+    /// Whether the answer that was to be lost still waits for its message.
+    pub fn has_to_lose(&self) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Changes the way for all connections, old and new.
     pub fn set(&self, way: Way) {
         self.way.send_replace(way);
@@ -82,21 +99,14 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    target: SocketAddr,
-    way: watch::Sender<Way>,
-    taken: Arc<AtomicUsize>,
-    stalled_below: watch::Sender<usize>,
-) {
+async fn serve(listener: TcpListener, target: SocketAddr, course: Course, taken: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
                     let number = taken.fetch_add(1, Ordering::Relaxed);
-                    let course = Course { way: way.subscribe(), stalled_below: stalled_below.subscribe(), number };
-                    connections.spawn(carry(client, target, course));
+                    connections.spawn(carry(client, target, Course { number, ..course.clone() }));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -109,6 +119,7 @@ async fn serve(
 struct Course {
     way: watch::Receiver<Way>,
     stalled_below: watch::Receiver<usize>,
+    lost: Lost,
     number: usize,
 }
 
@@ -120,7 +131,27 @@ async fn carry(client: TcpStream, target: SocketAddr, mut course: Course) {
         // Small messages must not wait for each other's acknowledgement here.
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        tokio::join!(pump(from_client, to_server, course.clone()), pump(from_server, to_client, course.clone()));
+        let (doomed, broken) = (AtomicBool::new(false), Notify::new());
+        let ask = |message: &[u8]| {
+            if is_to_be_lost(&course.lost, message) {
+                doomed.store(true, Ordering::Relaxed);
+            }
+            true
+        };
+        let answer = |_: &[u8]| {
+            let goes_on = !doomed.load(Ordering::Relaxed);
+            if !goes_on {
+                broken.notify_one();
+            }
+            goes_on
+        };
+        let asking = pump(from_client, to_server, course.clone(), ask);
+        let answering = pump(from_server, to_client, course.clone(), answer);
+        tokio::select! {
+            biased;
+            () = broken.notified() => {}
+            _ = async { tokio::join!(asking, answering) } => {}
+        }
     };
     tokio::select! {
         () = through => {}
@@ -128,11 +159,24 @@ async fn carry(client: TcpStream, target: SocketAddr, mut course: Course) {
     }
 }
 
-/// Carries one direction to its end, which the other side is told.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut course: Course) {
+/// Whether this is the message whose answer is to be lost. Only one is.
+fn is_to_be_lost(lost: &Lost, message: &[u8]) -> bool {
+    let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = lost.as_deref().is_some_and(|part| message.windows(part.len()).any(|window| window == part));
+    if found {
+        *lost = None;
+    }
+    found
+}
+
+/// Carries one direction to its end, which the other side is told. A piece that `passes` refuses is not carried.
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut course: Course, passes: impl Fn(&[u8]) -> bool) {
     let mut chunk = vec![0; CHUNK];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
         course.may_pass().await;
+        if !passes(&chunk[..length]) {
+            return;
+        }
         if to.write_all(&chunk[..length]).await.is_err() {
             return;
         }

@@ -11,7 +11,6 @@ use common::id::{OrderId, TicketId};
 use common::store::{Aggregate, Aggregates, Applied, Change, ChangeError, Indexes, Projection, Relay, StoreError};
 use mongodb::bson::{Bson, Document, doc};
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
 use super::backlog::Deadline;
 use super::{Page, event, page};

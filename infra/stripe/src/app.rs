@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::call::Call;
+use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::faults::Faults;
@@ -19,6 +20,7 @@ pub(crate) struct App {
     pub(crate) pages: String,
     pub(crate) store: SharedStore,
     pub(crate) faults: Mutex<Faults>,
+    pub(crate) calls: Mutex<Calls>,
     pub(crate) webhooks: Arc<Webhooks>,
 }
 
@@ -38,6 +40,23 @@ impl App {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps an answer for a key without any work.
+    pub(crate) fn save(&self, claim: &Claim, reply: Reply) {
+        let mut store = self.store.lock();
+        store.books.put(self.saved(claim, reply));
+        if let Err(error) = store.flush(self.now()) {
+            tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written down");
+        }
+    }
+
+    fn saved(&self, claim: &Claim, reply: Reply) -> SavedReply {
+        SavedReply { key: claim.key.clone(), fingerprint: claim.fingerprint.clone(), created: self.now(), reply }
     }
 
     /// Does the work, writes it down together with its answer, then lets the webhooks know.
@@ -71,14 +90,9 @@ impl App {
         };
         let reply = origin.instead.clone().filter(|_| saved).unwrap_or(reply);
         if let Some(claim) = origin.claim.filter(|_| saved) {
-            store.books.put(SavedReply {
-                key: claim.key.clone(),
-                fingerprint: claim.fingerprint.clone(),
-                created: self.now(),
-                reply: reply.clone(),
-            });
+            store.books.put(self.saved(claim, reply.clone()));
         }
-        if let Err(error) = store.flush() {
+        if let Err(error) = store.flush(self.now()) {
             tracing::error!(error = &error as &dyn std::error::Error, "a change could not be written down");
             return Reply { status: 500, body: ApiError::unavailable(500).body() };
         }

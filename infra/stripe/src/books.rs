@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::charges::{Charge, Dispute, Method};
-use crate::events::Event;
+use crate::events::{Event, KeptEvent};
 use crate::idempotency::{Idempotency, SavedReply};
 use crate::intents::Intent;
 use crate::refunds::Refund;
@@ -40,10 +40,12 @@ pub(crate) struct Books {
     pub(crate) methods: BTreeMap<String, Method>,
     pub(crate) refunds: BTreeMap<String, Refund>,
     pub(crate) disputes: BTreeMap<String, Dispute>,
-    pub(crate) events: BTreeMap<String, Event>,
+    pub(crate) events: BTreeMap<String, KeptEvent>,
     pub(crate) idempotency: Idempotency,
     /// The lines of the journal for what has changed.
     changes: Vec<u8>,
+    /// How many changes there were since old things were forgotten.
+    pub(crate) changed: usize,
 }
 
 impl Books {
@@ -52,6 +54,7 @@ impl Books {
         let record = record.into();
         record.write(&mut self.changes);
         self.apply(record);
+        self.changed += 1;
     }
 
     /// The lines that are not in the journal yet.
@@ -70,7 +73,7 @@ impl Books {
             Record::Method(it) => drop(self.methods.insert(it.id.clone(), it)),
             Record::Refund(it) => drop(self.refunds.insert(it.id.clone(), it)),
             Record::Dispute(it) => drop(self.disputes.insert(it.id.clone(), it)),
-            Record::Event(it) => drop(self.events.insert(it.id.clone(), it)),
+            Record::Event(it) => drop(self.events.insert(it.id.clone(), it.into())),
             Record::Delivered(id) => {
                 if let Some(event) = self.events.get_mut(&id) {
                     event.pending_webhooks = 0;
@@ -87,8 +90,8 @@ impl Books {
         let charges = self.charges.values().cloned().map(Record::Charge);
         let refunds = self.refunds.values().cloned().map(Record::Refund);
         let disputes = self.disputes.values().cloned().map(Record::Dispute);
-        let events = self.events.values().cloned().map(Record::Event);
-        let replies = self.idempotency.all().cloned().map(Record::Reply);
+        let events = self.events.values().map(|kept| Record::Event(kept.event()));
+        let replies = self.idempotency.all().map(Record::Reply);
         methods.chain(intents).chain(charges).chain(refunds).chain(disputes).chain(events).chain(replies)
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, Origin};
 use crate::call::Call;
+use crate::calls::Calls;
 use crate::error::ApiError;
 use crate::faults::Fault;
 use crate::webhooks::{Mode, Redelivery};
@@ -24,6 +25,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/test/webhooks/redeliver", web::post().to(redeliver))
         .route("/test/webhooks/deliveries", web::get().to(deliveries))
         .route("/test/charges", web::get().to(count_charges))
+        .route("/test/calls", web::get().to(count_calls))
         .route("/test/faults", web::post().to(add_fault))
         .route("/test/faults", web::delete().to(clear_faults))
         .route("/test/latency", web::post().to(set_latency))
@@ -78,6 +80,10 @@ async fn deliveries(app: Data<App>) -> Json<Value> {
 
 async fn count_charges(app: Data<App>, req: HttpRequest) -> HttpResponse {
     run(&app, |call| charges::count(call, form::decode(req.query_string())?))
+}
+
+async fn count_calls(app: Data<App>) -> Json<Calls> {
+    Json(app.calls().clone())
 }
 
 async fn add_fault(app: Data<App>, fault: Json<Fault>) -> HttpResponse {

@@ -37,8 +37,9 @@ pub(crate) struct Fault {
     pub(crate) when: When,
     pub(crate) status: u16,
     pub(crate) hang_ms: u64,
-    /// Whether the idempotency key remembers the failure (as it does at Stripe when the
-    /// failure is Stripe's own) or the true result (as when the network lost the answer).
+    /// Whether the idempotency key remembers the failure or the true result (as when the network lost the answer).
+    /// Stripe saves the status and the body of a key's first request once its work has begun, a 500 too, and answers them
+    /// to every later one, whether the work was done (`after`) or not (`before`).
     pub(crate) remembered: bool,
 }
 

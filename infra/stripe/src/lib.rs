@@ -13,6 +13,7 @@
 //! | `POST /test/webhooks/redeliver` | `{event, signature, shuffle}` | sends one event, or all, once more |
 //! | `GET /test/webhooks/deliveries` | | every attempt: event, type, attempt, signature, status, error |
 //! | `GET /test/charges?payment_intent=…&metadata[order]=…` | | `{succeeded, failed, pending, captured, refunded, charges}` |
+//! | `GET /test/calls` | | how often each call was made, such as `{"GET /v1/payment_intents/{id}": 3}` |
 //! | `POST /test/faults` | `{count, method, path, kind, when, status, hang_ms, remembered}` | the next calls that match fail |
 //! | `DELETE /test/faults` | | no more faults, no latency |
 //! | `POST /test/latency` | `{ms}` | every call takes that much longer |
@@ -29,6 +30,7 @@ mod api;
 mod app;
 mod books;
 mod call;
+mod calls;
 mod cards;
 mod charges;
 mod clock;
@@ -49,6 +51,7 @@ mod payments;
 mod refunds;
 mod render;
 mod request;
+mod retention;
 mod server;
 mod signature;
 mod store;

@@ -97,12 +97,17 @@ impl Incoming<'_> {
         claim: Option<Claim>,
         work: impl FnOnce(&mut Call<'_>) -> Result<Value, ApiError>,
     ) -> HttpResponse {
+        let (method, path) = (self.req.method().as_str(), self.req.path());
+        self.app.calls().count(method, self.req.match_pattern().as_deref().unwrap_or(path));
         let (latency, fault) = {
             let mut faults = self.app.faults();
-            (faults.latency(), faults.strike(self.req.method().as_str(), self.req.path()))
+            (faults.latency(), faults.strike(method, path))
         };
         tokio::time::sleep(latency).await;
         if let Some(fault) = fault.as_ref().filter(|fault| fault.when == When::Before) {
+            if let Some(claim) = claim.as_ref().filter(|_| fault.remembered) {
+                self.app.save(claim, failure(fault));
+            }
             return self.fail(fault).await;
         }
         let instead = fault.as_ref().filter(|fault| fault.remembered).map(failure);

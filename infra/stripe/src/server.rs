@@ -152,6 +152,7 @@ fn assemble(options: Options, base_url: &str) -> Result<App, StartError> {
         pages: pages.trim_end_matches('/').to_owned(),
         store,
         faults: Mutex::default(),
+        calls: Mutex::default(),
         webhooks,
     })
 }

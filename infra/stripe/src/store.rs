@@ -13,12 +13,19 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Writes down what has changed since the last time.
-    pub(crate) fn flush(&mut self) -> Result<(), JournalError> {
+    /// Writes down what has changed since the last time. Now and then what is settled and old at `now` is forgotten.
+    pub(crate) fn flush(&mut self, now: i64) -> Result<(), JournalError> {
         if let Some(journal) = &mut self.journal {
             journal.append(self.books.changes())?;
         }
         self.books.changes_written();
+        self.books.forget_now_and_then(now);
+        if let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_full()) {
+            self.books.forget(now);
+            if let Err(error) = journal.compact(&self.books) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the journal grows: it was not written anew");
+            }
+        }
         Ok(())
     }
 }

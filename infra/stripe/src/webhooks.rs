@@ -280,7 +280,7 @@ impl Webhooks {
             return;
         }
         store.books.put(Record::Delivered(event.to_owned()));
-        if let Err(error) = store.flush() {
+        if let Err(error) = store.flush((self.clock)()) {
             tracing::error!(error = &error as &dyn std::error::Error, "a delivery could not be written down");
         }
     }

@@ -3,7 +3,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
-use common::http::{Body, Created, Fields, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
+use common::http::{Body, Created, Creation, Fields, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
 use common::id::OrderId;
 use common::money::Money;
 use common::store::Versioned;
@@ -110,6 +110,7 @@ pub(crate) async fn give_back(
     payments: Data<Payments>,
     who: Principal,
     id: PathOf<OrderId>,
+    refund: Creation,
     body: Body<GiveBack>,
 ) -> Result<Created<PaymentView>, Problem> {
     let Body(GiveBack { amount, reason }) = body;
@@ -122,7 +123,7 @@ pub(crate) async fn give_back(
     let amount = fields.take_optional("amount", amount, |amount| positive(&amount.text(), &payment.value));
     let reason = fields.take_optional("reason", reason, short);
     let (amount, reason) = fields.finish((amount, reason))?;
-    let payment = payments.give_back(id.0, who.user, amount, reason).await?;
+    let payment = payments.give_back(id.0, refund.id(), who.user, amount, reason).await?;
     let location = format!("/api/payments/{}", id.0);
     Ok(Created { location, version: payment.version, body: PaymentView::of(&payment, &who) })
 }

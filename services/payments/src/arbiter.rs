@@ -22,6 +22,13 @@ pub(crate) enum SettleError {
     Gateway(#[from] GatewayError),
 }
 
+impl SettleError {
+    /// Whether Stripe failed, so that it is to be expected to fail for others too.
+    pub(crate) fn is_stripes(&self) -> bool {
+        matches!(self, Self::Gateway(GatewayError::Unavailable { .. } | GatewayError::Misconfigured(_)))
+    }
+}
+
 /// How long somebody who has other things to do waits for Stripe.
 const SHORTLY: Duration = Duration::from_secs(6);
 
@@ -35,11 +42,12 @@ pub(crate) async fn shortly<T>(work: impl Future<Output = Result<T, SettleError>
 }
 
 impl Payments {
-    /// Sees to it that an order which ended cannot be paid any more, or finds out that it was paid in time.
+    /// Notes that an order ended, so that nobody can begin to pay it. The job that closes intents does the rest: it makes
+    /// sure that the intent cannot be paid any more, or finds out that it was paid in time.
     ///
     /// # Errors
-    /// [`SettleError`]; said again, it goes on where it stopped.
-    pub(crate) async fn end(&self, order: &OrderFacts) -> Result<(), SettleError> {
+    /// The store's.
+    pub(crate) async fn end(&self, order: &OrderFacts) -> Result<(), StoreError> {
         if order.total.minor() == 0 {
             return Ok(());
         }
@@ -48,10 +56,11 @@ impl Payments {
             Some(payment) => payment,
             None => self.payments.begin(Payment::never(order, self.clock.now()), None).await?,
         };
-        match self.payments.inform(payment.value.order_id, Input::OrderEnded).await? {
-            Some(payment) if payment.value.state == PaymentState::Cancelling => self.cancel(&payment).await,
-            _ => Ok(()),
+        let payment = self.payments.inform(payment.value.order_id, Input::OrderEnded).await?;
+        if payment.is_some_and(|payment| payment.value.state == PaymentState::Cancelling) {
+            self.lanes.closing.wake();
         }
+        Ok(())
     }
 
     /// Finds out how a payment stands and does what is left to do. Safe at any time, as often as one likes.
@@ -103,7 +112,8 @@ impl Payments {
         intent: &Intent,
         method: Option<String>,
     ) -> Result<Option<Versioned<Payment>>, StoreError> {
-        let stands = Input::Stands { intent: intent.id.clone(), standing: intent.standing.clone(), method };
+        let Intent { id, standing, next_action, .. } = intent.clone();
+        let stands = Input::Stands { intent: id, standing, method, next_action };
         self.payments.follow(payment, stands).await
     }
 
@@ -132,7 +142,7 @@ impl Payments {
         if intent.standing == Standing::Succeeded {
             tracing::error!(order = %payment.order_id, intent = stray, "an intent that is no payment's was paid; its money goes back");
             let refund = RefundId::derived(payment.order_id.uuid(), stray);
-            self.gateway.refund(payment.order_id, stray, refund, payment.amount).await?;
+            self.gateway.refund(payment.order_id, stray, refund, payment.amount, 0).await?;
         }
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! Paying: an unconfirmed intent first, then the payment's place in the store, only then the charge. Each step can be
 //! repeated, and a crash between two of them leaves nothing that could charge.
 
+use std::time::Duration;
+
 use common::id::{OrderId, UserId};
 use common::store::{ChangeError, StoreError, Versioned};
 use common::telemetry::current_traceparent;
+use moka::sync::Cache;
 
 use crate::Payments;
 use crate::arbiter::SettleError;
@@ -77,6 +80,15 @@ impl From<ChangeError<PaymentError>> for PayError {
     }
 }
 
+/// How long and of how many intents it is remembered what Stripe said a moment ago.
+const SEEN_FOR: Duration = Duration::from_secs(5);
+const MOST_SEEN: u64 = 16_384;
+
+/// What lets buyers who look again and again not ask Stripe each time.
+pub(crate) fn seen() -> Cache<String, Intent> {
+    Cache::builder().max_capacity(MOST_SEEN).time_to_live(SEEN_FOR).build()
+}
+
 impl Payments {
     /// Begins to pay an order, and charges at once if the method is known.
     ///
@@ -92,7 +104,7 @@ impl Payments {
             Some(payment) => (payment, None),
             None => self.begin(&replica).await?,
         };
-        let payment = self.up_to_date(payment).await?;
+        let payment = if method.is_some() { self.up_to_date(payment).await? } else { payment };
         if payment.value.state.is_paid() {
             return repeated(payment, method.as_ref());
         }
@@ -138,8 +150,9 @@ impl Payments {
     async fn make_intent(&self, replica: &OrderReplica) -> Result<Intent, PayError> {
         let (order, total, title) = (replica.facts.order_id, replica.facts.total, &replica.title);
         let made = match self.gateway.create_intent(order, title, total, 1).await {
+            // The key answers the same failure for a day. An intent too many, whose secret nobody has, does no harm.
             Err(GatewayError::Unavailable { sticky: true, .. }) => {
-                self.gateway.create_intent(order, title, total, 2).await
+                self.gateway.create_intent(order, title, total, self.clock.now().millis()).await
             }
             made => made,
         };
@@ -149,13 +162,24 @@ impl Payments {
         })
     }
 
-    /// Shows the buyer how the payment stands, and how to go on in the browser.
+    /// Shows the buyer how the payment stands, and how to go on in the browser. Whoever looks again and again does not ask
+    /// Stripe: the bank's page stands in the payment, and what else was said is remembered for a moment.
     async fn show(&self, payment: Versioned<Payment>, fresh: Option<Intent>) -> Result<Receipt, PayError> {
-        let intent = match (fresh, &payment.value.intent) {
-            (Some(intent), _) => intent,
-            (None, Some(intent)) => self.gateway.retrieve(intent).await.map_err(PayError::Gateway)?,
-            (None, None) => return Err(PayError::Ended),
-        };
+        let id = payment.value.intent.clone().ok_or(PayError::Ended)?;
+        if let Some(fresh) = fresh {
+            self.seen.insert(id.clone(), fresh);
+        }
+        let seen = self.seen.get(&id);
+        if let Some(known) = &payment.value.next_action {
+            let (client_secret, next_action) = (seen.and_then(|seen| seen.client_secret), Some(known.url.clone()));
+            return Ok(Receipt { payment, client_secret, next_action });
+        }
+        if let Some(Intent { client_secret, next_action, .. }) = seen {
+            let next_action = next_action.filter(|_| payment.value.state == PaymentState::RequiresAction);
+            return Ok(Receipt { payment, client_secret, next_action });
+        }
+        let intent = self.gateway.retrieve(&id).await.map_err(PayError::Gateway)?;
+        self.seen.insert(id, intent.clone());
         let payment = self.follow(&payment, &intent, None).await?.unwrap_or(payment);
         Ok(Receipt { payment, client_secret: intent.client_secret, next_action: intent.next_action })
     }
@@ -164,6 +188,7 @@ impl Payments {
         let Payment { order_id, intent: Some(intent), attempt, .. } = &payment.value else {
             return Err(PayError::Ended);
         };
+        self.seen.invalidate(intent);
         match self.gateway.confirm(*order_id, intent, *attempt, method).await {
             Ok(intent) => self.charged(payment, intent, Some(method)).await,
             Err(GatewayError::Unexpected(intent)) => self.charged(payment, *intent, None).await,

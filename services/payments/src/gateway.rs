@@ -21,13 +21,19 @@ use crate::meter::Calls;
 mod answers;
 mod client;
 mod patience;
+mod throttle;
 
 pub(crate) use answers::{GatewayError, Intent, StripeRefund, StripeRefundState};
 use client::Client;
-use patience::patiently;
+use patience::Patience;
+pub(crate) use patience::unwaited;
+use throttle::Throttle;
 
 /// Names the order in the metadata of an intent.
 pub(crate) const ORDER: &str = "order";
+
+/// So many pages of a hundred refunds are read of one intent.
+const MOST_PAGES: usize = 50;
 
 /// Names the refund in the metadata of a refund.
 const REFUND: &str = "refund";
@@ -56,7 +62,7 @@ pub(crate) struct Gateway {
     client: Client,
     shop: Url,
     test_mode: bool,
-    calls: Calls,
+    patience: Patience,
 }
 
 impl Gateway {
@@ -68,7 +74,8 @@ impl Gateway {
         let missing = || GatewayError::Misconfigured("STRIPE_SECRET_KEY is not set, so nobody could pay".to_owned());
         let key = settings.stripe_secret_key.as_ref().ok_or_else(missing)?.expose_secret();
         let client = Client::new(settings, key)?;
-        Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_"), calls: Calls::new() })
+        let patience = Patience::new(Calls::new(), Throttle::new(settings));
+        Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_"), patience })
     }
 
     /// Whether Stripe answers and takes the key: an intent that cannot exist is asked for.
@@ -81,6 +88,16 @@ impl Gateway {
             Err(GatewayError::Refused { code, .. }) if code == "resource_missing" => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether Stripe may be asked for work that nobody waits for. A yes counts as the call.
+    pub(crate) fn may_work(&self) -> bool {
+        self.patience.throttle().may_work()
+    }
+
+    /// Whether Stripe may be asked how something stands although nobody waits for it. A yes counts as the call.
+    pub(crate) fn may_look(&self) -> bool {
+        self.patience.throttle().may_look()
     }
 
     /// Whether no real money moves.
@@ -97,7 +114,7 @@ impl Gateway {
         order: OrderId,
         title: &str,
         amount: Money,
-        attempt: u32,
+        attempt: i64,
     ) -> Result<Intent, GatewayError> {
         let currency: stripe_types::Currency = amount.currency().to_string().parse().unwrap_or_default();
         let automatic = CreatePaymentIntentAutomaticPaymentMethods { allow_redirects: None, enabled: true };
@@ -137,7 +154,7 @@ impl Gateway {
         let request = || ConfirmPaymentIntent::new(intent).build().form(&confirmation).customize::<PaymentIntent>();
         let strategy = RequestStrategy::Idempotent(key);
         let sent = || Box::pin(request().request_strategy(strategy.clone()).send(&self.client));
-        patiently(&self.calls, sent).await.map(Intent::from)
+        self.patience.ask(sent).await.map(Intent::from)
     }
 
     /// Sees to it that an intent can never succeed.
@@ -157,7 +174,7 @@ impl Gateway {
         self.intent(&RetrievePaymentIntent::new(intent), None).await
     }
 
-    /// Gives money back, once for each refund's id.
+    /// Gives money back, once for each refund's id and number of keys that are spent.
     ///
     /// # Errors
     /// [`GatewayError`].
@@ -167,22 +184,35 @@ impl Gateway {
         intent: &str,
         refund: RefundId,
         amount: Money,
+        spent: u32,
     ) -> Result<StripeRefund, GatewayError> {
         let metadata = HashMap::from([(REFUND.to_owned(), refund.to_string()), (ORDER.to_owned(), order.to_string())]);
         let request = CreateRefund::new().payment_intent(intent).amount(amount.minor()).metadata(metadata);
-        let strategy = RequestStrategy::Idempotent(key(&format!("refund:{order}:{refund}"))?);
+        let first = format!("refund:{order}:{refund}");
+        let name = if spent == 0 { first } else { format!("{first}:{spent}") };
+        let strategy = RequestStrategy::Idempotent(key(&name)?);
         let sent = || Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client));
-        patiently(&self.calls, sent).await.map(StripeRefund::from)
+        self.patience.ask(sent).await.map(StripeRefund::from)
     }
 
-    /// Reads the refunds of an intent, the newest hundred.
+    /// Reads the refunds of an intent, the newest first.
     ///
     /// # Errors
-    /// [`GatewayError`].
+    /// [`GatewayError`], also if there are more than [`MOST_PAGES`] pages: what is not read must not be believed missing.
     pub(crate) async fn refunds(&self, intent: &str) -> Result<Vec<StripeRefund>, GatewayError> {
-        let request = ListRefund::new().payment_intent(intent).limit(100);
-        let list = patiently(&self.calls, || Box::pin(request.customize().send(&self.client))).await?;
-        Ok(list.data.into_iter().map(StripeRefund::from).collect())
+        let mut refunds: Vec<StripeRefund> = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let mut request = ListRefund::new().payment_intent(intent).limit(100);
+            if let Some(last) = refunds.last() {
+                request = request.starting_after(last.stripe_id.as_str());
+            }
+            let list = self.patience.ask(|| Box::pin(request.customize().send(&self.client))).await?;
+            refunds.extend(list.data.into_iter().map(StripeRefund::from));
+            if !list.has_more {
+                return Ok(refunds);
+            }
+        }
+        Err(GatewayError::Unavailable { reason: "the list of refunds does not end".to_owned(), sticky: false })
     }
 
     async fn intent(
@@ -192,7 +222,7 @@ impl Gateway {
     ) -> Result<Intent, GatewayError> {
         let strategy = name.map(key).transpose()?.map_or(RequestStrategy::Once, RequestStrategy::Idempotent);
         let sent = || Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client));
-        patiently(&self.calls, sent).await.map(Intent::from)
+        self.patience.ask(sent).await.map(Intent::from)
     }
 
     /// Where the buyer's bank sends the buyer back to.

@@ -1,5 +1,6 @@
-//! What goes on by itself: payments that may have moved unnoticed, and webhooks that a crash left behind.
+//! What goes on by itself: what orders want of Stripe, payments that may have moved unnoticed, and webhooks that wait.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use common::service::JobError;
@@ -8,48 +9,125 @@ use futures::{StreamExt, stream};
 use tracing::Instrument as _;
 
 use crate::Payments;
-use crate::payment::Payment;
-
-/// How many are taken in one turn, and how many of them side by side.
-const BATCH: i64 = 200;
-const CONCURRENT: usize = 8;
+use crate::arbiter::SettleError;
+use crate::gateway::unwaited;
+use crate::lanes::{Lane, SIDE_BY_SIDE, Turn};
+use crate::payment::{Payment, PaymentState};
+use crate::store::inbox::Letter;
 
 /// How many unsettled payments are counted; more are as bad.
 const COUNTED: u64 = 10_000;
 
-/// Looks after the payments whose time has come.
-pub(crate) async fn attend(payments: Arc<Payments>) -> Result<(), JobError> {
-    let due = payments.payments.needing_attention(payments.clock.now(), BATCH).await?;
-    stream::iter(due).for_each_concurrent(CONCURRENT, |payment| attend_to(&payments, payment)).await;
+/// Closes the intents of orders that ended.
+pub(crate) async fn close(payments: Arc<Payments>) -> Result<(), JobError> {
+    settle(&payments, &payments.lanes.closing, &[PaymentState::Cancelling], || payments.gateway.may_work()).await
+}
+
+/// Makes the refunds that are decided, and looks at those that Stripe has not decided.
+pub(crate) async fn give_back(payments: Arc<Payments>) -> Result<(), JobError> {
+    let paid = [PaymentState::Succeeded, PaymentState::PartiallyRefunded, PaymentState::Refunded];
+    settle(&payments, &payments.lanes.giving_back, &paid, || payments.gateway.may_work()).await
+}
+
+/// Looks at the open payments whose time has come.
+pub(crate) async fn look(payments: Arc<Payments>) -> Result<(), JobError> {
+    use PaymentState::{Failed, Initiated, Processing, RequiresAction};
+    let open = [Initiated, Failed, RequiresAction, Processing];
+    settle(&payments, &payments.lanes.looking, &open, || payments.gateway.may_look()).await
+}
+
+async fn settle(
+    payments: &Payments,
+    lane: &Lane,
+    states: &[PaymentState],
+    may_call: impl Fn() -> bool,
+) -> Result<(), JobError> {
+    let now = payments.clock.now();
+    let most = lane.begin(now);
+    if most == 0 {
+        return Ok(());
+    }
+    let mut due = payments.payments.needing_attention(states, now, i64::try_from(most).unwrap_or(i64::MAX)).await?;
+    let taken = due.len();
+    // Replicas begin at different places of the same list, and seldom want the same payment.
+    due.rotate_left(usize::try_from(now.millis()).unwrap_or_default() % taken.max(1));
+    let turn = Turn::new(now);
+    let admitted = stream::iter(due).take_while(|_| ready(goes_on(payments, &turn, &may_call)));
+    admitted.for_each_concurrent(SIDE_BY_SIDE, |payment| settle_one(payments, &turn, payment)).await;
+    if taken == most {
+        turn.leaves_some();
+    }
+    lane.end(&turn, payments.clock.now());
     Ok(())
 }
 
-async fn attend_to(payments: &Payments, payment: Versioned<Payment>) {
-    // Another replica may have taken it, or it has changed since.
-    let looked = match payments.payments.claim(&payment).await {
-        Ok(true) => payments.look_after(&payment).instrument(Payments::span(&payment.value)).await,
-        Ok(false) => Ok(()),
-        Err(error) => Err(error.into()),
+fn goes_on(payments: &Payments, turn: &Turn, may_call: impl Fn() -> bool) -> bool {
+    let goes_on = turn.goes_on(payments.clock.now()) && may_call();
+    if !goes_on {
+        turn.leaves_some();
+    }
+    goes_on
+}
+
+async fn settle_one(payments: &Payments, turn: &Turn, payment: Versioned<Payment>) {
+    let claimed = match payments.payments.claim(&payment).await {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!(%error, order = %payment.value.order_id, "a payment was not claimed"),
     };
-    if let Err(error) = looked {
-        tracing::warn!(%error, order = %payment.value.order_id, "a payment was not settled; trying again later");
+    let looked = unwaited(payments.look_after(&claimed)).instrument(Payments::span(&claimed.value)).await;
+    let Err(error) = looked else { return turn.did() };
+    tracing::warn!(%error, order = %claimed.value.order_id, "a payment was not settled; trying again later");
+    if error.is_stripes() {
+        turn.failed();
+        if let Err(error) = payments.payments.come_again(&claimed).await {
+            tracing::warn!(%error, order = %claimed.value.order_id, "a payment is looked at later than it should be");
+        }
     }
 }
 
 /// Handles the webhooks that were kept but not handled.
-pub(crate) async fn handle_forgotten_webhooks(payments: Arc<Payments>) -> Result<(), JobError> {
-    for letter in payments.inbox.forgotten(BATCH).await? {
-        if let Err(error) = payments.act_upon(&letter.id, &letter.subject).await {
-            tracing::warn!(%error, event = letter.id, kind = letter.kind, "a webhook still waits to be handled");
-        }
+pub(crate) async fn handle_waiting_webhooks(payments: Arc<Payments>) -> Result<(), JobError> {
+    let now = payments.clock.now();
+    let most = payments.lanes.inbox.begin(now);
+    if most == 0 {
+        return Ok(());
     }
+    let due = payments.inbox.due(now, i64::try_from(most).unwrap_or(i64::MAX)).await?;
+    let turn = Turn::new(now);
+    if due.len() == most {
+        turn.leaves_some();
+    }
+    let admitted = stream::iter(due).take_while(|_| ready(goes_on(&payments, &turn, || payments.gateway.may_work())));
+    admitted.for_each_concurrent(SIDE_BY_SIDE, |letter| handle_one(&payments, &turn, letter)).await;
+    payments.lanes.inbox.end(&turn, payments.clock.now());
     Ok(())
 }
 
-/// Shows how many payments have not come to an end.
+async fn handle_one(payments: &Payments, turn: &Turn, letter: Letter) {
+    let handled = async {
+        if !payments.inbox.claim(&letter).await? {
+            return Ok(());
+        }
+        unwaited(payments.act_upon(&letter.id, &letter.subject)).await.inspect(|()| turn.did())
+    };
+    let outcome: Result<(), SettleError> = handled.await;
+    let Err(error) = outcome else { return };
+    if error.is_stripes() {
+        turn.failed();
+    }
+    match letter.is_last_attempt() {
+        false => tracing::warn!(%error, event = letter.id, kind = letter.kind, "a webhook still waits to be handled"),
+        true => payments.give_up(&letter, &error).await,
+    }
+}
+
+/// Shows how many payments have not come to an end, and how many webhooks wait.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and this one counts to ten thousand")]
 pub(crate) async fn count_unsettled(payments: Arc<Payments>) -> Result<(), JobError> {
     let unsettled = payments.payments.unsettled(COUNTED).await?;
     payments.unsettled.set(unsettled as f64);
+    let waiting = payments.inbox.waiting(COUNTED).await?;
+    payments.webhooks.waiting(waiting);
     Ok(())
 }

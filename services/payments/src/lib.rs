@@ -7,6 +7,7 @@ mod checkout;
 mod decline;
 mod gateway;
 mod jobs;
+mod lanes;
 mod listeners;
 mod meter;
 pub mod order;
@@ -27,12 +28,17 @@ use common::http::{Policy, routes};
 use common::service::{Context, Finding, Health, Service, StartError};
 use common::settings::Settings;
 use metrics::Gauge;
+use moka::sync::Cache;
 use secrecy::SecretString;
 
-use gateway::Gateway;
+use gateway::{Gateway, Intent};
+use lanes::Lanes;
 use meter::Webhooks;
 use store::inbox::Inbox;
 use store::{OrderReplicas, PaymentStore};
+
+/// How often the jobs ask their lanes whether it is time for a turn. Mostly it is not, and the store is not asked.
+const OFTEN: Duration = Duration::from_millis(200);
 
 /// The payments service.
 pub fn service() -> Service {
@@ -48,8 +54,10 @@ pub fn service() -> Service {
         .indexes(store::indexes())
         .listen(listeners::on_order)
         .projection::<OrderEvent>(store::ORDERS)
-        .job("attend", Duration::from_secs(2), jobs::attend)
-        .job("webhooks", Duration::from_secs(10), jobs::handle_forgotten_webhooks)
+        .job("close intents", OFTEN, jobs::close)
+        .job("give back", OFTEN, jobs::give_back)
+        .job("look at open payments", OFTEN, jobs::look)
+        .job("webhooks", OFTEN, jobs::handle_waiting_webhooks)
         .job("count unsettled", Duration::from_secs(15), jobs::count_unsettled)
         .build()
 }
@@ -71,6 +79,9 @@ pub struct Payments {
     payments: PaymentStore,
     orders: OrderReplicas,
     gateway: Gateway,
+    /// Intents as this process saw them a moment ago, by their ids.
+    seen: Cache<String, Intent>,
+    lanes: Lanes,
     inbox: Inbox,
     webhook_secrets: Vec<SecretString>,
     publishable_key: Option<String>,
@@ -85,6 +96,8 @@ impl Payments {
             payments: PaymentStore::new(ctx.aggregates(), ctx.clock()),
             orders: ctx.projection(store::ORDERS),
             gateway: Gateway::new(ctx.settings()).map_err(StartError::other)?,
+            seen: checkout::seen(),
+            lanes: Lanes::default(),
             inbox: Inbox::new(ctx.database(), ctx.clock()),
             webhook_secrets: ctx.settings().stripe_webhook_secret.clone(),
             publishable_key: ctx.settings().stripe_publishable_key.clone(),

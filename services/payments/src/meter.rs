@@ -20,6 +20,8 @@ pub(crate) enum Received {
     Moot,
     /// It was not genuine, or not of now.
     Refused,
+    /// It could not be handled for days.
+    GivenUp,
 }
 
 /// The webhooks' metrics, made once.
@@ -28,6 +30,8 @@ pub(crate) struct Webhooks {
     repeated: Counter,
     moot: Counter,
     refused: Counter,
+    given_up: Counter,
+    waiting: Gauge,
     last: Gauge,
 }
 
@@ -37,12 +41,16 @@ impl Webhooks {
         describe_counter!("payments_webhooks_total", "Webhooks of Stripe, by what became of them.");
         let last = "payments_webhook_last_timestamp_seconds";
         describe_gauge!(last, "When the last genuine webhook came, or this process started.");
+        let waiting = "payments_webhooks_waiting";
+        describe_gauge!(waiting, "Webhooks that were kept and are not handled yet, at most 10,000 counted.");
         let became = |outcome| counter!("payments_webhooks_total", "outcome" => outcome);
         let webhooks = Self {
             received: became("received"),
             repeated: became("repeated"),
             moot: became("moot"),
             refused: became("refused"),
+            given_up: became("given_up"),
+            waiting: gauge!(waiting),
             last: gauge!(last),
         };
         webhooks.heard(now);
@@ -56,8 +64,15 @@ impl Webhooks {
             Received::Repeated => &self.repeated,
             Received::Moot => &self.moot,
             Received::Refused => &self.refused,
+            Received::GivenUp => &self.given_up,
         };
         outcome.increment(1);
+    }
+
+    /// So many wait to be handled.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and this one counts to ten thousand")]
+    pub(crate) fn waiting(&self, webhooks: u64) {
+        self.waiting.set(webhooks as f64);
     }
 
     /// A genuine one came, for the alert on silence.

@@ -10,6 +10,8 @@
 //!              └──> cancelled ───────────────┘
 //! ```
 
+use std::collections::BTreeMap;
+
 use common::clock::Time;
 use common::events::PaymentEvent;
 use common::events::orders::OrderFacts;
@@ -60,6 +62,16 @@ impl PaymentState {
     }
 }
 
+/// Where the buyer must go while the bank wants to hear from them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NextAction {
+    /// The bank's page.
+    pub url: String,
+    /// When Stripe said so.
+    pub learnt_at: Time,
+}
+
 /// The payment of an order.
 #[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,12 +93,18 @@ pub struct Payment {
     /// What the last attempt was made with, if it was made through the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    /// Where the buyer must go, while the payment requires action and Stripe names a page for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
     /// Why the last attempt was declined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
     /// What went back or is going back, in the order of asking.
     #[serde(default)]
     pub refunds: Vec<Refund>,
+    /// How many of a refund's idempotency keys Stripe has answered with a failure that it answers for ever, by refund.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spent_keys: BTreeMap<String, u32>,
     /// Why the buyer's bank disputes it, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
@@ -130,6 +148,8 @@ pub enum Input {
         standing: Standing,
         /// What it was paid with, if this answers an attempt through the API.
         method: Option<String>,
+        /// Where the buyer must go to authenticate.
+        next_action: Option<String>,
     },
     /// An attempt was declined.
     Declined {
@@ -190,8 +210,10 @@ impl Payment {
             intent,
             attempt: 1,
             method: None,
+            next_action: None,
             decline_code: None,
             refunds: Vec::new(),
+            spent_keys: BTreeMap::new(),
             dispute: None,
             trace: None,
             created_at: now,
@@ -215,17 +237,28 @@ impl Payment {
     /// # Errors
     /// Only a wish can be refused, and only a refund is one. What has happened has happened.
     pub fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, PaymentError> {
+        // What the order wants is done by a job, which must not wait until it looks by itself.
+        let at_once = matches!(input, Input::OrderEnded | Input::Refunding(Refunding::All));
         let changed = match input {
-            Input::Stands { intent, standing, method } => self.stands(intent, &standing, method),
+            Input::Stands { intent, standing, method, next_action } => {
+                let next_action = next_action.map(|url| NextAction { url, learnt_at: now });
+                self.stands(intent, &standing, method, next_action)
+            }
             Input::Declined { attempt, code } => self.declined(attempt, code),
             Input::OrderEnded => self.state.is_open().then(|| self.step(PaymentState::Cancelling)),
             Input::Disputed { reason } => self.disputed(reason),
             Input::Refunding(refunding) => self.refunding(refunding)?,
         };
-        Ok(changed.map(|step| step.at(now)))
+        Ok(changed.map(|step| if at_once { step.at(now).due_at(now) } else { step.at(now) }))
     }
 
-    fn stands(&self, intent: String, standing: &Standing, method: Option<String>) -> Option<Step> {
+    fn stands(
+        &self,
+        intent: String,
+        standing: &Standing,
+        method: Option<String>,
+        next_action: Option<NextAction>,
+    ) -> Option<Step> {
         use PaymentState::{Cancelled, Cancelling, Failed, Initiated, Processing, RequiresAction, Succeeded};
         if self.intent.as_ref().is_some_and(|own| *own != intent) {
             return None;
@@ -235,6 +268,11 @@ impl Payment {
                 return self.declined(self.attempt, code.clone());
             }
             (Standing::RequiresAction, Initiated | Failed) => RequiresAction,
+            (Standing::RequiresAction, RequiresAction)
+                if self.leads_elsewhere(method.as_ref(), next_action.as_ref()) =>
+            {
+                RequiresAction
+            }
             (Standing::Processing, Initiated | RequiresAction | Failed) => Processing,
             // Even a cancelled one: if Stripe says that it has the money, then it must not be forgotten.
             (Standing::Succeeded, Initiated | RequiresAction | Processing | Failed | Cancelling | Cancelled) => {
@@ -246,7 +284,17 @@ impl Payment {
         let mut step = self.step(state);
         step.next.intent = Some(intent);
         step.next.method = method.or_else(|| self.method.clone());
+        step.next.next_action = next_action.filter(|_| state == RequiresAction);
         Some(step)
+    }
+
+    /// Whether the buyer must go to another page than the one that is known: a new attempt has its own.
+    fn leads_elsewhere(&self, method: Option<&String>, next_action: Option<&NextAction>) -> bool {
+        match (&self.next_action, next_action) {
+            (None, Some(_)) => true,
+            (Some(known), Some(next)) => method.is_some() && known.url != next.url,
+            (_, None) => false,
+        }
     }
 
     /// An answer to an earlier attempt, which a repeated request gets too, changes nothing.
@@ -256,7 +304,8 @@ impl Payment {
         }
         let Self { order_id, buyer_id, amount, .. } = *self;
         let event = PaymentFailed { order_id, buyer_id, amount, code: code.clone() };
-        let mut next = Self { state: PaymentState::Failed, decline_code: Some(code), ..self.clone() };
+        let mut next =
+            Self { state: PaymentState::Failed, decline_code: Some(code), next_action: None, ..self.clone() };
         next.attempt += 1;
         Some(Step { next, event: event.into() })
     }
@@ -279,7 +328,7 @@ impl Payment {
             PaymentState::Cancelled => PaymentCancelled { order_id, buyer_id, amount }.into(),
             _ => PaymentSucceeded { order_id, buyer_id, amount }.into(),
         };
-        Step { next: Self { state, decline_code: None, ..self.clone() }, event }
+        Step { next: Self { state, decline_code: None, next_action: None, ..self.clone() }, event }
     }
 
     /// What of the money came in and is not going back, in minor units.
@@ -294,6 +343,11 @@ impl Step {
     fn at(mut self, now: Time) -> Self {
         self.next.changed_at = now;
         self.next.attention_at = attention::first(&self.next, now);
+        self
+    }
+
+    fn due_at(mut self, now: Time) -> Self {
+        self.next.attention_at = self.next.attention_at.map(|_| now);
         self
     }
 }

@@ -31,7 +31,7 @@ fn begun() -> Payment {
 }
 
 fn stands(standing: Standing) -> Input {
-    Input::Stands { intent: OWN.to_owned(), standing, method: None }
+    Input::Stands { intent: OWN.to_owned(), standing, method: None, next_action: None }
 }
 
 fn after(payment: &Payment, input: Input) -> Payment {
@@ -252,7 +252,8 @@ fn a_payment_that_never_began_cannot_begin() {
 
 #[test]
 fn another_intent_says_nothing_about_this_payment() {
-    let other = Input::Stands { intent: "pi_other".to_owned(), standing: Standing::Succeeded, method: None };
+    let other =
+        Input::Stands { intent: "pi_other".to_owned(), standing: Standing::Succeeded, method: None, next_action: None };
     assert_eq!(begun().handle(other, NOW), Ok(None));
 }
 
@@ -293,4 +294,34 @@ fn a_refund_made_at_stripe_counts() {
     let step = paid.handle(done.clone(), NOW).unwrap().unwrap();
     assert!(matches!(step.event, PaymentEvent::Refunded(PaymentRefunded { in_full: true, .. })));
     assert_eq!(step.next.handle(done, NOW), Ok(None));
+}
+
+#[test]
+fn what_the_order_wants_is_due_at_once() {
+    let ended = after(&begun(), Input::OrderEnded);
+    assert_eq!((ended.state, ended.attention_at), (PaymentState::Cancelling, Some(NOW)));
+    let wanted = after(&after(&begun(), stands(Standing::Succeeded)), Input::Refunding(Refunding::All));
+    assert_eq!(wanted.attention_at, Some(NOW));
+}
+
+#[test]
+fn the_banks_page_is_known_while_the_buyer_must_go_there() {
+    let requires = |method: Option<&str>, page: Option<&str>| Input::Stands {
+        intent: OWN.to_owned(),
+        standing: Standing::RequiresAction,
+        method: method.map(str::to_owned),
+        next_action: page.map(str::to_owned),
+    };
+    let page = |payment: &Payment| payment.next_action.clone().map(|action| (action.url, action.learnt_at));
+    let known = |url: &str| Some((url.to_owned(), NOW));
+    let told = after(&begun(), requires(Some("pm_1"), Some("https://bank.example/1")));
+    assert_eq!(page(&told), known("https://bank.example/1"));
+    assert_eq!(told.handle(requires(None, Some("https://bank.example/other")), NOW), Ok(None));
+    let again = after(&told, requires(Some("pm_2"), Some("https://bank.example/2")));
+    assert_eq!((page(&again), again.state), (known("https://bank.example/2"), PaymentState::RequiresAction));
+    let learnt_late = after(&after(&begun(), requires(None, None)), requires(None, Some("https://bank.example/3")));
+    assert_eq!(page(&learnt_late), known("https://bank.example/3"));
+    for end in [Standing::Succeeded, Standing::Cancelled, Standing::Open { error: Some("x".to_owned()) }] {
+        assert_eq!(after(&again, stands(end)).next_action, None);
+    }
 }

@@ -38,18 +38,19 @@ impl From<ChangeError<PaymentError>> for RefundError {
 }
 
 impl Payments {
-    /// Gives back `amount`, or all that is left. If Stripe does not answer, the refund is made later.
+    /// Gives back `amount`, or all that is left, as the refund `id`: once, however often it is asked for. If Stripe does not
+    /// answer, the refund is made later.
     ///
     /// # Errors
     /// [`RefundError`].
     pub(crate) async fn give_back(
         &self,
         order: OrderId,
+        id: RefundId,
         actor: UserId,
         amount: Option<Money>,
         reason: Option<String>,
     ) -> Result<Versioned<Payment>, RefundError> {
-        let id = RefundId::generate(self.clock.now());
         let asked = Input::Refunding(Refunding::Asked { id, amount, reason });
         let payment = self.payments.change(order, asked, Some(actor)).await?;
         if let Err(error) = shortly(Box::pin(self.settle_refunds(&payment.value))).await {
@@ -60,27 +61,28 @@ impl Payments {
         if payment.value.refunds.iter().any(failed) { Err(RefundError::Refused) } else { Ok(payment) }
     }
 
-    /// Gives back all that is left, as the order wants it. Answers whether there was money to give.
+    /// Notes that the order wants all that is left to go back; the job that makes refunds does it. Answers whether there was
+    /// money to give.
     ///
     /// # Errors
-    /// [`SettleError`]; said again, it goes on where it stopped.
-    pub(crate) async fn give_all_back(&self, order: OrderId) -> Result<bool, SettleError> {
+    /// The store's.
+    pub(crate) async fn want_all_back(&self, order: OrderId) -> Result<bool, StoreError> {
         let payment = self.payments.inform(order, Input::Refunding(Refunding::All)).await?;
-        let Some(payment) = payment.filter(|payment| payment.value.state.is_paid()) else { return Ok(false) };
-        self.settle_refunds(&payment.value).await?;
-        Ok(true)
+        self.lanes.giving_back.wake();
+        Ok(payment.is_some_and(|payment| payment.value.state.is_paid()))
     }
 
     /// Takes up refunds that were begun, and those that failed although the order may keep no money.
     pub(crate) async fn look_after_refunds(&self, payment: &Versioned<Payment>) -> Result<(), SettleError> {
         let order = payment.value.order_id;
         let replica = self.orders.get(order).await?;
-        if replica.is_some_and(|replica| replica.value.wants_all_back()) {
-            self.give_all_back(order).await?;
-            return Ok(());
-        }
-        self.settle_refunds(&payment.value).await?;
-        if payment.value.started_refunds().next().is_none() {
+        let wants_all = replica.is_some_and(|replica| replica.value.wants_all_back());
+        let wanted = match wants_all {
+            true => self.payments.inform(order, Input::Refunding(Refunding::All)).await?,
+            false => None,
+        };
+        self.settle_refunds(&wanted.as_ref().unwrap_or(payment).value).await?;
+        if !wants_all && payment.value.started_refunds().next().is_none() {
             self.payments.leave_alone(order, payment.version).await?;
         }
         Ok(())
@@ -104,8 +106,15 @@ impl Payments {
         Ok(())
     }
 
+    /// Asks for a refund that Stripe does not list. Stripe repeats the first answer of a key for a day, a 500 too: then the
+    /// next look, which reads Stripe's list again, asks under another key. What is left of the charge bounds it all.
     async fn make(&self, payment: &Payment, intent: &str, refund: &Refund) -> Result<(), SettleError> {
-        match self.gateway.refund(payment.order_id, intent, refund.id, refund.amount).await {
+        let spent = payment.spent_keys.get(&refund.id.to_string()).copied().unwrap_or_default();
+        match self.gateway.refund(payment.order_id, intent, refund.id, refund.amount, spent).await {
+            Err(error @ GatewayError::Unavailable { sticky: true, .. }) => {
+                self.payments.spend_key(payment.order_id, refund.id, spent).await?;
+                Err(error.into())
+            }
             Ok(made) => self.record(payment, &made).await,
             Err(GatewayError::Refused { code, message }) => {
                 tracing::error!(order = %payment.order_id, refund = %refund.id, code, message, "Stripe refused a refund");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bson::{Document, doc};
 use common::clock::{SharedClock, Time};
 use common::events::{By, PaymentEvent};
-use common::id::{OrderId, UserId};
+use common::id::{OrderId, RefundId, UserId};
 use common::store::{Aggregate, Aggregates, Change, ChangeError, HeldBack, Indexes, Projection, StoreError, Versioned};
 use moka::sync::Cache;
 
@@ -15,7 +15,7 @@ use inbox::Inbox;
 
 use crate::attention;
 use crate::order::OrderReplica;
-use crate::payment::{Input, Payment, PaymentError, Step};
+use crate::payment::{Input, Payment, PaymentError, PaymentState, Step};
 
 impl Aggregate for Payment {
     type Event = PaymentEvent;
@@ -37,10 +37,11 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .outbox()
             .on(doc! { "buyerId": 1, "_id": -1 })
             .on(doc! { "intent": 1 })
-            .partial(doc! { "attentionAt": 1 }, doc! { "attentionAt": { "$gt": EPOCH } }),
+            .partial(doc! { "attentionAt": 1 }, doc! { "attentionAt": { "$gt": EPOCH } })
+            .partial(doc! { "state": 1, "attentionAt": 1 }, doc! { "attentionAt": { "$gt": EPOCH } }),
         Indexes::of(Inbox::COLLECTION)
             .ttl("receivedAt", REMEMBERED)
-            .partial(doc! { "handled": 1, "receivedAt": 1 }, doc! { "handled": false }),
+            .partial(doc! { "handled": 1, "dueAt": 1 }, doc! { "handled": false }),
     ]
 }
 
@@ -173,16 +174,17 @@ impl PaymentStore {
         Ok(stands)
     }
 
-    /// Whether an order was paid by this intent.
+    /// Whether an order was paid by this intent, or if `cancelled`, whether it is known that the intent was cancelled.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn is_paid_by(&self, order: OrderId, intent: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn is_known_of(&self, order: OrderId, intent: &str, cancelled: bool) -> Result<bool, StoreError> {
         if self.paid.get(&order).is_some_and(|paid| paid == intent) {
             return Ok(true);
         }
-        let known = self.get(order).await?.map(|known| known.value);
-        Ok(known.is_some_and(|known| known.state.is_paid() && known.intent.as_deref() == Some(intent)))
+        let Some(Versioned { value: known, .. }) = self.get(order).await? else { return Ok(false) };
+        let is_known = known.state.is_paid() || (cancelled && known.state == PaymentState::Cancelled);
+        Ok(is_known && known.intent.as_deref() == Some(intent))
     }
 
     /// Tells a payment what has happened. Answers the payment, if there is one.
@@ -208,12 +210,18 @@ impl PaymentStore {
         }
     }
 
-    /// Payments that need attention at `now`, the longest waiting first.
+    /// Payments in one of these states that need attention at `now`, the longest waiting first.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn needing_attention(&self, now: Time, limit: i64) -> Result<Vec<Versioned<Payment>>, StoreError> {
-        let due = doc! { "attentionAt": { "$gt": EPOCH, "$lte": now } };
+    pub(crate) async fn needing_attention(
+        &self,
+        states: &[PaymentState],
+        now: Time,
+        limit: i64,
+    ) -> Result<Vec<Versioned<Payment>>, StoreError> {
+        let states = bson::serialize_to_bson(states)?;
+        let due = doc! { "state": { "$in": states }, "attentionAt": { "$gt": EPOCH, "$lte": now } };
         self.payments.find(due, doc! { "attentionAt": 1 }, limit).await
     }
 
@@ -226,13 +234,42 @@ impl PaymentStore {
         self.payments.collection().count(moving, Some(most)).await
     }
 
-    /// Takes a payment that needs attention before another replica does, and sets the time of the next look.
+    /// Takes a payment that needs attention before another replica does, and sets the time of the next look. Answers the
+    /// payment as it is then, or `None` if another replica has it, or it has changed since.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn claim(&self, payment: &Versioned<Payment>) -> Result<bool, StoreError> {
+    pub(crate) async fn claim(&self, payment: &Versioned<Payment>) -> Result<Option<Versioned<Payment>>, StoreError> {
         let next = attention::next(&payment.value, self.clock.now());
-        self.set_attention(payment, next).await
+        let claimed = self.set_attention(payment, next).await?;
+        Ok(claimed.then(|| {
+            let mut payment = payment.clone();
+            payment.value.attention_at = next;
+            payment
+        }))
+    }
+
+    /// Has a payment that was claimed looked at again soon, because Stripe failed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn come_again(&self, claimed: &Versioned<Payment>) -> Result<(), StoreError> {
+        let soon = attention::after_failure(self.clock.now());
+        let next = claimed.value.attention_at.map(|next| next.min(soon));
+        self.set_attention(claimed, next).await.map(drop)
+    }
+
+    /// Notes that Stripe will answer a failure for ever to the key of a refund that was used, so that the next is used.
+    /// As with attention, no event tells of it; whoever noted it first was right.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn spend_key(&self, order: OrderId, refund: RefundId, spent: u32) -> Result<(), StoreError> {
+        let field = format!("spentKeys.{refund}");
+        let seen = if spent == 0 { bson::Bson::Null } else { spent.into() };
+        let counted = doc! { "$set": { &field: spent + 1 } };
+        self.payments.collection().update_one(doc! { "_id": order, &field: seen }, counted).await?;
+        Ok(())
     }
 
     /// Says that a payment needs no more attention until it changes.

@@ -15,6 +15,7 @@ use crate::arbiter::{SettleError, shortly};
 use crate::gateway::{GatewayError, ORDER};
 use crate::meter::Received;
 use crate::payment::Input;
+use crate::store::inbox::Letter;
 
 /// The types of the events that matter here. Others may be sent, and are only acknowledged.
 pub const WEBHOOK_EVENTS: [&str; 11] = [
@@ -134,7 +135,7 @@ impl Payments {
     /// # Errors
     /// If it could not even be remembered; Stripe sends it again then.
     pub(crate) async fn receive(&self, notice: &Notice) -> Result<(), SettleError> {
-        if self.is_moot(&notice.subject).await? {
+        if self.is_moot(notice).await? {
             self.webhooks.count(Received::Moot);
             return Ok(());
         }
@@ -149,12 +150,26 @@ impl Payments {
         Ok(())
     }
 
-    /// Whether all that it can tell is known. A paid intent stays paid; of refunds and disputes other webhooks tell.
-    async fn is_moot(&self, subject: &Subject) -> Result<bool, StoreError> {
-        match subject {
+    /// Whether all that it can tell is known. A paid intent stays paid, and a cancelled one has no more to say of it; of
+    /// refunds and disputes other webhooks tell.
+    async fn is_moot(&self, notice: &Notice) -> Result<bool, StoreError> {
+        match &notice.subject {
             Subject::Nothing => Ok(true),
-            Subject::Intent { intent, order: Some(order) } => self.payments.is_paid_by(*order, intent).await,
+            Subject::Intent { intent, order: Some(order) } => {
+                let told = notice.kind == "payment_intent.canceled";
+                self.payments.is_known_of(*order, intent, told).await
+            }
             _ => Ok(false),
+        }
+    }
+
+    /// Gives up a webhook after its last attempt. How the payment stands is found out by looking; what only the webhook
+    /// tells, a dispute or a refund that was made at Stripe, is for people to look up.
+    pub(crate) async fn give_up(&self, letter: &Letter, error: &SettleError) {
+        tracing::error!(%error, event = letter.id, kind = letter.kind, subject = ?letter.subject, "a webhook was given up");
+        match self.inbox.give_up(&letter.id).await {
+            Ok(()) => self.webhooks.count(Received::GivenUp),
+            Err(error) => tracing::warn!(%error, event = letter.id, "a webhook that is to be given up waits"),
         }
     }
 

@@ -256,15 +256,15 @@ async fn a_refund_that_bounces_is_made_again() {
     app.stop().await;
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-fn path(order: &Value) -> String {
+pub(crate) fn path(order: &Value) -> String {
     format!("/api/payments/{}", text(&order["id"]))
 }
 
-fn stripe(app: &App) -> Person {
+pub(crate) fn stripe(app: &App) -> Person {
     Person::visitor(&app.stripe())
 }
 
@@ -275,13 +275,13 @@ async fn until_payment(person: &Person, order: &Value, status: &str) {
     .await;
 }
 
-async fn intent_of(app: &App, order: &Value) -> String {
+pub(crate) async fn intent_of(app: &App, order: &Value) -> String {
     let payments = app.database("payments").await.collection::<bson::Document>("payments");
     let payment = payments.find_one(bson::doc! { "_id": text(&order["id"]) }).await.unwrap().unwrap();
     payment.get_str("intent").unwrap().to_owned()
 }
 
-fn bearer(app: &App) -> String {
+pub(crate) fn bearer(app: &App) -> String {
     let key = app.settings_used().stripe_secret_key.as_ref().unwrap();
     format!("Bearer {}", key.expose_secret())
 }

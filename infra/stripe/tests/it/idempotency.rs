@@ -117,3 +117,19 @@ async fn stripes_own_500_stays_with_its_key() {
     }
     assert_eq!(app.charges("o1").await["succeeded"], 1);
 }
+
+/// Stripe's API reference, "Idempotent requests": "Stripe saves the status code and body of the first request made with a
+/// given idempotency key after endpoint execution begins. Retries with the same key return the saved response, including
+/// `500` errors."
+#[tokio::test]
+async fn a_500_before_the_work_stays_with_its_key_and_another_key_does_the_work() {
+    let app = TestApp::start().await;
+    app.control("/test/faults", json!({ "when": "before", "remembered": true })).await;
+    let paying = create("o1").payment_method("pm_card_visa").confirm(true);
+    for _ in 0..2 {
+        assert_eq!(refused(paying.customize().request_strategy(key("a")).send(&app.client).await).1, 500);
+    }
+    assert_eq!(app.charges("o1").await["succeeded"], 0);
+    paying.customize().request_strategy(key("b")).send(&app.client).await.unwrap();
+    assert_eq!(app.charges("o1").await["succeeded"], 1);
+}

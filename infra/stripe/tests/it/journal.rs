@@ -1,5 +1,8 @@
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use docket_stripe::{Clock, Options, StripeStandIn};
 use serde_json::json;
 use stripe::StripeRequest;
 use stripe_core::refund::CreateRefund;
@@ -34,4 +37,74 @@ async fn a_restart_forgets_nothing() {
     let app = TestApp::start_with(Some(&journal), Sink::start().await).await;
     let charge = app.retrieve(&paid).await.latest_charge.unwrap().into_object().unwrap();
     assert_eq!(charge.amount_refunded, 2_000);
+}
+
+/// What a crash, or an editor, leaves at the end of the file.
+#[tokio::test]
+async fn a_damaged_last_line_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal.ndjson");
+    for damage in
+        [&b"{\"kind\":\"intent\",\"da"[..], b"garbage\n", b"garbage\n\n", b"\0\0\0\0\n\n", b"\xff\xfe", b"{}\r\n \n"]
+    {
+        let app = TestApp::start_with(Some(&journal), Sink::start().await).await;
+        let intent = app.intent("o1").await;
+        app.stand_in.stop().await;
+        std::fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(damage).unwrap();
+        let app = TestApp::start_with(Some(&journal), Sink::start().await).await;
+        assert_eq!(app.retrieve(&intent).await.status, PaymentIntentStatus::RequiresPaymentMethod, "{damage:?}");
+        app.stand_in.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn damage_elsewhere_is_an_error_that_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal.ndjson");
+    let app = TestApp::start_with(Some(&journal), Sink::start().await).await;
+    app.intent("o1").await;
+    app.stand_in.stop().await;
+    let lines = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, format!("garbage\n{lines}")).unwrap();
+    let options = Options { journal: Some(journal.clone()), ..Options::default() };
+    let Err(error) = StripeStandIn::start(options).await else { panic!("it started") };
+    let said = error.to_string();
+    assert!(said.contains("line 1 ") && said.contains(journal.to_str().unwrap()), "{said}");
+}
+
+/// Four days of payments, a hundred an hour, pass by in the time of this test.
+#[tokio::test]
+async fn what_is_settled_and_old_goes_while_it_runs_and_what_counts_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal.ndjson");
+    let now = Arc::new(AtomicI64::new(1_795_000_000));
+    let clock: Clock = {
+        let now = now.clone();
+        Arc::new(move || now.load(Ordering::Relaxed))
+    };
+    let options = || Options { journal: Some(journal.clone()), clock: clock.clone(), ..Options::default() };
+    let app = TestApp::start_as(options(), Sink::start().await).await;
+    let first = app.pay("first").await;
+    for _ in 0..40 {
+        let payments = (0..100).map(|_| app.pay("others"));
+        futures::future::join_all(payments).await;
+        now.fetch_add(2 * 3_600, Ordering::Relaxed);
+    }
+    let length = std::fs::metadata(&journal).unwrap().len();
+    println!("the journal has {length} bytes after 4,001 payments");
+    assert!(length < 20 * 1024 * 1024, "{length}");
+    let refund = CreateRefund::new().payment_intent(first.id.as_str()).send(&app.client).await.unwrap();
+    app.stand_in.stop().await;
+
+    // A process that was killed while it wrote the journal anew leaves this.
+    std::fs::write(journal.with_extension("new"), "{\"kind\":\"intent\",").unwrap();
+    let app = TestApp::start_as(options(), Sink::start().await).await;
+    let charge = app.retrieve(&first).await.latest_charge.unwrap().into_object().unwrap();
+    assert_eq!((charge.amount_refunded, refund.amount), (2_000, 2_000));
+    let written = std::fs::read_to_string(&journal).unwrap();
+    let of_kind =
+        |kind: &str| written.lines().filter(|line| line.starts_with(&format!("{{\"kind\":\"{kind}\""))).count();
+    assert_eq!((of_kind("intent"), of_kind("charge")), (4_001, 4_001));
+    assert!(of_kind("event") < 1_000 && of_kind("reply") == 0, "{} events", of_kind("event"));
+    app.stand_in.stop().await;
 }

@@ -1,16 +1,24 @@
 //! Webhooks that came in, remembered by the id of their event: none is acted upon twice, and none is forgotten.
+//!
+//! Whoever keeps a webhook handles it at once. If that fails, or the process dies, it becomes due, and a job of any replica
+//! claims it: the claim compares and sets when it is due again, ever later, and counts the attempts. After the last attempt,
+//! some three days on, it is given up: it stays for people to look at until it is forgotten with the others.
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::doc;
 use common::clock::{SharedClock, Time};
 use common::store::{Database, StoreError, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::webhook::{Notice, Subject};
 
-/// After this time a webhook that is not handled was left behind by a crash or a failure.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+/// How long whoever kept a webhook has for handling it; twice as long after each further attempt, until it is an hour.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// So often it is tried, which takes as long as Stripe would repeat it.
+const ATTEMPTS: u32 = 80;
 
 /// A webhook in the inbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +35,27 @@ pub(crate) struct Letter {
     pub(crate) handled: bool,
     /// When it first came.
     pub(crate) received_at: Time,
+    /// When it is to be tried again if it is not handled. An earlier build did not say.
+    #[serde(default)]
+    pub(crate) due_at: Option<Time>,
+    /// How often the job has tried to handle it.
+    #[serde(default)]
+    pub(crate) attempts: u32,
+    /// When it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up_at: Option<Time>,
+}
+
+impl Letter {
+    /// Whether it is given up if this attempt fails.
+    pub(crate) fn is_last_attempt(&self) -> bool {
+        self.attempts + 1 >= ATTEMPTS
+    }
+}
+
+/// How long after its claim a webhook is due again that was tried `attempts` times before.
+fn pause(attempts: u32) -> Duration {
+    (FIRST_PAUSE * 2_u32.pow(attempts.min(9))).min(LONGEST_PAUSE)
 }
 
 /// The inbox.
@@ -51,7 +80,10 @@ impl Inbox {
     /// The store's.
     pub(crate) async fn keep(&self, notice: &Notice) -> Result<bool, StoreError> {
         let Notice { id, kind, subject } = notice.clone();
-        let letter = Letter { id, kind, subject, handled: false, received_at: self.clock.now() };
+        let now = self.clock.now();
+        let due_at = Some(now + FIRST_PAUSE);
+        let letter =
+            Letter { id, kind, subject, handled: false, received_at: now, due_at, attempts: 0, given_up_at: None };
         match self.letters.insert(&letter).await {
             Ok(()) => Ok(true),
             Err(StoreError::Exists) => Ok(false),
@@ -67,14 +99,54 @@ impl Inbox {
         self.letters.update(doc! { "_id": event }, doc! { "$set": { "handled": true } }).await
     }
 
-    /// Webhooks that were kept, but not handled.
+    /// Webhooks that are due at `now`, the longest waiting first.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn forgotten(&self, limit: i64) -> Result<Vec<Letter>, StoreError> {
-        let forgotten: Document =
-            doc! { "handled": false, "receivedAt": { "$lt": self.clock.now() - FORGOTTEN_AFTER } };
+    pub(crate) async fn due(&self, now: Time, limit: i64) -> Result<Vec<Letter>, StoreError> {
+        // Those of an earlier build have no time at which they are due.
+        let due = doc! { "handled": false, "dueAt": { "$not": { "$gt": now } } };
         let letters = self.letters.collection().clone_with_type::<Letter>();
-        letters.find(forgotten).sort(doc! { "receivedAt": 1 }).limit(limit).await
+        letters.find(due).sort(doc! { "dueAt": 1 }).limit(limit).await
+    }
+
+    /// Takes a webhook that is due before another replica does.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn claim(&self, letter: &Letter) -> Result<bool, StoreError> {
+        let again = self.clock.now() + pause(letter.attempts);
+        let seen = doc! { "_id": &letter.id, "handled": false, "dueAt": letter.due_at };
+        let taken = doc! { "$set": { "dueAt": again, "attempts": letter.attempts + 1 } };
+        Ok(self.letters.collection().update_one(seen, taken).await?.matched_count == 1)
+    }
+
+    /// Notes that nothing more is tried for an event.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn give_up(&self, event: &str) -> Result<(), StoreError> {
+        let given_up = doc! { "$set": { "handled": true, "givenUpAt": self.clock.now() } };
+        self.letters.update(doc! { "_id": event, "handled": false }, given_up).await
+    }
+
+    /// How many webhooks wait to be handled, `most` at most.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn waiting(&self, most: u64) -> Result<u64, StoreError> {
+        self.letters.collection().count(doc! { "handled": false }, Some(most)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_is_tried_ever_more_seldom_for_three_days() {
+        assert_eq!([0, 1, 2, 20].map(pause), [10, 20, 40, 3_600].map(Duration::from_secs));
+        let all: Duration = (0..ATTEMPTS).map(pause).sum();
+        assert!((3 * 24..4 * 24).contains(&(all.as_secs() / 3600)), "{all:?}");
     }
 }

@@ -189,7 +189,7 @@ impl Sale {
 }
 
 pub(super) fn stands(standing: Standing) -> Input {
-    Input::Stands { intent: INTENT.to_owned(), standing, method: None }
+    Input::Stands { intent: INTENT.to_owned(), standing, method: None, next_action: None }
 }
 
 impl World {

@@ -1,0 +1,126 @@
+//! Calls of Stripe that nobody waits for: how many a process makes in a second, and none for a while after Stripe asked for
+//! less.
+//!
+//! Stripe bounds the calls of an account, those of buyers too. So background calls take a share only, and of that share
+//! looks at payments that may have moved unnoticed take a quarter. A buyer's call never waits here. A 429, whoever it is told,
+//! stops the background calls of this process for a time that doubles with each further one.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use common::clock::{SharedClock, Time};
+use common::settings::Settings;
+use governor::{DefaultDirectRateLimiter, Quota};
+
+/// Calls a second where the settings do not say: at Stripe, and at a stand-in, which bounds nothing.
+const AT_STRIPE: u32 = 20;
+const AT_A_STAND_IN: u32 = 400;
+
+/// How long background calls stop after the first 429, and at most.
+const SHORTEST_STOP: Duration = Duration::from_secs(1);
+const MOST_DOUBLINGS: u32 = 5;
+
+/// The share of background calls, and whether they stop.
+#[derive(Clone)]
+pub(super) struct Throttle(Arc<Inner>);
+
+struct Inner {
+    calls: DefaultDirectRateLimiter,
+    looks: DefaultDirectRateLimiter,
+    stop: Mutex<Stop>,
+    clock: SharedClock,
+}
+
+struct Stop {
+    until: Time,
+    refusals: u32,
+}
+
+impl std::fmt::Debug for Throttle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Throttle").finish_non_exhaustive()
+    }
+}
+
+impl Throttle {
+    /// The share that the settings give.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let usual = if settings.stripe_api_base.is_some() { AT_A_STAND_IN } else { AT_STRIPE };
+        Self::with(settings.stripe_background_calls_per_second.unwrap_or(usual), settings.clock())
+    }
+
+    fn with(per_second: u32, clock: SharedClock) -> Self {
+        let limiter = |calls: u32| {
+            DefaultDirectRateLimiter::direct(Quota::per_second(NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN)))
+        };
+        let stop = Mutex::new(Stop { until: Time::from_millis(0), refusals: 0 });
+        let (calls, looks) = (limiter(per_second), limiter(per_second / 4));
+        Self(Arc::new(Inner { calls, looks, stop, clock }))
+    }
+
+    /// Whether a background call may be made, which counts it.
+    pub(super) fn may_work(&self) -> bool {
+        !self.stops() && self.0.calls.check().is_ok()
+    }
+
+    /// Whether a look may be made, which counts it.
+    pub(super) fn may_look(&self) -> bool {
+        !self.stops() && self.0.looks.check().is_ok() && self.0.calls.check().is_ok()
+    }
+
+    /// Stripe answered 429.
+    pub(super) fn too_many(&self) {
+        let now = self.0.clock.now();
+        let mut stop = self.0.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        // Calls that were made together are refused together: that is one refusal.
+        if now >= stop.until {
+            stop.until = now + SHORTEST_STOP * 2_u32.pow(stop.refusals.min(MOST_DOUBLINGS));
+            stop.refusals += 1;
+        }
+    }
+
+    /// Stripe did what a background call asked for.
+    pub(super) fn served(&self) {
+        let mut stop = self.0.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.0.clock.now() >= stop.until {
+            stop.refusals = 0;
+        }
+    }
+
+    fn stops(&self) -> bool {
+        self.0.clock.now() < self.0.stop.lock().unwrap_or_else(PoisonError::into_inner).until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::clock::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_stops_background_calls_for_a_time_that_doubles() {
+        let clock = ManualClock::at(Time::from_millis(1_795_000_000_000));
+        let throttle = Throttle::with(1_000, clock.clone());
+        for stopped_for in [1, 2, 4, 8, 16, 32, 32] {
+            throttle.too_many();
+            throttle.too_many();
+            clock.advance(Duration::from_secs(stopped_for) - Duration::from_millis(1));
+            assert!(!throttle.may_work() && !throttle.may_look(), "{stopped_for}");
+            clock.advance(Duration::from_millis(1));
+            assert!(throttle.may_work(), "{stopped_for}");
+        }
+        throttle.served();
+        throttle.too_many();
+        clock.advance(Duration::from_secs(1));
+        assert!(throttle.may_work());
+    }
+
+    #[test]
+    fn looks_take_a_quarter() {
+        let throttle = Throttle::with(40, ManualClock::at(Time::from_millis(0)));
+        assert_eq!((0..40).filter(|_| throttle.may_look()).count(), 10);
+        assert!(throttle.may_work());
+    }
+}
