@@ -1,5 +1,10 @@
 //! The HTTP client for calls to others.
 
+use std::time::Duration;
+
+/// How long a connection may take to be made: whoever does not answer by then is away.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+
 /// Makes rustls use ring, for all TLS of the process. Safe to call again.
 pub fn install_tls_provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -23,6 +28,7 @@ pub fn client_to_the_outside() -> reqwest::Client {
 fn made(builder: impl Fn() -> reqwest::ClientBuilder) -> reqwest::Client {
     install_tls_provider();
     // An image without root certificates can still call its neighbours in the cluster.
+    let builder = || builder().connect_timeout(CONNECT_LIMIT);
     let made = builder().build().or_else(|_| builder().tls_certs_only([]).build());
     made.expect("a client without certificates needs nothing")
 }

@@ -33,7 +33,8 @@ struct MailPage {
 
 /// The newest mails; nothing here where mails are sent.
 pub(crate) async fn show(visit: Visit) -> Answered {
-    let (shell, mails) = futures::try_join!(visit.shell(), visit.get::<Items<Mail>>("/api/users/dev/mail"))?;
+    let (shell, mails) = futures::join!(visit.shell(), visit.get::<Items<Mail>>("/api/users/dev/mail"));
+    let (shell, mails) = (shell?, mails?);
     let letter = |mail: Mail| Letter {
         when: visit.words().moment(mail.at, "UTC"),
         links: mail.text.split_whitespace().filter(|word| word.starts_with("http")).map(str::to_owned).collect(),
