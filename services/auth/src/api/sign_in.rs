@@ -193,7 +193,7 @@ pub(crate) async fn sign_out(
     with_cookies(HttpResponse::Ok().json(serde_json::json!({})), &no_cookies())
 }
 
-/// Who is signed in; never an error, so that pages can ask without fear.
+/// Who is signed in; a token that is refused is as good as none.
 #[utoipa::path(get, path = "/api/users/currentuser", responses((status = 200, body = CurrentUser)))]
 pub(crate) async fn current_user(auth: web::Data<Auth>, principal: MaybePrincipal) -> Result<HttpResponse, Problem> {
     let user = match principal.0 {

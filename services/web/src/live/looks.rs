@@ -163,7 +163,7 @@ mod tests {
     async fn what_does_not_change_or_fails_is_asked_for_less_often() {
         let looks = Looks::new();
         for (answer, expected) in
-            [((|_| Ok(0)) as fn(u32) -> Result<u32, Failure>, 51), (|_| Err(Failure::Broken("away".to_owned())), 13)]
+            [((|_| Ok(0)) as fn(u32) -> Result<u32, Failure>, 51), (|_| Err(Failure::Broken("away".to_owned())), 12)]
         {
             let asked = Arc::new(AtomicU32::new(0));
             let look = looks.begin(subject(1), 0, PACE, counting(&asked, answer));
