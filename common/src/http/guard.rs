@@ -12,7 +12,7 @@ use tracing_actix_web::RequestId;
 use url::Url;
 
 use super::admission::{Admission, Overloaded, Place};
-use super::auth::{Principal, Verifier, token_of};
+use super::auth::{Principal, TokenError, Unproven, Verifier, token_of};
 use super::csrf;
 use super::idempotency::{self, IdempotencyStore};
 use super::meter::{Meter, Metered};
@@ -97,7 +97,13 @@ impl Guarded {
             Ok(principal) => Ok(Some(principal)),
             Err(error) => {
                 tracing::debug!(%error, "no principal");
-                if self.policy.needs_principal() { Err(error.into()) } else { Ok(None) }
+                if self.policy.needs_principal() {
+                    return Err(error.into());
+                }
+                if matches!(error, TokenError::NoKeys) {
+                    request.extensions_mut().insert(Unproven);
+                }
+                Ok(None)
             }
         }
     }

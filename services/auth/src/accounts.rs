@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::events::users::UserSignInsRefused;
 use common::events::{By, UserEvent};
-use common::http::Role;
+use common::http::{Role, is_private};
 use common::id::UserId;
 use common::mail::{LETTERS, Letter};
 use common::store::{Change, ChangeError, StoreError, Versioned};
@@ -14,7 +14,6 @@ use crate::display_name::DisplayName;
 use crate::email::Email;
 use crate::hashing::HashingError;
 use crate::limits::{Limit, WRONG_PASSWORDS, WRONG_PASSWORDS_BY_CLIENT, WRONG_PASSWORDS_FOR_ADDRESS};
-use crate::network::is_private;
 use crate::notes::Note;
 use crate::password::Password;
 use crate::store::user_by_email;

@@ -13,7 +13,6 @@ pub mod keyring;
 pub mod limits;
 mod listeners;
 pub mod machines;
-mod network;
 pub mod notes;
 pub mod password;
 mod problems;

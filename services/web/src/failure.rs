@@ -44,6 +44,9 @@ pub(crate) enum Failure {
     /// There is nothing here.
     #[error("no such page")]
     NotFound,
+    /// There are as many streams as there can be.
+    #[error("no seat is left")]
+    Full,
     /// A service does not answer, or not as it should.
     #[error("{0}")]
     Broken(String),
@@ -55,7 +58,7 @@ impl actix_web::ResponseError for Failure {
             Self::SignIn { .. } => StatusCode::SEE_OTHER,
             Self::Refused(problem) => problem.status_code(),
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Broken(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full | Self::Broken(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -87,6 +90,26 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether the API says that the thing is not there, or not for this person to see: asking again would not change that.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::SignIn { .. } | Self::NotFound => true,
+            Self::Refused(problem) => problem.status < 500 && problem.status != 429,
+            Self::Full | Self::Broken(_) => false,
+        }
+    }
+
+    /// Whether what was asked for may have been done, or may be done still.
+    pub(crate) fn leaves_open(&self) -> bool {
+        match self {
+            Self::SignIn { .. } | Self::NotFound => false,
+            Self::Refused(problem) => problem.status >= 500 || problem.code == "request_in_progress",
+            Self::Full | Self::Broken(_) => true,
+        }
+    }
+}
+
 /// What an API refused of what a form has sent, if it refused.
 ///
 /// # Errors
@@ -96,6 +119,18 @@ pub(crate) fn refusal<T>(outcome: Result<T, Failure>) -> Result<Option<ApiProble
 }
 
 impl ApiProblem {
+    /// A problem that the pages themselves see.
+    pub(crate) fn of_pages(status: u16, code: &str, detail: String) -> Self {
+        let (errors, available, request_id, facts) = (Vec::new(), None, None, serde_json::Map::new());
+        Self { status, code: code.to_owned(), detail, errors, available, request_id, facts }
+    }
+
+    /// A field that no person fills in came back as nonsense.
+    pub(crate) fn damaged(field: &str) -> Self {
+        let detail = format!("A hidden field of the form was damaged on its way: {field}. Please send the form again.");
+        Self::of_pages(400, "invalid_input", detail)
+    }
+
     /// The status that a page which tells the problem has.
     pub(crate) fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST)
@@ -118,6 +153,10 @@ impl ApiProblem {
             ("sold_out", Some(0)) => "Somebody was faster: no place is left.".to_owned(),
             ("sold_out", Some(1)) => "Somebody was faster: only one place is left.".to_owned(),
             ("sold_out", Some(left)) => format!("Somebody was faster: only {left} places are left."),
+            ("idempotency_key_reused", _) => {
+                "You have sent this form before, with something else in it. Look whether that was done, or send it again."
+                    .to_owned()
+            }
             _ => sentence(&self.detail),
         }
     }

@@ -24,6 +24,8 @@ const POLICY_WITH_STRIPE: &str = "default-src 'none'; script-src 'self' https://
     img-src 'self' https: data:; connect-src 'self' https://api.stripe.com; frame-src https://js.stripe.com https://hooks.stripe.com; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
 
+const RETRY_AFTER_SECONDS: &str = "2";
+
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// A page.
@@ -34,7 +36,11 @@ pub(crate) fn page(template: &impl Template) -> Answered {
 /// A page with another status than 200.
 fn with_status(status: StatusCode, template: &impl Template) -> Answered {
     let body = template.render().map_err(crate::visit::broken)?;
-    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(body))
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+    }
+    Ok(response.content_type("text/html; charset=utf-8").body(body))
 }
 
 /// The page of a form that was sent: with the status of what is wrong with it, if anything is.
@@ -101,11 +107,8 @@ fn told(failure: &Failure) -> HttpResponse {
     let (heading, text, request_id) = match failure {
         Failure::Refused(problem) if problem.status == 404 => nothing_here(),
         Failure::NotFound => nothing_here(),
-        Failure::Refused(problem) if problem.status == 429 || problem.status == 503 => (
-            "Very busy just now",
-            "Many people are here at this moment. Nothing is lost: please try again in a few seconds.".to_owned(),
-            None,
-        ),
+        Failure::Refused(problem) if problem.status == 429 || problem.status == 503 => very_busy(),
+        Failure::Full => very_busy(),
         Failure::Refused(problem) => ("That did not work", problem.words(), problem.request_id.clone()),
         _ => (
             "Out of order",
@@ -114,15 +117,16 @@ fn told(failure: &Failure) -> HttpResponse {
         ),
     };
     let page = FailurePage { shell: Shell::new(None, "/"), heading, text, request_id };
-    let mut response = with_status(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish());
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-    }
-    response
+    with_status(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
 }
 
 fn nothing_here() -> (&'static str, String, Option<String>) {
     ("Nothing here", "There is no such page, or it is not yours to see.".to_owned(), None)
+}
+
+fn very_busy() -> (&'static str, String, Option<String>) {
+    let text = "Many people are here at this moment. Nothing is lost: please try again in a few seconds.";
+    ("Very busy just now", text.to_owned(), None)
 }
 
 /// The body of an answer that has one piece.

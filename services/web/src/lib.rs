@@ -4,28 +4,34 @@
 mod assets;
 mod chart;
 mod failure;
+mod fields;
 mod format;
 mod html;
 mod live;
 mod local_time;
+mod making;
 mod model;
 mod pages;
+mod reader;
 mod refreshes;
 mod shell;
 mod upstream;
 mod visit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::Route;
 use actix_web::guard::{self, Guard, GuardContext};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, FormConfig, ServiceConfig, post};
 use common::clock::SharedClock;
+use common::http::Problem;
 use common::service::{Service, Site};
 use tokio_util::sync::CancellationToken;
 
-use live::Listings;
+use live::{Looks, Seats};
+use model::Ticket;
 use pages::{account, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
@@ -88,6 +94,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/dev/mail", get().to(dev_mail::show))
         .default_service(web::to(pages::nothing));
     config.service(pages);
+    config.service(web::scope("").guard(TheApiElsewhere).default_service(web::to(away)));
 }
 
 /// A page can be asked for, or only what its head would be.
@@ -99,7 +106,12 @@ fn get() -> Route {
 pub struct Web {
     upstream: Arc<Upstream>,
     refreshes: Refreshes,
-    listings: Listings,
+    seats: Seats,
+    listings: Looks<Ticket>,
+    orders: Looks<order::Standing>,
+    sales: Looks<sales::Facts>,
+    /// Whether the APIs are in other processes.
+    apart: bool,
     clock: SharedClock,
     /// The time zone of the business, in which most shows take place.
     zone: String,
@@ -112,9 +124,18 @@ impl Web {
             tracing::warn!("the pages lack scripts and fonts: install Node 20 or newer, and build again");
         }
         let upstream = Arc::new(Upstream::new(site.settings()));
-        let listings = Listings::new(upstream.clone());
-        let zone = site.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned();
-        Self { upstream, refreshes: Refreshes::new(), listings, clock: site.clock(), zone, closing: site.closing() }
+        Self {
+            upstream,
+            refreshes: Refreshes::new(),
+            seats: Seats::new(),
+            listings: Looks::new(),
+            orders: Looks::new(),
+            sales: Looks::new(),
+            apart: site.settings().api_url.is_some(),
+            clock: site.clock(),
+            zone: site.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned(),
+            closing: site.closing(),
+        }
     }
 }
 
@@ -123,7 +144,25 @@ struct NotTheApi;
 
 impl Guard for NotTheApi {
     fn check(&self, ctx: &GuardContext<'_>) -> bool {
-        let path = ctx.head().uri.path();
-        !["/api/", "/.well-known/"].iter().any(|api| path.starts_with(api))
+        !is_api(ctx)
     }
+}
+
+/// The APIs, where they are in other processes.
+struct TheApiElsewhere;
+
+impl Guard for TheApiElsewhere {
+    fn check(&self, ctx: &GuardContext<'_>) -> bool {
+        is_api(ctx) && ctx.app_data::<web::Data<Web>>().is_some_and(|web| web.apart)
+    }
+}
+
+fn is_api(ctx: &GuardContext<'_>) -> bool {
+    let path = ctx.head().uri.path();
+    path == "/api" || ["/api/", "/.well-known/"].iter().any(|api| path.starts_with(api))
+}
+
+/// What an ingress sends here because nobody serves it at this moment: "not found" would be taken for an answer of the API.
+async fn away() -> Result<&'static str, Problem> {
+    Err(Problem::unavailable(Duration::from_secs(2)))
 }

@@ -90,7 +90,7 @@ impl Ticket {
 }
 
 /// An order.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Order {
     pub(crate) id: String,
@@ -212,7 +212,7 @@ impl OrderStatus {
 }
 
 /// A payment.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Payment {
     pub(crate) status: PaymentStatus,
@@ -246,7 +246,7 @@ open_enum! {
 }
 
 /// Why the bank said no.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct Decline {
     pub(crate) message: String,
 }
@@ -260,7 +260,7 @@ pub(crate) struct PaymentConfig {
 }
 
 /// One pass.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pass {
     pub(crate) number: u32,

@@ -1,5 +1,7 @@
 //! The services' public APIs, as the pages call them.
 
+use std::time::Duration;
+
 use common::http::client;
 use common::settings::Settings;
 use common::telemetry::current_traceparent;
@@ -10,6 +12,9 @@ use serde::de::DeserializeOwned;
 /// Which service answers for an area of the API.
 const SERVICES: [(&str, &str); 5] =
     [("users", "auth"), ("tickets", "tickets"), ("orders", "orders"), ("passes", "orders"), ("payments", "payments")];
+
+/// The longest that an API may take to answer: the visitor then has an answer of ours within ten seconds.
+pub(crate) const LIMIT: Duration = Duration::from_secs(8);
 
 /// The APIs.
 pub(crate) struct Upstream {
@@ -33,15 +38,16 @@ impl Upstream {
     /// Sends a request to `path`, such as `/api/orders`, which goes on with the trace of the visitor's.
     ///
     /// # Errors
-    /// If the service does not answer.
+    /// If the service does not answer within the limit.
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
         headers: HeaderMap,
         body: Option<Vec<u8>>,
+        limit: Duration,
     ) -> Result<Answer, reqwest::Error> {
-        let mut request = self.client.request(method, self.address(path)).headers(headers);
+        let mut request = self.client.request(method, self.address(path)).headers(headers).timeout(limit);
         if let Some(traceparent) = current_traceparent() {
             request = request.header("traceparent", traceparent);
         }

@@ -1,28 +1,39 @@
 //! One request of a browser: who makes it, and the APIs as that person may use them. The pages have no rights of their
 //! own: cookies and what the browser says of a request's origin are passed on, and the APIs decide.
+//!
+//! An access token that is refused is replaced with the refresh token, which is good once. So a call that may bring new tokens
+//! is never dropped: what a page asks side by side goes through `join!`, which waits for all, and never through `try_join!`.
+//! All calls of a visit together have one limit.
+
+mod tokens;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header as incoming;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
-use futures::future::{LocalBoxFuture, Ready, ready};
-use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use common::http::client_address;
+use common::telemetry::stopwatch;
+use futures::future::LocalBoxFuture;
+use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
+use tokio::time::Instant;
+
+use tokens::{is_token, set_cookies};
 
 use crate::Web;
 use crate::failure::{ApiProblem, Failure};
 use crate::format::Words;
+use crate::live::Viewer;
 use crate::model::{Account, CurrentUser};
+use crate::reader::{Asks, Reader};
 use crate::shell::Shell;
-use crate::upstream::Answer;
+use crate::upstream::{Answer, LIMIT};
 
 /// On whose behalf a browser sends what changes things: the APIs refuse what comes from another site's page. A page that is only
 /// looked at may be linked from anywhere, so there these are kept back.
@@ -47,8 +58,11 @@ pub(crate) struct Visit {
     words: Words,
     partial: bool,
     passed_on: HeaderMap,
+    address: String,
     jar: RefCell<Vec<(String, String)>>,
     new: NewCookies,
+    /// When the visitor must have an answer.
+    until: Instant,
 }
 
 impl FromRequest for Visit {
@@ -60,7 +74,7 @@ impl FromRequest for Visit {
         Box::pin(async move {
             let visit = visit?;
             if visit.has(REFRESH_COOKIE) && !visit.has(ACCESS_COOKIE) {
-                visit.refresh().await?;
+                visit.refresh(None).await?;
             }
             Ok(visit)
         })
@@ -79,7 +93,8 @@ impl Visit {
         });
         let from = HeaderValue::from_str(&came_by(request)).ok().map(|value| (FORWARDED_FOR, value));
         let cookies = request.cookies().map(|cookies| {
-            cookies.iter().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
+            let ours = cookies.iter().filter(|cookie| is_token(cookie.name(), cookie.value()));
+            ours.map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
         });
         let new = NewCookies::default();
         request.extensions_mut().insert(new.clone());
@@ -89,8 +104,10 @@ impl Visit {
             words: Words::for_languages(header(incoming::ACCEPT_LANGUAGE.as_str()).unwrap_or_default()),
             partial: request.headers().contains_key("hx-request"),
             passed_on: passed_on.chain(from).collect(),
+            address: client_address(request),
             jar: RefCell::new(cookies.unwrap_or_default()),
             new,
+            until: stopwatch() + LIMIT,
         })
     }
 
@@ -116,19 +133,47 @@ impl Visit {
 
     /// What stands around the page; asks who is signed in.
     pub(crate) async fn shell(&self) -> Result<Shell, Failure> {
-        let user = if self.has_session() {
-            self.get::<CurrentUser>("/api/users/currentuser").await?.current_user
-        } else {
-            None
-        };
+        let token = self.cookie(ACCESS_COOKIE);
+        let mut user = self.current_user().await?;
+        if user.is_none() && token.is_some() && self.has(REFRESH_COOKIE) {
+            // To this question a token that is refused is as good as none, as after a change of the role.
+            self.refresh(token).await?;
+            user = self.current_user().await?;
+        }
         Ok(Shell::new(user, &self.path))
     }
 
-    /// This visit as a stream goes on with it: it cannot set cookies any more, so it must not spend the refresh token. When
-    /// the access token ends, the stream does, and the browser comes back.
-    pub(crate) fn without_refresh(self) -> Self {
-        self.drop_cookie(REFRESH_COOKIE);
-        self
+    async fn current_user(&self) -> Result<Option<Account>, Failure> {
+        if !self.has_session() {
+            return Ok(None);
+        }
+        Ok(self.get::<CurrentUser>("/api/users/currentuser").await?.current_user)
+    }
+
+    /// What a stream goes on with when this visit is over.
+    pub(crate) fn reader(&self) -> Result<Reader, Failure> {
+        let mut headers = self.passed_on.clone();
+        let token = self.cookie(ACCESS_COOKIE);
+        if let Some(token) = &token {
+            headers.insert(COOKIE, HeaderValue::from_str(&format!("{ACCESS_COOKIE}={token}")).map_err(broken)?);
+        }
+        Ok(Reader::new(self.web.upstream.clone(), headers, token.as_deref(), &self.path))
+    }
+
+    /// Who looks at the page.
+    pub(crate) fn viewer(&self, shell: &Shell) -> Viewer {
+        let person = shell.user.as_ref().map(|user| Viewer::Person(user.id.clone()));
+        person.unwrap_or_else(|| Viewer::Address(self.address.clone()))
+    }
+
+    /// How much of the visit's time is left.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.until.saturating_duration_since(stopwatch())
+    }
+
+    /// The same visit with more time, for what is no page and may be long.
+    pub(crate) fn with_time(self, time: Duration) -> Self {
+        Self { until: stopwatch() + time, ..self }
     }
 
     /// What stands around the page, and who is signed in: for pages of one's own.
@@ -143,15 +188,9 @@ impl Visit {
         decoded(&self.call(Method::GET, path, &[], None::<&()>).await?)
     }
 
-    /// Makes something; `key` lets it be repeated safely.
-    pub(crate) async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        key: Option<&str>,
-        body: &impl Serialize,
-    ) -> Result<T, Failure> {
-        let key = key.map(|key| ("idempotency-key", key));
-        decoded(&self.call(Method::POST, path, key.as_slice(), Some(body)).await?)
+    /// Does something that may be done twice.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        decoded(&self.call(Method::POST, path, &[], Some(body)).await?)
     }
 
     /// Sends anything; answers that are no success are failures.
@@ -162,25 +201,27 @@ impl Visit {
         headers: &[(&'static str, &str)],
         body: Option<&impl Serialize>,
     ) -> Result<Answer, Failure> {
-        let body = body.map(serde_json::to_vec).transpose().map_err(broken)?;
-        // Pages ask several things at once; on the stack their calls would be large.
-        let mut answer = Box::pin(self.ask(method.clone(), path, headers, body.clone())).await?;
-        if answer.status == StatusCode::UNAUTHORIZED && self.has(REFRESH_COOKIE) && !path.ends_with("/signin") {
-            Box::pin(self.refresh()).await?;
-            answer = Box::pin(self.ask(method, path, headers, body)).await?;
-        }
-        if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
-            return Ok(answer);
-        }
-        Err(self.refused(&answer))
+        self.call_sparing(Duration::ZERO, method, path, headers, body).await
     }
 
-    fn refused(&self, answer: &Answer) -> Failure {
-        match answer.json::<ApiProblem>() {
-            Ok(problem) if problem.code == "unauthenticated" => self.sign_in_first(),
-            Ok(problem) => problem.into(),
-            Err(_) => Failure::Broken(format!("an API answered {}", answer.status)),
+    /// The same, but so much of the visit's time is left afterwards.
+    pub(crate) async fn call_sparing(
+        &self,
+        spared: Duration,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<&impl Serialize>,
+    ) -> Result<Answer, Failure> {
+        let body = body.map(serde_json::to_vec).transpose().map_err(broken)?;
+        let token = self.cookie(ACCESS_COOKIE);
+        // Pages ask several things at once; on the stack their calls would be large.
+        let mut answer = Box::pin(self.ask(spared, method.clone(), path, headers, body.clone())).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && self.has(REFRESH_COOKIE) && !path.ends_with("/signin") {
+            Box::pin(self.refresh(token)).await?;
+            answer = Box::pin(self.ask(spared, method, path, headers, body)).await?;
         }
+        successful(answer, &self.path)
     }
 
     fn sign_in_first(&self) -> Failure {
@@ -189,6 +230,7 @@ impl Visit {
 
     async fn ask(
         &self,
+        spared: Duration,
         method: Method,
         path: &str,
         headers: &[(&'static str, &str)],
@@ -196,63 +238,27 @@ impl Visit {
     ) -> Result<Answer, Failure> {
         let mut all = self.passed_on.clone();
         for (name, value) in headers {
-            all.insert(HeaderName::from_static(name), HeaderValue::from_str(value).map_err(broken)?);
+            let value = HeaderValue::from_str(value).map_err(|_| ApiProblem::damaged(name))?;
+            all.insert(HeaderName::from_static(name), value);
         }
         let cookies = self.cookies();
         if !cookies.is_empty() {
             all.insert(COOKIE, HeaderValue::from_str(&cookies).map_err(broken)?);
         }
-        let answer = self.web.upstream.send(method, path, all, body).await.map_err(broken)?;
+        let time = self.time_left().saturating_sub(spared);
+        let answer = self.web.upstream.send(method, path, all, body, time).await.map_err(broken)?;
         self.keep(set_cookies(&answer.headers));
         Ok(answer)
     }
+}
 
-    /// Takes new tokens for the refresh token. Requests that come at the same time share one refresh, because the token is
-    /// good once.
-    async fn refresh(&self) -> Result<(), Failure> {
-        let Some(token) = self.cookie(REFRESH_COOKIE) else { return Ok(()) };
-        let ask = async {
-            let cookies = HeaderValue::from_str(&format!("{REFRESH_COOKIE}={token}")).map_err(broken)?;
-            let headers = self.passed_on.clone().into_iter().chain([(Some(COOKIE), cookies)]);
-            let headers = headers.filter_map(|(name, value)| Some((name?, value))).collect();
-            let answer = self.web.upstream.send(Method::POST, "/api/users/refresh", headers, None).await;
-            Ok::<_, Failure>(Arc::new(set_cookies(&answer.map_err(broken)?.headers)))
-        };
-        let cookies = self.web.refreshes.once(&token, ask).await;
-        let cookies = cookies.map_err(|failure| Failure::Broken(failure.to_string()))?;
-        self.drop_cookie(ACCESS_COOKIE);
-        self.keep(cookies.to_vec());
-        Ok(())
+impl Asks for Visit {
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.get(path).await
     }
 
-    fn has(&self, cookie: &str) -> bool {
-        self.cookie(cookie).is_some()
-    }
-
-    fn cookie(&self, name: &str) -> Option<String> {
-        self.jar.borrow().iter().find(|(of, _)| of == name).map(|(_, value)| value.clone())
-    }
-
-    fn drop_cookie(&self, name: &str) {
-        self.jar.borrow_mut().retain(|(of, _)| of != name);
-    }
-
-    fn cookies(&self) -> String {
-        let jar = self.jar.borrow();
-        let ours = jar.iter().filter(|(name, _)| [ACCESS_COOKIE, REFRESH_COOKIE].contains(&name.as_str()));
-        ours.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
-    }
-
-    /// Keeps cookies for the next call, and for the browser.
-    fn keep(&self, set: Vec<String>) {
-        for cookie in &set {
-            let Ok(parsed) = Cookie::parse_encoded(cookie.as_str()) else { continue };
-            self.drop_cookie(parsed.name());
-            if !parsed.value().is_empty() {
-                self.jar.borrow_mut().push((parsed.name().to_owned(), parsed.value().to_owned()));
-            }
-        }
-        self.new.0.borrow_mut().extend(set);
+    async fn tell<T: DeserializeOwned>(&self, path: &str, body: &serde_json::Value) -> Result<T, Failure> {
+        self.post(path, body).await
     }
 }
 
@@ -263,47 +269,24 @@ fn came_by(request: &HttpRequest) -> String {
     known.map(str::to_owned).chain(peer).collect::<Vec<_>>().join(", ")
 }
 
-fn set_cookies(headers: &HeaderMap) -> Vec<String> {
-    headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+/// The answer if it is a success, else what it says.
+pub(crate) fn successful(answer: Answer, asked_for: &str) -> Result<Answer, Failure> {
+    if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
+        return Ok(answer);
+    }
+    Err(match answer.json::<ApiProblem>() {
+        Ok(problem) if problem.code == "unauthenticated" => Failure::SignIn { next: asked_for.to_owned() },
+        Ok(problem) => problem.into(),
+        Err(_) => Failure::Broken(format!("an API answered {}", answer.status)),
+    })
 }
 
-fn decoded<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
+/// What the answer says.
+pub(crate) fn decoded<T: DeserializeOwned>(answer: &Answer) -> Result<T, Failure> {
     answer.json().map_err(broken)
 }
 
 /// What is no fault of the visitor's.
 pub(crate) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Broken(error.to_string())
-}
-
-/// A form's fields; what cannot be read is an empty form, whose fields the API then asks for.
-pub(crate) struct Form<T>(pub(crate) T);
-
-impl<T: DeserializeOwned + Default + 'static> FromRequest for Form<T> {
-    type Error = actix_web::Error;
-    type Future = LocalBoxFuture<'static, Result<Self, Self::Error>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let form = web::Form::<T>::from_request(request, payload);
-        Box::pin(async move { Ok(Self(form.await.map_or_else(|_| T::default(), web::Form::into_inner))) })
-    }
-}
-
-/// An id in an address. Whatever is none of ours is a page that does not exist.
-pub(crate) struct Id(Uuid);
-
-impl FromRequest for Id {
-    type Error = Failure;
-    type Future = Ready<Result<Self, Failure>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.match_info().get("id").and_then(|id| id.parse().ok());
-        ready(id.map(Self).ok_or(Failure::NotFound))
-    }
-}
-
-impl std::fmt::Display for Id {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
 }

@@ -14,6 +14,7 @@ pub use revocations::Revocations;
 pub use verifier::{TokenError, Verifier};
 
 pub(crate) use cookies::token_of;
+pub(crate) use principal::Unproven;
 
 use std::time::Duration;
 

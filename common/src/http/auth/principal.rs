@@ -2,6 +2,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures::future::{Ready, ready};
 
+use super::TokenError;
 use crate::http::Problem;
 use crate::id::{SessionId, UserId};
 use crate::open_enum::open_enum;
@@ -61,7 +62,7 @@ impl FromRequest for Principal {
     }
 }
 
-/// Who is asking, if anybody is signed in.
+/// Who is asking, if anybody is signed in. As an argument of a handler: 503 if there is a token and no key to verify it.
 #[derive(Clone, Debug)]
 pub struct MaybePrincipal(pub Option<Principal>);
 
@@ -70,9 +71,16 @@ impl FromRequest for MaybePrincipal {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if request.extensions().get::<Unproven>().is_some() {
+            return ready(Err(TokenError::NoKeys.into()));
+        }
         ready(Ok(Self(current(request))))
     }
 }
+
+/// Stands in a request whose token could not be verified for lack of keys: whoever asks is somebody, but nobody can say who. A
+/// public route that does not care who asks answers all the same.
+pub(crate) struct Unproven;
 
 fn current(request: &HttpRequest) -> Option<Principal> {
     request.extensions().get::<Principal>().cloned()

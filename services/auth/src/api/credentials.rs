@@ -1,12 +1,11 @@
 //! Passwords that are forgotten or replaced, and addresses that are shown to be one's own.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use common::http::{Body, Fields, Principal, Problem, Tagged};
+use common::http::{Body, Fields, Principal, Problem, Tagged, client_address};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::client_address::client_address;
 use super::{Account, person};
 use crate::Auth;
 use crate::email::Email;

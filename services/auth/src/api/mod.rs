@@ -2,7 +2,6 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod audit;
-mod client_address;
 pub(crate) mod credentials;
 pub(crate) mod dev_mail;
 pub(crate) mod jwks;

@@ -5,14 +5,13 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
 use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
-use common::http::{Body, Created, Fields, MaybePrincipal, Problem};
+use common::http::{Body, Created, Fields, MaybePrincipal, Problem, client_address};
 use futures::future::LocalBoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Account;
-use super::client_address::client_address;
 use crate::Auth;
 use crate::access_token::LIFETIME;
 use crate::accounts::AccountError;
@@ -194,7 +193,7 @@ pub(crate) async fn sign_out(
     with_cookies(HttpResponse::Ok().json(serde_json::json!({})), &no_cookies())
 }
 
-/// Who is signed in; never an error, so that pages can ask without fear.
+/// Who is signed in; a token that is refused is as good as none.
 #[utoipa::path(get, path = "/api/users/currentuser", responses((status = 200, body = CurrentUser)))]
 pub(crate) async fn current_user(auth: web::Data<Auth>, principal: MaybePrincipal) -> Result<HttpResponse, Problem> {
     let user = match principal.0 {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::ApiProblem;
+use crate::fields::Form;
 use crate::html::{Answered, form_page, go, page};
 use crate::shell::{Shell, safe_next};
-use crate::visit::{Form, Visit};
+use crate::visit::Visit;
 
 /// Where to go on afterwards.
 #[derive(Debug, Default, Deserialize)]
@@ -66,11 +67,10 @@ pub(crate) async fn sign_in_form(visit: Visit, next: Query<Next>) -> Answered {
 pub(crate) async fn sign_in(visit: Visit, form: Form<Credentials>) -> Answered {
     let Form(Credentials { email, password, next, .. }) = form;
     let next = safe_next(next.as_deref());
-    let problem =
-        match visit.post::<Value>("/api/users/signin", None, &SignIn { email: &email, password: &password }).await {
-            Ok(_) => return Ok(go(&next)),
-            Err(failure) => failure.problem()?,
-        };
+    let problem = match visit.post::<Value>("/api/users/signin", &SignIn { email: &email, password: &password }).await {
+        Ok(_) => return Ok(go(&next)),
+        Err(failure) => failure.problem()?,
+    };
     form_page(Some(&problem.clone()), &SignInPage { shell: visit.shell().await?, next, email, problem: Some(problem) })
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn sign_up(visit: Visit, form: Form<Credentials>) -> Answered {
     let Form(Credentials { email, password, name, next }) = form;
     let (next, name) = (safe_next(next.as_deref()), name.unwrap_or_default());
     let wish = SignUp { email: &email, password: &password, name: Some(name.trim()).filter(|name| !name.is_empty()) };
-    let problem = match visit.post::<Value>("/api/users/signup", None, &wish).await {
+    let problem = match visit.post::<Value>("/api/users/signup", &wish).await {
         Ok(_) => return Ok(go(&next)),
         Err(failure) => failure.problem()?,
     };

@@ -9,11 +9,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::failure::ApiProblem;
+use crate::fields::Form;
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, form_page, page};
 use crate::model::{Admitted, Order};
 use crate::shell::Shell;
-use crate::visit::{Form, Visit};
+use crate::visit::Visit;
 
 /// What the door is told.
 struct Verdict {
@@ -53,7 +54,7 @@ pub(crate) async fn check(visit: Visit, form: Form<Scan>) -> Answered {
     let Form(Scan { code, place }) = form;
     let (shell, _) = visit.own_shell().await.map_err(|failure| failure.at("/check-in"))?;
     let wish = json!({ "code": code.trim(), "place": place });
-    let problem = match visit.post::<Admitted>("/api/passes/check-in", None, &wish).await {
+    let problem = match visit.post::<Admitted>("/api/passes/check-in", &wish).await {
         Ok(pass) => return told(&visit, None, shell, Verdict::welcome(&pass), place),
         Err(failure) => failure.at("/check-in").problem()?,
     };

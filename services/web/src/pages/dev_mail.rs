@@ -39,7 +39,8 @@ pub(crate) async fn show(visit: Visit, request: HttpRequest) -> Answered {
     if !asks_this_machine(&request) {
         return Err(Failure::NotFound);
     }
-    let (shell, mails) = futures::try_join!(visit.shell(), visit.get::<Items<Mail>>("/api/users/dev/mail"))?;
+    let (shell, mails) = futures::join!(visit.shell(), visit.get::<Items<Mail>>("/api/users/dev/mail"));
+    let (shell, mails) = (shell?, mails?);
     let letter = |mail: Mail| Letter {
         when: visit.words().moment(mail.at, "UTC"),
         links: mail.text.split_whitespace().filter(|word| word.starts_with("http")).map(str::to_owned).collect(),

@@ -51,7 +51,8 @@ const ON_A_PAGE: u32 = 24;
 pub(crate) async fn show(visit: Visit, wanted: Query<Wanted>) -> Answered {
     let wanted = wanted.into_inner();
     let path = format!("/api/tickets?{}", wanted.for_api());
-    let (shell, found) = futures::try_join!(visit.shell(), visit.get::<Page<Ticket>>(&path))?;
+    let (shell, found) = futures::join!(visit.shell(), visit.get::<Page<Ticket>>(&path));
+    let (shell, found) = (shell?, found?);
     let more = found.next_cursor.map(|cursor| wanted.page_after(&cursor));
     let home = Home { shell, cards: cards(found.items, visit.words()), more, wanted };
     if visit.is_partial() { page(&home.as_results()) } else { page(&home) }

@@ -1,11 +1,14 @@
 //! An order: how it stands, the clock that runs while its places are held, paying it, and its passes.
 
+mod standing;
+
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::Query;
 use askama::Template;
-use common::clock::Time;
+use common::clock::{SharedClock, Time};
+use futures::StreamExt as _;
 use futures::future::pending;
 use futures::stream::unfold;
 use reqwest::Method;
@@ -14,15 +17,20 @@ use serde_json::{Value, json};
 
 use super::{From, after, places};
 use crate::failure::Failure;
+use crate::fields::{Form, Id};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, go, page, page_with_stripe};
 use crate::live;
-use crate::model::{Items, Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus, RefundReason};
+use crate::model::{Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus, RefundReason};
+use crate::reader::{Asks as _, Reader};
 use crate::shell::Shell;
-use crate::visit::{Form, Id, Visit};
+use crate::visit::Visit;
 
-/// How often a page that is open asks how its order stands.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use standing::look;
+pub(crate) use standing::{Standing, passes};
+
+/// How long an open page waits after it could not learn where the bank asks.
+const BANK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A test card, as the form offers it where no real money moves.
 pub(crate) struct TestCard {
@@ -77,6 +85,8 @@ struct OrderPage {
     shell: Shell,
     docket: Docket,
     payment: Option<Payment>,
+    /// What tells whether there is news.
+    state: String,
     config: PaymentConfig,
     passes: Vec<Pass>,
     /// Why the card was not taken.
@@ -89,27 +99,21 @@ struct OrderPage {
 
 impl OrderPage {
     async fn of(visit: &Visit, id: &Id) -> Result<Self, Failure> {
-        let shell = async { Ok(visit.own_shell().await?.0) };
-        let (order, payments) = (format!("/api/orders/{id}"), format!("/api/payments?orderId={id}"));
-        let (shell, order, payments, config) = futures::try_join!(
-            shell,
-            visit.get::<Order>(&order),
-            visit.get::<Page<Payment>>(&payments),
-            visit.get::<PaymentConfig>("/api/payments/config"),
-        )?;
-        let passes = if order.status == OrderStatus::Complete { passes(visit, id).await? } else { Vec::new() };
-        let payment = match payments.items.into_iter().next() {
-            // Where the bank asks is told to the buyer alone, and only when they want to go on.
-            Some(asked) if asked.status == PaymentStatus::RequiresAction && order.status.is_payable() => {
-                asked_by_bank(visit, id).await?
-            }
-            payment => payment,
-        };
+        let path = id.to_string();
+        let config = visit.get::<PaymentConfig>("/api/payments/config");
+        let (own, standing, config) = futures::join!(visit.own_shell(), Standing::of(visit, &path), config);
+        let (shell, _) = own?;
+        let standing = standing?.with_the_banks_page(visit).await?;
+        Ok(Self::new(shell, standing, config?, visit.words(), visit.web().clock.now()))
+    }
+
+    fn new(shell: Shell, standing: Standing, config: PaymentConfig, words: &Words, now: Time) -> Self {
+        let state = standing.state();
+        let Standing { order, payment, passes } = standing;
         let declined = payment.as_ref().filter(|payment| payment.status == PaymentStatus::Failed);
         let declined = declined.and_then(|payment| Some(payment.last_decline.as_ref()?.message.clone()));
-        let docket = Docket::new(order, visit.words());
-        let (now, chosen) = (visit.web().clock.now(), TEST_CARDS[0].method.to_owned());
-        Ok(Self { shell, docket, payment, config, passes, declined, cards: &TEST_CARDS, chosen, now })
+        let (docket, chosen) = (Docket::new(order, words), TEST_CARDS[0].method.to_owned());
+        Self { shell, docket, payment, state, config, passes, declined, cards: &TEST_CARDS, chosen, now }
     }
 
     fn shown(&self) -> Answered {
@@ -135,29 +139,6 @@ impl OrderPage {
     fn is_paid_otherwise(&self) -> bool {
         self.payment.as_ref().is_some_and(|payment| matches!(payment.status, PaymentStatus::Unknown(_)))
     }
-
-    /// What tells whether there is news.
-    fn state(&self) -> String {
-        let payment = self.payment.as_ref().map(|payment| payment.status);
-        format!("{:?}.{payment:?}", self.docket.order.status).to_lowercase()
-    }
-}
-
-/// The payment with the address of the bank's page; as it is now, if meanwhile the bank has asked all it wanted.
-async fn asked_by_bank(visit: &Visit, id: &Id) -> Result<Option<Payment>, Failure> {
-    match visit.post::<Payment>("/api/payments", None, &json!({ "orderId": id.to_string() })).await {
-        Ok(payment) => Ok(Some(payment)),
-        Err(failure) => {
-            failure.problem()?;
-            let now = visit.get::<Page<Payment>>(&format!("/api/payments?orderId={id}")).await?;
-            Ok(now.items.into_iter().next())
-        }
-    }
-}
-
-/// The passes of an order.
-pub(super) async fn passes(visit: &Visit, id: &Id) -> Result<Vec<Pass>, Failure> {
-    Ok(visit.get::<Items<Pass>>(&format!("/api/orders/{id}/passes")).await?.items)
 }
 
 #[derive(Template)]
@@ -196,21 +177,55 @@ pub(crate) struct Shown {
 /// How the order stands, whenever that is not what is shown. When it will not change any more, the stream is silent: if it
 /// ended, the browser would come back and ask.
 pub(crate) async fn live(visit: Visit, id: Id, shown: Query<Shown>) -> Answered {
-    let closing = visit.web().closing.clone();
-    let going = Some((visit.without_refresh(), id, shown.into_inner().state));
+    let (shell, _) = visit.own_shell().await?;
+    let (look, reader) = (look(&visit, &id).await?, visit.reader()?);
+    let config = reader.read::<PaymentConfig>("/api/payments/config").await?;
+    let web = visit.web();
+    let seat = web.seats.take(visit.viewer(&shell))?;
+    let open = OpenPage { shell, reader, config, words: visit.words().clone(), clock: web.clock.clone() };
+    let going = Some((Box::pin(look.states()), open, shown.into_inner().state));
     let pieces = unfold(going, |going| async move {
-        let Some((visit, id, shown)) = going else { return pending().await };
+        let Some((mut states, open, shown)) = going else { return pending().await };
         loop {
-            let page = OrderPage::of(&visit, &id).await.ok()?;
-            let state = page.state();
-            if state != shown {
+            let standing = states.next().await?;
+            let moves = standing.order.status.is_moving();
+            if standing.state() != shown {
+                let page = open.page(standing).await?;
                 let html = page.as_standing().render().ok()?;
-                return Some((html, page.docket.order.status.is_moving().then_some((visit, id, state))));
+                return Some((html, moves.then_some((states, open, page.state))));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            if !moves {
+                drop(states);
+                return pending().await;
+            }
         }
     });
-    Ok(live::answer(pieces, closing))
+    Ok(live::answer(pieces, seat, web.closing.clone()))
+}
+
+/// The page as it stands in a browser.
+struct OpenPage {
+    shell: Shell,
+    reader: Reader,
+    config: PaymentConfig,
+    words: Words,
+    clock: SharedClock,
+}
+
+impl OpenPage {
+    /// The page as it is to be shown; none if it is not to be shown to this visitor any more.
+    async fn page(&self, standing: Standing) -> Option<OrderPage> {
+        loop {
+            match standing.clone().with_the_banks_page(&self.reader).await {
+                Ok(standing) => {
+                    let (shell, config) = (self.shell.clone(), self.config.clone());
+                    return Some(OrderPage::new(shell, standing, config, &self.words, self.clock.now()));
+                }
+                Err(failure) if failure.is_final() => return None,
+                Err(_) => tokio::time::sleep(BANK_AGAIN_AFTER).await,
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -221,7 +236,7 @@ pub(crate) struct Card {
 /// Pays with a test card. A card that is declined is told where it was chosen.
 pub(crate) async fn pay(visit: Visit, id: Id, form: Form<Card>) -> Answered {
     let wish = json!({ "orderId": id.to_string(), "paymentMethod": form.0.method });
-    let problem = match visit.post::<Value>("/api/payments", None, &wish).await {
+    let problem = match visit.post::<Value>("/api/payments", &wish).await {
         Ok(_) => return Ok(go(&format!("/orders/{id}"))),
         Err(failure) => failure.at(&format!("/orders/{id}")).problem()?,
     };
@@ -237,7 +252,7 @@ pub(crate) async fn pay(visit: Visit, id: Id, form: Form<Card>) -> Answered {
 /// What Stripe's Payment Element needs to take a card for this order.
 pub(crate) async fn intent(visit: Visit, id: Id) -> Answered {
     let wish = json!({ "orderId": id.to_string() });
-    let payment = visit.post::<Payment>("/api/payments", None, &wish).await?;
+    let payment = visit.post::<Payment>("/api/payments", &wish).await?;
     Ok(HttpResponse::Ok().json(json!({ "clientSecret": payment.client_secret })))
 }
 

@@ -2,11 +2,12 @@
 
 use askama::Template;
 
+use crate::fields::Id;
 use crate::html::{Answered, page};
 use crate::model::{Order, Pass};
 use crate::pages::order::{Docket, passes};
 use crate::shell::Shell;
-use crate::visit::{Id, Visit};
+use crate::visit::Visit;
 
 #[derive(Template)]
 #[template(path = "passes.html")]
@@ -19,7 +20,7 @@ struct PassesPage {
 /// The passes.
 pub(crate) async fn show(visit: Visit, id: Id) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    let order = format!("/api/orders/{id}");
-    let (order, passes) = futures::try_join!(visit.get::<Order>(&order), passes(&visit, &id))?;
-    page(&PassesPage { shell, docket: Docket::new(order, visit.words()), passes })
+    let (id, order) = (id.to_string(), format!("/api/orders/{id}"));
+    let (order, passes) = futures::join!(visit.get::<Order>(&order), passes(&visit, &id));
+    page(&PassesPage { shell, docket: Docket::new(order?, visit.words()), passes: passes? })
 }

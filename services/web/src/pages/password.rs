@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::{ApiProblem, refusal};
+use crate::fields::Form;
 use crate::html::{Answered, form_page, page};
 use crate::shell::Shell;
-use crate::visit::{Form, Visit};
+use crate::visit::Visit;
 
 #[derive(Template)]
 #[template(path = "forgot_password.html")]
@@ -62,7 +63,7 @@ pub(crate) async fn forgot_form(visit: Visit) -> Answered {
 /// Has a mail sent, if there is an account; the page says the same if there is none.
 pub(crate) async fn forgot(visit: Visit, form: Form<Forgotten>) -> Answered {
     let Form(Forgotten { email }) = form;
-    let outcome = visit.post::<Value>("/api/users/forgot-password", None, &json!({ "email": email })).await;
+    let outcome = visit.post::<Value>("/api/users/forgot-password", &json!({ "email": email })).await;
     let problem = refusal(outcome)?;
     let sent = problem.is_none();
     form_page(problem.clone().as_ref(), &ForgotPage { shell: visit.shell().await?, email, sent, problem })
@@ -75,7 +76,7 @@ pub(crate) async fn reset_form(visit: Visit, token: Query<Token>) -> Answered {
 pub(crate) async fn reset(visit: Visit, form: Form<Reset>) -> Answered {
     let Form(Reset { token, password }) = form;
     let wish = json!({ "token": token, "password": password });
-    let problem = refusal(visit.post::<Value>("/api/users/reset-password", None, &wish).await)?;
+    let problem = refusal(visit.post::<Value>("/api/users/reset-password", &wish).await)?;
     let done = problem.is_none();
     form_page(problem.clone().as_ref(), &ResetPage { shell: visit.shell().await?, token, done, problem })
 }
@@ -87,7 +88,7 @@ pub(crate) async fn verify_form(visit: Visit, token: Query<Token>) -> Answered {
 
 pub(crate) async fn verify(visit: Visit, form: Form<Token>) -> Answered {
     let Form(Token { token }) = form;
-    let problem = refusal(visit.post::<Value>("/api/users/verify-email", None, &json!({ "token": token })).await)?;
+    let problem = refusal(visit.post::<Value>("/api/users/verify-email", &json!({ "token": token })).await)?;
     let done = problem.is_none();
     form_page(problem.clone().as_ref(), &VerifyPage { shell: visit.shell().await?, token, done, problem })
 }

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::{ApiProblem, Failure, refusal};
+use crate::fields::{Form, Id};
 use crate::html::{Answered, form_page, go};
 use crate::model::{Account, Page};
 use crate::shell::Shell;
-use crate::visit::{Form, Id, Visit};
+use crate::visit::Visit;
 
 /// A place where one is signed in.
 #[derive(Debug, Deserialize)]
@@ -96,7 +97,7 @@ pub(crate) struct NewPassword {
 pub(crate) async fn change_password(visit: Visit, form: Form<NewPassword>) -> Answered {
     let Form(NewPassword { current, new }) = form;
     let wish = json!({ "currentPassword": current, "newPassword": new });
-    outcome(&visit, Sent::Password, visit.post::<Value>("/api/users/change-password", None, &wish).await).await
+    outcome(&visit, Sent::Password, visit.post::<Value>("/api/users/change-password", &wish).await).await
 }
 
 /// Has another mail sent that proves the address.

@@ -1,27 +1,32 @@
 //! How one's own tickets sell: all of them, and each with its figures and orders.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Query;
 use askama::Template;
 use common::clock::Time;
-use futures::future::ready;
-use futures::stream::{StreamExt as _, once, unfold};
+use futures::StreamExt as _;
 use jiff::tz::TimeZone;
 use reqwest::Method;
 
 use super::{From, after, places};
 use crate::chart::{BAR, Bar, HEIGHT, Sparkline, WIDTH};
 use crate::failure::Failure;
+use crate::fields::Id;
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, download, go, page};
-use crate::live;
+use crate::live::{self, Look, Pace};
 use crate::model::{DaySales, Page, Sale, SoldOrder, Standing};
+use crate::reader::Asks;
 use crate::shell::Shell;
-use crate::visit::{Id, Visit};
+use crate::visit::Visit;
 
 /// How often a page that is open asks how its tickets sell.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const PACE: Pace = Pace { quick: Duration::from_secs(2), slow: Duration::from_secs(3) };
+
+/// How long a table of all orders may take: many thousands of lines.
+const WHOLE_TABLE: Duration = Duration::from_secs(60);
 
 /// A listing in the words of its seller.
 struct Row {
@@ -110,18 +115,18 @@ struct SalePage {
 }
 
 /// What a page shows.
-#[derive(PartialEq)]
-struct Facts {
+#[derive(Clone, PartialEq)]
+pub(crate) struct Facts {
     sale: Sale,
     orders: Vec<SoldOrder>,
     next: Option<String>,
 }
 
 impl Facts {
-    async fn of(visit: &Visit, id: &Id, from: &From) -> Result<Self, Failure> {
-        let (sale, orders) = (format!("/api/orders/sales/{id}"), format!("/api/orders/sales/{id}/orders"));
-        let orders = from.after(&orders);
-        let (sale, orders) = futures::try_join!(visit.get::<Sale>(&sale), visit.get::<Page<SoldOrder>>(&orders))?;
+    async fn of(asks: &impl Asks, sale: &str, from: &From) -> Result<Self, Failure> {
+        let orders = from.after(&format!("{sale}/orders"));
+        let (sale, orders) = futures::join!(asks.read::<Sale>(sale), asks.read::<Page<SoldOrder>>(&orders));
+        let (sale, orders) = (sale?, orders?);
         Ok(Self { sale, orders: orders.items, next: orders.next_cursor })
     }
 
@@ -189,33 +194,45 @@ fn noon(day: jiff::civil::Date) -> Time {
 /// The page of one.
 pub(crate) async fn show(visit: Visit, id: Id, from: Query<From>) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    page(&Facts::of(&visit, &id, &from).await?.page(&shell, &from, visit.words()))
+    page(&Facts::of(&visit, &path_of(&id), &from).await?.page(&shell, &from, visit.words()))
 }
 
 /// The figures as they are and whenever they change, and with them the newest orders for whoever looks at those. They are told
 /// at once, because much may have happened since a browser was here last.
 pub(crate) async fn live(visit: Visit, id: Id, from: Query<From>) -> Answered {
-    let closing = visit.web().closing.clone();
-    let (visit, from) = (visit.without_refresh(), from.into_inner());
     let (shell, _) = visit.own_shell().await?;
-    let now = Facts::of(&visit, &id, &from).await?;
-    let first = now.piece(&shell, &from, visit.words());
-    let news = unfold((visit, id, from, shell, now), |(visit, id, from, shell, seen)| async move {
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let facts = Facts::of(&visit, &id, &from).await.ok()?;
-            if facts != seen {
-                let piece = facts.piece(&shell, &from, visit.words());
-                return Some((piece, (visit, id, from, shell, facts)));
-            }
-        }
-    });
-    Ok(live::answer(once(ready(first)).chain(news), closing))
+    let from = from.into_inner();
+    let look = look(&visit, &id, &from).await?;
+    let web = visit.web();
+    let seat = web.seats.take(visit.viewer(&shell))?;
+    let words = visit.words().clone();
+    let pieces = look.states().map(move |facts| facts.piece(&shell, &from, &words));
+    Ok(live::answer(pieces, seat, web.closing.clone()))
+}
+
+async fn look(visit: &Visit, id: &Id, from: &From) -> Result<Arc<Look<Facts>>, Failure> {
+    let (web, reader, sale) = (visit.web(), visit.reader()?, path_of(id));
+    let subject = reader.subject(from.after(&sale));
+    if let Some(look) = web.sales.at(&subject) {
+        return Ok(look);
+    }
+    let seen = Facts::of(&reader, &sale, from).await?;
+    let from = from.clone();
+    let ask = move || {
+        let (reader, sale, from) = (reader.clone(), sale.clone(), from.clone());
+        async move { Facts::of(&reader, &sale, &from).await }
+    };
+    Ok(web.sales.begin(subject, seen, PACE, ask))
+}
+
+fn path_of(id: &Id) -> String {
+    format!("/api/orders/sales/{id}")
 }
 
 /// The orders as a table for spreadsheets, as the API has it.
 pub(crate) async fn export(visit: Visit, id: Id) -> Answered {
-    let path = format!("/api/orders/sales/{id}/orders.csv");
+    let path = format!("{}/orders.csv", path_of(&id));
+    let visit = visit.with_time(WHOLE_TABLE);
     let answer = visit.call(Method::GET, &path, &[], None::<&()>).await.map_err(|failure| failure.at("/sales"))?;
     let media_type = answer.header("content-type").unwrap_or("text/csv; charset=utf-8").to_owned();
     Ok(download(answer.body(), &media_type, &format!("orders-{id}.csv")))

@@ -6,13 +6,14 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::offer::{Offer, OtherChange, at_fields};
-use super::ticket::new_key;
 use crate::failure::{ApiProblem, Failure};
+use crate::fields::{Form, Id};
 use crate::html::{Answered, form_page, go, page};
 use crate::local_time::zones;
+use crate::making::{NotMade, key_of, new_key};
 use crate::model::Ticket;
 use crate::shell::Shell;
-use crate::visit::{Form, Id, Visit, broken};
+use crate::visit::{Visit, broken};
 
 /// What is offered for choosing; any other currency can be typed.
 const CURRENCIES: [&str; 14] =
@@ -111,22 +112,22 @@ pub(crate) async fn create(visit: Visit, form: Form<Sent>) -> Answered {
     let Form(Sent { offer, key, .. }) = form;
     let offer = offer.tidied();
     let starts_at = offer.starts_at(None);
-    let key = (!key.is_empty()).then_some(key.as_str());
-    let problem = match visit.post::<Ticket>("/api/tickets", key, &offer.wish(starts_at)).await {
+    let key = key_of(&visit, key);
+    let NotMade { problem, key } = match visit.make::<Ticket>("/api/tickets", &key, &offer.wish(starts_at)).await {
         Ok(ticket) => return Ok(go(&format!("/sales/{}", ticket.id))),
-        Err(failure) => failure.at("/sales/new").problem()?,
+        Err(failure) => visit.not_made(failure.at("/sales/new"), key)?,
     };
     let problem = at_fields(problem, starts_at.err());
     let (shell, _) = visit.own_shell().await?;
-    // What was wrong was not made; the next try is another one.
-    let page = SellPage { problem: Some(problem), ..SellPage::new(shell, offer, new_key(&visit)) };
+    let page = SellPage { problem: Some(problem), ..SellPage::new(shell, offer, key) };
     form_page(page.problem.as_ref(), &page)
 }
 
 /// The listing, if it is the visitor's own.
 async fn own_ticket(visit: &Visit, id: &Id) -> Result<(Shell, Ticket), Failure> {
     let path = format!("/api/tickets/{id}");
-    let ((shell, user), ticket) = futures::try_join!(visit.own_shell(), visit.get::<Ticket>(&path))?;
+    let (own, ticket) = futures::join!(visit.own_shell(), visit.get::<Ticket>(&path));
+    let ((shell, user), ticket) = (own?, ticket?);
     if ticket.user_id == user.id { Ok((shell, ticket)) } else { Err(Failure::NotFound) }
 }
 

@@ -1,19 +1,27 @@
 //! A listing: what it is, how many places are left at this moment, and the way to hold some.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::web::Query;
 use askama::Template;
-use common::id::uuid_at;
 use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::failure::ApiProblem;
+use crate::failure::{ApiProblem, Failure};
+use crate::fields::{Form, Id};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, form_page, go, page};
-use crate::live;
+use crate::live::{self, Look, Pace};
+use crate::making::{NotMade, key_of, new_key};
 use crate::model::{Order, Ticket};
+use crate::reader::{Asks as _, Reader};
 use crate::shell::Shell;
-use crate::visit::{Form, Id, Visit};
+use crate::visit::Visit;
+
+/// How often a listing is asked for while somebody looks at it.
+const PACE: Pace = Pace { quick: Duration::from_millis(500), slow: Duration::from_millis(1500) };
 
 /// A listing in the words of the visitor.
 pub(crate) struct Card {
@@ -73,7 +81,8 @@ fn one() -> u32 {
 /// The page.
 pub(crate) async fn show(visit: Visit, id: Id, chosen: Query<Chosen>) -> Answered {
     let path = format!("/api/tickets/{id}");
-    let (shell, ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
+    let (shell, ticket) = futures::join!(visit.shell(), visit.get::<Ticket>(&path));
+    let (shell, ticket) = (shell?, ticket?);
     let page_of = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
     page(&TicketPage { chosen: chosen.quantity, ..page_of })
 }
@@ -81,10 +90,12 @@ pub(crate) async fn show(visit: Visit, id: Id, chosen: Query<Chosen>) -> Answere
 /// How many places are left, again and again; and the form, when it must become another one.
 pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
     let shell = visit.shell().await?;
-    let (words, key) = (visit.words().clone(), new_key(&visit));
+    let look = look(&visit, &id).await?;
     let web = visit.web();
+    let seat = web.seats.take(visit.viewer(&shell))?;
+    let (words, key) = (visit.words().clone(), new_key(&visit));
     let mut shown = None;
-    let pieces = web.listings.watch(&id.to_string()).states().map(move |ticket| {
+    let pieces = look.states().map(move |ticket| {
         let shape = (ticket.on_sale, ticket.most(), ticket.price.clone());
         let reshaped = shown.replace(shape.clone()).is_some_and(|before| before != shape);
         let mut page = TicketPage::new(shell.clone(), ticket, &words, key.clone());
@@ -95,7 +106,23 @@ pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
         }
         html
     });
-    Ok(live::answer(pieces, web.closing.clone()))
+    Ok(live::answer(pieces, seat, web.closing.clone()))
+}
+
+/// The listing, as everybody may see it.
+async fn look(visit: &Visit, id: &Id) -> Result<Arc<Look<Ticket>>, Failure> {
+    let (web, path) = (visit.web(), format!("/api/tickets/{id}"));
+    let reader = Reader::of_anybody(web.upstream.clone());
+    let subject = reader.subject(path.clone());
+    if let Some(look) = web.listings.at(&subject) {
+        return Ok(look);
+    }
+    let seen = reader.read::<Ticket>(&path).await?;
+    let ask = move || {
+        let (reader, path) = (reader.clone(), path.clone());
+        async move { reader.read(&path).await }
+    };
+    Ok(web.listings.begin(subject, seen, PACE, ask))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,21 +135,16 @@ pub(crate) struct Hold {
 pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
     let Form(Hold { quantity, key }) = form;
     let wish = json!({ "ticketId": id.to_string(), "quantity": quantity });
-    let key = (!key.is_empty()).then_some(key.as_str());
-    let problem = match visit.post::<Order>("/api/orders", key, &wish).await {
+    let key = key_of(&visit, key);
+    let NotMade { problem, key } = match visit.make::<Order>("/api/orders", &key, &wish).await {
         Ok(order) => return Ok(go(&format!("/orders/{}", order.id))),
-        Err(failure) => failure.at(&format!("/tickets/{id}?quantity={quantity}")).problem()?,
+        Err(failure) => visit.not_made(failure.at(&format!("/tickets/{id}?quantity={quantity}")), key)?,
     };
     let path = format!("/api/tickets/{id}");
-    let (shell, mut ticket) = futures::try_join!(visit.shell(), visit.get::<Ticket>(&path))?;
+    let (shell, ticket) = futures::join!(visit.shell(), visit.get::<Ticket>(&path));
+    let (shell, mut ticket) = (shell?, ticket?);
     // Whoever refused knows better than the catalogue, which hears of it a moment later.
     ticket.available = problem.available.unwrap_or(ticket.available);
-    // What was wrong was not made; the next try is another one.
-    let page = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
+    let page = TicketPage::new(shell, ticket, visit.words(), key);
     form_page(Some(&problem.clone()), &TicketPage { problem: Some(problem), chosen: quantity, ..page })
-}
-
-/// A name for something that a form is about to make.
-pub(crate) fn new_key(visit: &Visit) -> String {
-    uuid_at(visit.web().clock.now()).to_string()
 }

@@ -2,6 +2,12 @@
 
 mod account;
 mod buying;
+mod limits;
+mod once;
+mod relay;
 mod rules;
 mod selling;
+mod sessions;
+mod streams;
+mod tab;
 mod waiting;

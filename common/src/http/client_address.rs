@@ -4,14 +4,12 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use actix_web::HttpRequest;
 
-use crate::network::is_private;
-
-/// The address that attempts are counted by: of the peer, or of the one that a proxy of ours came for.
+/// The address by which people are counted who are not signed in: of the peer, or of the one that a proxy of ours came for.
 ///
 /// Only a peer at a private address is taken for a proxy of ours; anybody else could write into `X-Forwarded-For` what
 /// they like. Of the addresses in it the last one that is not private was written by our outermost proxy. Of an IPv6
 /// address the first half counts, as the second half is its owner's to choose.
-pub(super) fn client_address(request: &HttpRequest) -> String {
+pub fn client_address(request: &HttpRequest) -> String {
     let Some(peer) = request.peer_addr() else { return String::new() };
     let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let named: Vec<IpAddr> =
@@ -24,6 +22,14 @@ fn client(peer: IpAddr, named: &[IpAddr]) -> IpAddr {
         return peer;
     }
     named.iter().rev().copied().find(|ip| !is_private(*ip)).or_else(|| named.first().copied()).unwrap_or(peer)
+}
+
+/// Whether an address is one of an inner network: whoever comes from there may be a proxy, and so anybody.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
 }
 
 fn network_of(ip: IpAddr) -> IpAddr {

@@ -1,0 +1,41 @@
+//! What a request names: the id in its address, the fields of its form.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures::future::{LocalBoxFuture, Ready, ready};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::failure::Failure;
+
+/// A form's fields; what cannot be read is an empty form, whose fields the API then asks for.
+pub(crate) struct Form<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for Form<T> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let form = web::Form::<T>::from_request(request, payload);
+        Box::pin(async move { Ok(Self(form.await.map_or_else(|_| T::default(), web::Form::into_inner))) })
+    }
+}
+
+/// An id in an address. Whatever is none of ours is a page that does not exist.
+pub(crate) struct Id(Uuid);
+
+impl FromRequest for Id {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get("id").and_then(|id| id.parse().ok());
+        ready(id.map(Self).ok_or(Failure::NotFound))
+    }
+}
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,81 @@
+//! A visitor's tokens: the access token, which says who asks, and the refresh token, which brings new ones and is good once.
+
+use actix_web::cookie::Cookie;
+use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
+use reqwest::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use reqwest::{Method, StatusCode};
+
+use super::{Visit, broken};
+use crate::failure::Failure;
+
+impl Visit {
+    /// Takes new tokens for the refresh token. Requests that come at the same time share one refresh, because the token is
+    /// good once; within this visit, whoever had the `refused` access token finds that another call has replaced it.
+    ///
+    /// # Errors
+    /// If auth neither gives new tokens nor says that the session is over.
+    pub(super) async fn refresh(&self, refused: Option<String>) -> Result<(), Failure> {
+        let Some(token) = self.cookie(REFRESH_COOKIE).filter(|_| self.cookie(ACCESS_COOKIE) == refused) else {
+            return Ok(());
+        };
+        let cookies = self.web.refreshes.once(&token, self.web.clock.now(), self.ask_for_tokens(&token)).await;
+        let cookies = cookies.map_err(|failure| Failure::Broken(failure.to_string()))?;
+        if self.cookie(ACCESS_COOKIE) == refused {
+            self.drop_cookie(ACCESS_COOKIE);
+            self.keep(cookies);
+        }
+        Ok(())
+    }
+
+    async fn ask_for_tokens(&self, refresh_token: &str) -> Result<Vec<String>, Failure> {
+        let mut headers = self.passed_on.clone();
+        let cookie = format!("{REFRESH_COOKIE}={refresh_token}");
+        headers.insert(COOKIE, HeaderValue::from_str(&cookie).map_err(broken)?);
+        let sent = self.web.upstream.send(Method::POST, "/api/users/refresh", headers, None, self.time_left());
+        let answer = sent.await.map_err(broken)?;
+        match answer.status {
+            StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(set_cookies(&answer.headers)),
+            other => Err(Failure::Broken(format!("auth answered {other} to a refresh"))),
+        }
+    }
+
+    pub(super) fn has(&self, cookie: &str) -> bool {
+        self.cookie(cookie).is_some()
+    }
+
+    pub(super) fn cookie(&self, name: &str) -> Option<String> {
+        self.jar.borrow().iter().find(|(of, _)| of == name).map(|(_, value)| value.clone())
+    }
+
+    fn drop_cookie(&self, name: &str) {
+        self.jar.borrow_mut().retain(|(of, _)| of != name);
+    }
+
+    pub(super) fn cookies(&self) -> String {
+        let jar = self.jar.borrow();
+        let ours = jar.iter().filter(|(name, _)| [ACCESS_COOKIE, REFRESH_COOKIE].contains(&name.as_str()));
+        ours.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Keeps cookies for the next call, and for the browser.
+    pub(super) fn keep(&self, set: Vec<String>) {
+        for cookie in &set {
+            let Ok(parsed) = Cookie::parse_encoded(cookie.as_str()) else { continue };
+            self.drop_cookie(parsed.name());
+            if !parsed.value().is_empty() {
+                self.jar.borrow_mut().push((parsed.name().to_owned(), parsed.value().to_owned()));
+            }
+        }
+        self.new.0.borrow_mut().extend(set);
+    }
+}
+
+pub(super) fn set_cookies(headers: &HeaderMap) -> Vec<String> {
+    headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+}
+
+/// Whether it can be one of our tokens: anything else in a cookie is as good as no cookie.
+pub(super) fn is_token(cookie: &str, value: &str) -> bool {
+    let ours = [ACCESS_COOKIE, REFRESH_COOKIE].contains(&cookie);
+    ours && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && !b";,\"\\".contains(&byte))
+}
