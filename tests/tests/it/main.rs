@@ -6,6 +6,7 @@ mod browser;
 mod chaos;
 mod doctor;
 mod fault_proxy;
+mod holds;
 mod journey;
 mod model;
 mod observability;
