@@ -95,6 +95,20 @@ pub struct Settings {
     #[arg(long, env = "HOLD_SECONDS", default_value = "900", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub hold_seconds: u32,
 
+    /// How many places of a listing one person may hold without having paid; a listing's own limit per order comes first.
+    /// 0: any number, of every listing
+    #[arg(long, env = "HOLD_UNPAID_PLACES", default_value = "100")]
+    pub hold_unpaid_places: u32,
+
+    /// After how many holds of a listing that a person let run out within an hour the next one has to wait. 0: never
+    #[arg(long, env = "HOLD_PAUSE_AFTER", default_value = "2")]
+    pub hold_pause_after: u32,
+
+    /// How long it has to wait the first time, in seconds; twice as long with each further hold that runs out, an hour at the
+    /// most
+    #[arg(long, env = "HOLD_PAUSE_SECONDS", default_value = "300", value_parser = clap::value_parser!(u32).range(0..=3_600))]
+    pub hold_pause_seconds: u32,
+
     /// The time zone in which a business day begins and ends, such as Europe/Rome
     #[arg(long, env = "BUSINESS_TIME_ZONE", default_value = "UTC", value_parser = time_zone)]
     pub business_time_zone: TimeZone,
@@ -297,6 +311,11 @@ impl Settings {
     /// How long a place is held for an unpaid order.
     pub fn hold(&self) -> Duration {
         Duration::from_secs(self.hold_seconds.into())
+    }
+
+    /// How long a person who let holds run out waits before the next, the first time.
+    pub fn hold_pause(&self) -> Duration {
+        Duration::from_secs(self.hold_pause_seconds.into())
     }
 
     /// The clock of this process.

@@ -27,8 +27,8 @@ pub(crate) const ACCEPTED: &str = "3x, part of the peak";
 /// Other times the sustainable rate.
 const STEPS: [(&str, f64); 2] = [("1.5x", 1.5), ("2x", 2.0)];
 
-/// Each tries a few times over the whole scenario.
-const BUYERS: usize = 5_000;
+/// Most come once or twice to a listing: who comes often has unpaid orders, which each further hold has to count.
+const BUYERS: usize = 20_000;
 
 const CAPACITY: u32 = 1_000_000;
 const SEED: u64 = 20_261_121;

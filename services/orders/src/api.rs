@@ -1,29 +1,35 @@
-//! HTTP in.
+//! HTTP in: orders, as their buyers have them.
+
+use std::time::Duration;
 
 use actix_web::web;
 use common::clock::Time;
 use common::events::orders::RefundReason;
 use common::events::tickets::RefundPolicy;
-use common::http::{Body, Created, Fields, Page, Paging, PathOf, Principal, Problem, Role, Tagged};
-use common::id::{OrderId, PassId, TicketId, UserId};
-use common::signing::PublicKey;
+use common::http::{Body, Created, Creation, Fields, Page, Paging, PathOf, Principal, Problem, Role, Tagged};
+use common::id::{OrderId, TicketId, UserId};
 use common::store::Versioned;
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Orders;
+use crate::box_office::Held;
 use crate::inventory::PendingHold;
 use crate::meter::Refusal;
-use crate::order::{CheckIn, Input, Order, OrderState, Pass};
-use crate::pass_codes::qr_svg;
+use crate::order::{Input, Order, OrderState};
 use crate::problems::of_change;
 use crate::store::Replica;
 
+pub(crate) mod admission;
 pub(crate) mod sold;
 
 /// The most places in one order, whatever the listing says.
 const MOST_PLACES: u32 = 100;
+
+/// How long places are held at the most for an order that costs nothing. It is complete within its request; if that fails, it
+/// is complete at this deadline.
+const FREE_HOLD: Duration = Duration::from_secs(15);
 
 /// What a buyer wants.
 #[derive(Deserialize, ToSchema)]
@@ -108,28 +114,66 @@ impl OrderBody {
 
 /// Holds places of a ticket for the buyer, at the price of this moment, until `expiresAt`.
 #[utoipa::path(post, path = "/api/orders", request_body = NewOrder,
-    responses((status = 201, description = "Held", body = OrderBody), (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`")))]
+    responses((status = 201, description = "Held; the order as it is by then if the request was sent before", body = OrderBody),
+        (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `hold_limit`: too many unpaid places of this ticket; `hold_pause`: several holds of it ran out, come again after `Retry-After`")))]
 pub(crate) async fn create(
     orders: web::Data<Orders>,
     buyer: Principal,
+    creation: Creation,
     body: Body<NewOrder>,
 ) -> Result<Created<OrderBody>, Problem> {
     let NewOrder { ticket_id, quantity } = body.0;
     let mut fields = Fields::default();
     let quantity = fields.take("quantity", places(quantity));
     let (quantity,) = fields.finish((quantity,))?;
-    let ticket = orders.tickets.get_soon(ticket_id.uuid(), &orders.clock).await?.ok_or_else(Problem::not_found)?.value;
-    let order = orders.wanted(&ticket, buyer.user, quantity)?;
-    let id = order.id;
-    orders.box_office.hold(order.clone()).await?;
-    let held = if order.is_free() { orders.complete_free(id).await? } else { Versioned { version: 1, value: order } };
-    let (location, version) = (format!("/api/orders/{id}"), held.version);
-    Ok(Created { location, version, body: OrderBody::new(held, true, &orders.zone) })
+    let order = match orders.made_before(&creation, ticket_id).await? {
+        Some(order) => order,
+        None => orders.hold(ticket_id, buyer.user, quantity, &creation).await?,
+    };
+    let order = orders.with_passes_if_free(order).await;
+    let (location, version) = (format!("/api/orders/{}", order.value.id), order.version);
+    Ok(Created { location, version, body: OrderBody::new(order, true, &orders.zone) })
 }
 
 impl Orders {
+    /// What an earlier attempt of the request has made, whatever has become of the listing since.
+    async fn made_before(&self, creation: &Creation, ticket: TicketId) -> Result<Option<Versioned<Order>>, Problem> {
+        if !creation.is_repeated() {
+            return Ok(None);
+        }
+        let id = creation.id();
+        if let Some(order) = self.orders.get(id).await? {
+            return Ok(Some(order));
+        }
+        let Some(inventory) = self.inventories.get(ticket).await? else { return Ok(None) };
+        let Some(pending) = inventory.value.pending_of(id) else { return Ok(None) };
+        let replica = self.tickets.get(ticket).await?.ok_or_else(Problem::not_found)?.value;
+        self.held(replica.order(pending), true, replica.listing.per_order_limit).await.map(Some)
+    }
+
+    async fn hold(
+        &self,
+        ticket: TicketId,
+        buyer: UserId,
+        quantity: u32,
+        creation: &Creation,
+    ) -> Result<Versioned<Order>, Problem> {
+        let found = self.tickets.get_soon(ticket.uuid(), &self.clock).await?;
+        let ticket = found.ok_or_else(Problem::not_found)?.value;
+        let order = self.wanted(&ticket, creation.id(), buyer, quantity)?;
+        self.held(order, creation.is_repeated(), ticket.listing.per_order_limit).await
+    }
+
+    async fn held(&self, order: Order, repeated: bool, per_order: Option<u32>) -> Result<Versioned<Order>, Problem> {
+        let id = order.id;
+        match self.box_office.hold(order.clone(), repeated, per_order).await? {
+            Held::New => Ok(Versioned { version: 1, value: order }),
+            Held::Before => self.orders.get(id).await?.ok_or_else(Problem::not_found),
+        }
+    }
+
     /// The order that the buyer may have, if places are left.
-    fn wanted(&self, ticket: &Replica, buyer_id: UserId, quantity: u32) -> Result<Order, Problem> {
+    fn wanted(&self, ticket: &Replica, order_id: OrderId, buyer_id: UserId, quantity: u32) -> Result<Order, Problem> {
         let listing = &ticket.listing;
         if listing.seller_id == buyer_id {
             self.meter.refused(Refusal::OwnTicket);
@@ -145,18 +189,31 @@ impl Orders {
                 Problem::conflict("over_limit", format!("at most {limit} places in one order")).with("limit", limit)
             );
         }
-        listing.price.times(quantity).map_err(|error| Problem::invalid("quantity", format!("the total {error}")))?;
+        let total = listing.price.times(quantity);
+        let total = total.map_err(|error| Problem::invalid("quantity", format!("the total {error}")))?;
         let at = self.clock.now();
-        let order_id = OrderId::generate(at);
-        let hold =
-            PendingHold { order_id, buyer_id, quantity, unit_price: listing.price, at, expires_at: at + self.hold };
+        let expires_at = at + if total.minor() == 0 { self.hold.min(FREE_HOLD) } else { self.hold };
+        let hold = PendingHold { order_id, buyer_id, quantity, unit_price: listing.price, at, expires_at };
         Ok(ticket.order(&hold))
     }
 
-    async fn complete_free(&self, id: OrderId) -> Result<Versioned<Order>, Problem> {
-        let order = self.orders.inform(id, Input::NothingToPay).await?.ok_or_else(Problem::not_found)?;
-        self.box_office.settle_soon(order.value.ticket_id, id);
-        Ok(order)
+    /// Completes an order that costs nothing. If that fails, the hold is good all the same, and its deadline completes it.
+    async fn with_passes_if_free(&self, order: Versioned<Order>) -> Versioned<Order> {
+        if !order.value.is_free() || order.value.state != OrderState::Created {
+            return order;
+        }
+        let id = order.value.id;
+        match self.orders.inform(id, Input::NothingToPay).await {
+            Ok(Some(complete)) => {
+                self.box_office.settle_soon(complete.value.ticket_id, id);
+                complete
+            }
+            Ok(None) => order,
+            Err(error) => {
+                tracing::warn!(order = %id, %error, "a free order is left to its deadline");
+                order
+            }
+        }
     }
 
     /// The order, if the principal may see it at all.
@@ -215,144 +272,6 @@ pub(crate) async fn cancel(
         .change(order.id, Some(principal.user), |order| order.handle(Input::BuyerCancels, now))
         .await
         .map_err(of_change)?;
-    orders.box_office.settle(&changed.value).await?;
+    orders.box_office.settle(changed.value.ticket_id, changed.value.id).await?;
     Ok(OrderBody::tagged(changed, true, &orders.zone))
-}
-
-/// One pass.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PassBody {
-    id: PassId,
-    number: u32,
-    /// Signed with Ed25519; what the QR image says.
-    code: String,
-    /// The code as a QR image (SVG).
-    qr: String,
-    checked_in_at: Option<Time>,
-    place: Option<String>,
-}
-
-/// The passes of an order.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Passes {
-    items: Vec<PassBody>,
-}
-
-/// Lists the passes of a complete order.
-#[utoipa::path(get, path = "/api/orders/{id}/passes", params(("id" = OrderId, Path)),
-    responses((status = 200, description = "Valid passes; none unless the order is complete", body = Passes)))]
-pub(crate) async fn passes(
-    orders: web::Data<Orders>,
-    principal: Principal,
-    id: PathOf<OrderId>,
-) -> Result<web::Json<Passes>, Problem> {
-    let order = orders.bought(id.0, &principal).await?.value;
-    let valid: &[Pass] = if order.state == OrderState::Complete { &order.passes } else { &[] };
-    let items = valid.iter().map(|pass| orders.pass_body(&order, pass)).collect::<Result<_, _>>()?;
-    Ok(web::Json(Passes { items }))
-}
-
-impl Orders {
-    fn pass_body(&self, order: &Order, pass: &Pass) -> Result<PassBody, Problem> {
-        let code = self.pass_codes.code(order, pass).map_err(Problem::internal)?;
-        let qr = qr_svg(&code).map_err(Problem::internal)?;
-        let CheckInBody { at, place } = CheckInBody::of(pass.checked_in.as_ref());
-        Ok(PassBody { id: pass.id, number: pass.number, code, qr, checked_in_at: at, place })
-    }
-}
-
-#[derive(Default)]
-pub(crate) struct CheckInBody {
-    at: Option<Time>,
-    place: Option<String>,
-}
-
-impl CheckInBody {
-    fn of(check_in: Option<&CheckIn>) -> Self {
-        check_in.map_or_else(Self::default, |used| Self { at: Some(used.at), place: used.place.clone() })
-    }
-}
-
-/// The public keys that verify passes, as JWKS.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct PassKeys {
-    keys: Vec<PublicKey>,
-}
-
-/// Shows the key with which a scanner verifies passes without a connection.
-#[utoipa::path(get, path = "/api/passes/keys", responses((status = 200, description = "JWKS", body = PassKeys)))]
-pub(crate) async fn pass_keys(orders: web::Data<Orders>) -> web::Json<PassKeys> {
-    web::Json(PassKeys { keys: vec![orders.pass_codes.public_key().clone()] })
-}
-
-/// A scan at the door.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Scan {
-    code: String,
-    /// Which entrance; at most 100 characters.
-    #[serde(default)]
-    place: Option<String>,
-}
-
-/// A pass that was just used.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Admitted {
-    pass_id: PassId,
-    order_id: OrderId,
-    ticket_id: TicketId,
-    number: u32,
-    of: u32,
-    title: String,
-    checked_in_at: Time,
-    place: Option<String>,
-}
-
-fn entrance(place: Option<String>) -> Result<Option<String>, &'static str> {
-    let place = place.map(|place| place.trim().to_owned()).filter(|place| !place.is_empty());
-    match &place {
-        Some(long) if long.chars().count() > 100 => Err("must be at most 100 characters"),
-        _ => Ok(place),
-    }
-}
-
-/// Admits the bearer of a pass, once. Only the ticket's seller may scan.
-#[utoipa::path(post, path = "/api/passes/check-in", request_body = Scan,
-    responses((status = 200, description = "Admitted", body = Admitted),
-        (status = 409, description = "`already_checked_in` with time and place of the first, `pass_void`")))]
-pub(crate) async fn check_in(
-    orders: web::Data<Orders>,
-    principal: Principal,
-    body: Body<Scan>,
-) -> Result<web::Json<Admitted>, Problem> {
-    let Scan { code, place } = body.0;
-    let mut fields = Fields::default();
-    let claims = fields.take("code", orders.pass_codes.read(&code).ok_or("is not the code of a pass of this house"));
-    let place = fields.take("place", entrance(place));
-    let (claims, place) = fields.finish((claims, place))?;
-    let order = orders.orders.get(claims.order).await?.filter(|order| order.value.seller_id == principal.user);
-    order.ok_or_else(Problem::not_found)?;
-    let used = CheckIn { at: orders.clock.now(), by: principal.user, place };
-    let changed = orders
-        .orders
-        .change(claims.order, Some(principal.user), |order| order.check_in(claims.pass, used.clone()).map(Some))
-        .await
-        .map_err(of_change)?;
-    admitted(&changed.value, claims.pass, used).map(web::Json)
-}
-
-fn admitted(order: &Order, pass_id: PassId, used: CheckIn) -> Result<Admitted, Problem> {
-    let pass = order.passes.iter().find(|pass| pass.id == pass_id).ok_or_else(Problem::not_found)?;
-    Ok(Admitted {
-        pass_id,
-        order_id: order.id,
-        ticket_id: order.ticket_id,
-        number: pass.number,
-        of: order.quantity,
-        title: order.title.clone(),
-        checked_in_at: used.at,
-        place: used.place,
-    })
 }

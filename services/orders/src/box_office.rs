@@ -3,6 +3,9 @@
 //! Each listing that somebody wants something of has one desk in this process. What waits at a desk is taken together:
 //! one conditional write of the inventory serves all holds and movements in line, first come first served, and one insert
 //! stores their orders. Desks of other replicas do the same; the compare-and-set decides who was first, the other reads again.
+//!
+//! Only a write that the server itself refused is tried again. One whose answer was lost may still land: its askers are told
+//! so, and what it did stands in `pending` and `settled` for whoever comes next.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,14 +16,17 @@ use common::store::{Aggregates, StoreError};
 use common::supervisor::Spawner;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::hold_limits::{HoldLimits, TooMany};
 use crate::inventory::{Inventory, SoldOut};
 use crate::meter::Meter;
 use crate::order::Order;
 use crate::store::{OrderStore, TicketReplicas};
 
 mod desk;
+mod wishes;
 
 use desk::Desk;
+use wishes::Wish;
 
 /// How many may wait at one desk; more are told to come back.
 const LINE: usize = 2048;
@@ -31,6 +37,9 @@ pub(crate) enum HoldError {
     /// Not as many places are left.
     #[error(transparent)]
     SoldOut(#[from] SoldOut),
+    /// The buyer has too many holds of this listing.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// Too many wait for this listing.
     #[error("too many are waiting for this ticket")]
     Busy,
@@ -42,12 +51,21 @@ pub(crate) enum HoldError {
     Store(Arc<StoreError>),
 }
 
-type HoldAnswer = oneshot::Sender<Result<(), HoldError>>;
+/// Since when a granted hold has its places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// By this request; its order is as it was wished.
+    New,
+    /// By an earlier attempt of the same request; its order is stored and may have gone on.
+    Before,
+}
+
+type HoldAnswer = oneshot::Sender<Result<Held, HoldError>>;
 type SettleAnswer = oneshot::Sender<Result<(), Arc<StoreError>>>;
 
 /// What somebody wants at a desk.
 enum Request {
-    Hold { order: Box<Order>, traceparent: Option<String>, answer: HoldAnswer },
+    Hold(Wish),
     Settle(OrderId, Option<SettleAnswer>),
     Repair,
 }
@@ -58,6 +76,7 @@ struct Stores {
     inventories: Aggregates<Inventory>,
     orders: OrderStore,
     tickets: TicketReplicas,
+    limits: HoldLimits,
     clock: SharedClock,
     meter: Meter,
 }
@@ -76,30 +95,38 @@ impl BoxOffice {
         inventories: Aggregates<Inventory>,
         orders: OrderStore,
         tickets: TicketReplicas,
+        limits: HoldLimits,
         clock: SharedClock,
         meter: Meter,
     ) -> Self {
-        let stores = Stores { inventories, orders, tickets, clock, meter };
+        let stores = Stores { inventories, orders, tickets, limits, clock, meter };
         Self { stores, desks: Arc::default(), spawner: Spawner::of("hold queue") }
     }
 
-    /// Takes places and stores the order that holds them.
+    /// Takes places and stores the order that holds them; once, if an earlier attempt of the same request (`repeated`) has
+    /// done so. `per_order` is the listing's own limit.
     ///
     /// # Errors
     /// [`HoldError`].
-    pub(crate) async fn hold(&self, order: Order) -> Result<(), HoldError> {
+    pub(crate) async fn hold(&self, order: Order, repeated: bool, per_order: Option<u32>) -> Result<Held, HoldError> {
         let places = order.quantity;
-        let held = self.stand_in_line(order).await;
+        let held = self.stand_in_line(order, repeated, per_order).await;
         self.stores.meter.answered(&held, places);
         held
     }
 
-    async fn stand_in_line(&self, order: Order) -> Result<(), HoldError> {
+    async fn stand_in_line(&self, order: Order, repeated: bool, per_order: Option<u32>) -> Result<Held, HoldError> {
         let ticket = order.ticket_id;
         let (answer, answered) = oneshot::channel();
-        let traceparent = common::telemetry::current_traceparent();
-        let request = Request::Hold { order: Box::new(order), traceparent, answer };
-        self.ask(ticket, request).map_err(|_| HoldError::Busy)?;
+        let wish = Wish {
+            order: Box::new(order),
+            repeated,
+            limit: self.stores.limits.of_listing(per_order),
+            since: self.stores.clock.now(),
+            traceparent: common::telemetry::current_traceparent(),
+            answer,
+        };
+        self.ask(ticket, Request::Hold(wish)).map_err(|_| HoldError::Busy)?;
         answered.await.unwrap_or(Err(HoldError::Busy))
     }
 
@@ -107,9 +134,9 @@ impl BoxOffice {
     ///
     /// # Errors
     /// If the store failed or the desk is busy; the sweep does it later then.
-    pub(crate) async fn settle(&self, order: &Order) -> Result<(), Arc<StoreError>> {
+    pub(crate) async fn settle(&self, ticket: TicketId, order: OrderId) -> Result<(), Arc<StoreError>> {
         let (answer, answered) = oneshot::channel();
-        match self.ask(order.ticket_id, Request::Settle(order.id, Some(answer))) {
+        match self.ask(ticket, Request::Settle(order, Some(answer))) {
             Ok(()) => answered.await.unwrap_or(Ok(())),
             Err(Full) => Ok(()),
         }

@@ -1,7 +1,8 @@
 //! The inventory of a listing: how many of its places are held and sold. Pure: no clock, no I/O.
 //!
 //! It never counts more places held and sold than there are. A change of an order moves places exactly once, because the
-//! move stands in the order until the inventory has it, and in `settled` until it is gone from the order.
+//! move stands in the order until the inventory has it, and in `settled` until it is gone from the order. A hold counts
+//! once, because it stands in `pending` until its order is stored, and one that is pending is not taken again.
 
 use common::clock::Time;
 use common::events::InventoryEvent;
@@ -129,11 +130,19 @@ impl Inventory {
         InventoryChanged { ticket_id, capacity, held, sold, on_sale }.into()
     }
 
-    /// Takes places for an order to be.
+    /// The hold of an order whose places are taken and which may not be stored yet.
+    pub fn pending_of(&self, order: OrderId) -> Option<&PendingHold> {
+        self.pending.iter().find(|hold| hold.order_id == order)
+    }
+
+    /// Takes places for an order to be. A hold that is pending already has its places, and takes no more.
     ///
     /// # Errors
     /// If fewer are left than wanted; nothing is taken then.
     pub fn hold(&mut self, hold: PendingHold) -> Result<(), SoldOut> {
+        if self.pending_of(hold.order_id).is_some() {
+            return Ok(());
+        }
         self.take(hold.quantity)?;
         self.held += hold.quantity;
         self.pending.push(hold);
@@ -224,6 +233,17 @@ mod tests {
         assert_eq!(inventory.hold(pending(2)), Err(SoldOut { left: 1 }));
         assert_eq!(inventory.hold(pending(1)), Ok(()));
         assert_eq!(inventory.left(), 0);
+    }
+
+    #[test]
+    fn a_hold_that_is_pending_counts_once() {
+        let mut inventory = inventory(3);
+        let hold = pending(2);
+        assert_eq!(inventory.hold(hold.clone()), Ok(()));
+        assert_eq!(inventory.hold(hold.clone()), Ok(()), "although fewer are left than it has");
+        assert_eq!((inventory.held, inventory.pending.len()), (2, 1));
+        inventory.forget_holds(&[hold.order_id]);
+        assert_eq!((inventory.held, inventory.pending_of(hold.order_id)), (2, None));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod api;
 mod box_office;
+mod hold_limits;
 pub mod inventory;
 mod jobs;
 mod listeners;
@@ -22,8 +23,9 @@ use common::service::{Context, Service, StartError};
 use common::store::{Aggregate as _, Aggregates};
 use common::zone::Zone;
 
-use api::sold;
+use api::{admission, sold};
 use box_office::BoxOffice;
+use hold_limits::HoldLimits;
 use inventory::Inventory;
 use meter::Meter;
 use order::Order;
@@ -38,9 +40,11 @@ pub fn service() -> Service {
             list => Policy::SignedIn;
             show => Policy::Owner;
             cancel => Policy::Owner;
+        })
+        .routes(routes! { admission:
             passes => Policy::Owner;
             pass_keys => Policy::Public;
-            check_in => Policy::Owner;
+            check_in => Policy::Owner, idempotent;
         })
         .routes(routes! { sold:
             mine => Policy::SignedIn;
@@ -82,7 +86,8 @@ impl Orders {
         let tickets: TicketReplicas = ctx.projection(store::TICKETS);
         let meter = Meter::new();
         let (inventory, replicas) = (inventories.clone(), tickets.clone());
-        let box_office = BoxOffice::new(inventory, orders.clone(), replicas, clock.clone(), meter.clone());
+        let limits = HoldLimits::of(ctx.settings());
+        let box_office = BoxOffice::new(inventory, orders.clone(), replicas, limits, clock.clone(), meter.clone());
         let pass_codes = PassCodes::new(store::pass_key(ctx.database(), ctx.now()).await?);
         let (hold, zone) = (ctx.settings().hold(), ctx.settings().business_zone());
         Ok(Self { hold, zone, clock, orders, inventories, tickets, box_office, pass_codes, meter })

@@ -2,7 +2,8 @@
 
 use metrics::{Counter, counter, describe_counter};
 
-use crate::box_office::HoldError;
+use crate::box_office::{Held, HoldError};
+use crate::hold_limits::TooMany;
 use crate::inventory::Inventory;
 
 /// Why a hold is refused before anybody looks at the places.
@@ -20,6 +21,9 @@ pub(crate) enum Refusal {
 #[derive(Clone)]
 pub(crate) struct Meter {
     granted: Counter,
+    repeated: Counter,
+    hold_limit: Counter,
+    hold_pause: Counter,
     sold_out: Counter,
     over_limit: Counter,
     own_ticket: Counter,
@@ -41,6 +45,9 @@ impl Meter {
         let holds = |outcome| counter!("orders_holds_total", "outcome" => outcome);
         Self {
             granted: holds("granted"),
+            repeated: holds("repeated"),
+            hold_limit: holds("hold_limit"),
+            hold_pause: holds("hold_pause"),
             sold_out: holds("sold_out"),
             over_limit: holds("over_limit"),
             own_ticket: holds("own_ticket"),
@@ -54,12 +61,15 @@ impl Meter {
     }
 
     /// A wish that came to the places, for so many of them.
-    pub(crate) fn answered(&self, held: &Result<(), HoldError>, places: u32) {
+    pub(crate) fn answered(&self, held: &Result<Held, HoldError>, places: u32) {
         let outcome = match held {
-            Ok(()) => {
+            Ok(Held::New) => {
                 self.held.increment(places.into());
                 &self.granted
             }
+            Ok(Held::Before) => &self.repeated,
+            Err(HoldError::TooMany(TooMany::Places { .. })) => &self.hold_limit,
+            Err(HoldError::TooMany(TooMany::RunOut { .. })) => &self.hold_pause,
             Err(HoldError::SoldOut(_)) => &self.sold_out,
             Err(HoldError::Busy) => &self.busy,
             Err(HoldError::NotOnSale) => &self.not_on_sale,

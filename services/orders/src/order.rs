@@ -20,6 +20,9 @@ use common::id::{OrderId, PassId, TicketId, UserId};
 use common::money::Money;
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::inventory::PendingHold;
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -67,6 +70,16 @@ pub struct CheckIn {
     pub by: UserId,
     /// At which entrance, if said.
     pub place: Option<String>,
+    /// The request that used it, the same for each of its repetitions; uses by earlier builds have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Uuid>,
+}
+
+impl CheckIn {
+    /// Whether both are one scan by one person, sent twice.
+    fn repeats(&self, first: &Self) -> bool {
+        self.request.is_some() && (self.request, self.by) == (first.request, first.by)
+    }
 }
 
 /// What of an order's money went back, as payments last told.
@@ -236,6 +249,15 @@ pub struct Step {
 }
 
 impl Order {
+    /// The same order as an earlier attempt of its request held it: at the price and until the deadline of that moment.
+    #[must_use]
+    pub fn held_as(self, hold: &PendingHold) -> Self {
+        let PendingHold { quantity, unit_price, at: created_at, expires_at, .. } = *hold;
+        // The product was checked before the hold.
+        let total = unit_price.times(quantity).unwrap_or(unit_price);
+        Self { quantity, unit_price, total, created_at, expires_at, ..self }
+    }
+
     /// What every event says of it.
     pub fn facts(&self) -> OrderFacts {
         OrderFacts {
@@ -284,11 +306,15 @@ impl Order {
         })
     }
 
-    /// Uses a pass.
+    /// Uses a pass; `None` if the same scan has used it before.
     ///
     /// # Errors
-    /// If the order is not complete, has no such pass, or the pass was used before.
-    pub fn check_in(&self, pass: PassId, use_: CheckIn) -> Result<Step, OrderError> {
+    /// If the order is not complete, has no such pass, or another scan has used the pass.
+    pub fn check_in(&self, pass: PassId, use_: CheckIn) -> Result<Option<Step>, OrderError> {
+        let known = self.passes.iter().find(|candidate| candidate.id == pass);
+        if known.and_then(|pass| pass.checked_in.as_ref()).is_some_and(|first| use_.repeats(first)) {
+            return Ok(None);
+        }
         if self.state != OrderState::Complete {
             return Err(OrderError::NotComplete);
         }
@@ -300,7 +326,7 @@ impl Order {
         found.checked_in = Some(use_.clone());
         next.admitted += 1;
         let event = PassCheckedIn { order: self.facts(), pass_id: pass, at: use_.at, by: use_.by, place: use_.place };
-        Ok(Step { next, event: event.into(), places: None })
+        Ok(Some(Step { next, event: event.into(), places: None }))
     }
 
     /// Whether it costs nothing.

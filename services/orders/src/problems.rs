@@ -6,6 +6,7 @@ use common::http::Problem;
 use common::store::ChangeError;
 
 use crate::box_office::HoldError;
+use crate::hold_limits::TooMany;
 use crate::order::OrderError;
 
 impl From<HoldError> for Problem {
@@ -14,9 +15,22 @@ impl From<HoldError> for Problem {
             HoldError::SoldOut(sold_out) => {
                 Self::conflict("sold_out", sold_out.to_string()).with("available", sold_out.left)
             }
+            HoldError::TooMany(too_many) => too_many.into(),
             HoldError::Busy => Self::unavailable(Duration::from_secs(1)),
             HoldError::NotOnSale => Self::conflict("not_on_sale", "this ticket is not on sale"),
             HoldError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(error: TooMany) -> Self {
+        let says = error.to_string();
+        match error {
+            TooMany::Places { held, limit } => {
+                Self::conflict("hold_limit", says).with("held", held).with("limit", limit)
+            }
+            TooMany::RunOut { wait } => Self::conflict("hold_pause", says).retry_after(wait),
         }
     }
 }

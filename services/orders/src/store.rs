@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bson::{Document, doc};
+use bson::doc;
 use common::clock::{SharedClock, Time};
 use common::events::tickets::Listing;
 use common::events::{By, OrderEvent, Raised};
@@ -11,11 +11,13 @@ use common::service::StartError;
 use common::signing::SigningKey;
 use common::store::{Aggregate, Aggregates, Change, ChangeError, Database, Indexes, Projection, StoreError, Versioned};
 use futures::future::try_join_all;
+use futures::{Stream, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Movement, PendingHold};
 use crate::order::{Input, Order, OrderError, OrderState, Returned, Step};
 
+mod holds;
 pub(crate) mod sales;
 
 impl Aggregate for Order {
@@ -48,16 +50,12 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .on(doc! { "buyerId": 1, "_id": -1 })
             .on(doc! { "ticketId": 1, "_id": -1 })
             .on(sales::index())
-            .partial(doc! { "expiresAt": 1 }, holding())
+            .partial(doc! { "expiresAt": 1 }, holds::holding())
+            .partial(holds::index_of_unpaid(), holds::unpaid())
             .partial(doc! { "movements.at": 1 }, waiting),
         Indexes::of(Inventory::COLLECTION).outbox().partial(doc! { "pending.at": 1 }, pending),
         Indexes::of(TICKETS).on(doc! { "listing.sellerId": 1, "_id": -1 }),
     ]
-}
-
-/// The orders that hold places until their deadline.
-fn holding() -> Document {
-    doc! { "state": { "$in": ["created", "awaiting_payment"] } }
 }
 
 /// What orders knows of a listing: its own replica, kept by the listing's events.
@@ -224,15 +222,14 @@ impl OrderStore {
         Ok(try_join_all(rows).await?.into_iter().flatten().flat_map(|row| row.movements).collect())
     }
 
-    /// Movements that have waited since before `since`.
+    /// All orders with movements that have waited since before `since`.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's, at once or in the middle.
     pub(crate) async fn forgotten_movements(
         &self,
         since: Time,
-        limit: i64,
-    ) -> Result<Vec<(TicketId, OrderId)>, StoreError> {
+    ) -> Result<impl Stream<Item = Result<(TicketId, OrderId), StoreError>> + use<>, StoreError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Row {
@@ -242,8 +239,8 @@ impl OrderStore {
         }
         let forgotten = doc! { "movements.0": { "$exists": true }, "movements.at": { "$lt": since } };
         let collection = self.orders.collection().clone_with_type::<Row>();
-        let rows = collection.find(forgotten).projection(doc! { "ticketId": 1 }).limit(limit).await?;
-        Ok(rows.into_iter().map(|row| (row.ticket_id, row.id)).collect())
+        let found = collection.find(forgotten).projection(doc! { "ticketId": 1 });
+        Ok(found.stream().await?.map_ok(|row| (row.ticket_id, row.id)))
     }
 
     /// Takes movements that are made out of their orders.
@@ -258,50 +255,26 @@ impl OrderStore {
         }
         Ok(())
     }
-
-    /// Those of the given orders that hold places until their deadline.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn holding_of(&self, orders: Vec<OrderId>) -> Result<Vec<OrderId>, StoreError> {
-        let most = i64::try_from(orders.len()).unwrap_or(i64::MAX);
-        self.holding(doc! { "_id": { "$in": orders } }, doc! { "_id": 1 }, most).await
-    }
-
-    /// Orders that still hold places although their deadline was before `now`.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn overdue(&self, now: Time, limit: i64) -> Result<Vec<OrderId>, StoreError> {
-        self.holding(doc! { "expiresAt": { "$lt": now } }, doc! { "expiresAt": 1 }, limit).await
-    }
-
-    async fn holding(&self, which: Document, sort: Document, limit: i64) -> Result<Vec<OrderId>, StoreError> {
-        #[derive(Deserialize)]
-        struct Row {
-            #[serde(rename = "_id")]
-            id: OrderId,
-        }
-        let mut wanted = holding();
-        wanted.extend(which);
-        let collection = self.orders.collection().clone_with_type::<Row>();
-        let rows = collection.find(wanted).projection(doc! { "_id": 1 }).sort(sort).limit(limit).await?;
-        Ok(rows.into_iter().map(|row| row.id).collect())
-    }
 }
 
-/// Listings with holds that have waited for their orders since before `since`.
+/// All listings with holds that have waited for their orders since before `since`, in no order: an index of what stands in an
+/// array cannot sort, and all of them are wanted.
 ///
 /// # Errors
-/// The store's.
+/// The store's, at once or in the middle.
 pub(crate) async fn forgotten_holds(
     inventories: &Aggregates<Inventory>,
     since: Time,
-    limit: i64,
-) -> Result<Vec<TicketId>, StoreError> {
+) -> Result<impl Stream<Item = Result<TicketId, StoreError>> + use<>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        #[serde(rename = "_id")]
+        id: TicketId,
+    }
     let forgotten = doc! { "pending.0": { "$exists": true }, "pending.at": { "$lt": since } };
-    let found = inventories.find(forgotten, doc! { "pending.at": 1 }, limit).await?;
-    Ok(found.into_iter().map(|inventory| inventory.value.ticket_id).collect())
+    let collection = inventories.collection().clone_with_type::<Row>();
+    let found = collection.find(forgotten).projection(doc! { "_id": 1 });
+    Ok(found.stream().await?.map_ok(|row| row.id))
 }
 
 const PASS_KEYS: &str = "pass_keys";

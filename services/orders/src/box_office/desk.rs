@@ -1,4 +1,9 @@
 //! One listing's desk: takes what waits in line together.
+//!
+//! It reads the inventory, then what the orders say of the requests in line, decides in pure code, and writes the inventory on
+//! the condition that it is what was read. A write that the server refused is decided anew. A write whose answer was lost is
+//! neither made again nor looked for: it may land at any later time, unless another write of the inventory is faster. The
+//! requests are answered with the error, what was known is forgotten, and the next decision reads what has become of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +13,9 @@ use common::id::{OrderId, TicketId};
 use common::store::{Change, StoreError, Versioned};
 use tokio::sync::mpsc;
 
-use super::{HoldAnswer, HoldError, Request, SettleAnswer, Stores};
-use crate::inventory::{Inventory, Movement, PendingHold, SoldOut};
+use super::wishes::{Grant, Known, Verdict, Wish};
+use super::{Held, HoldError, Request, SettleAnswer, Stores};
+use crate::inventory::{Inventory, Movement, PendingHold};
 use crate::order::{Input, Move, Order};
 
 /// How many requests are taken together.
@@ -24,12 +30,6 @@ const ATTEMPTS: usize = 64;
 /// A pending hold or settled movement older than this was left by a process that ended.
 const LEFT_BEHIND: Duration = Duration::from_secs(10);
 
-struct Wish {
-    order: Box<Order>,
-    traceparent: Option<String>,
-    answer: HoldAnswer,
-}
-
 #[derive(Default)]
 struct Batch {
     wishes: Vec<Wish>,
@@ -42,7 +42,7 @@ impl Batch {
         let mut batch = Self::default();
         for request in requests.drain(..) {
             match request {
-                Request::Hold { order, traceparent, answer } => batch.wishes.push(Wish { order, traceparent, answer }),
+                Request::Hold(wish) => batch.wishes.push(wish),
                 Request::Settle(order, answer) => batch.settles.push((order, answer)),
                 Request::Repair => batch.repair = true,
             }
@@ -54,7 +54,7 @@ impl Batch {
 /// What one write of the inventory decided.
 struct Decision {
     next: Inventory,
-    holds: Vec<Result<(), SoldOut>>,
+    holds: Vec<Verdict>,
     movements: Vec<(Movement, bool)>,
     left_behind: Vec<PendingHold>,
 }
@@ -118,7 +118,7 @@ impl Desk {
                 return Ok(Some(decision));
             }
             match self.write(current, &decision).await {
-                Err(StoreError::Conflict) => self.known = None,
+                Err(StoreError::Conflict) => {}
                 written => return written.map(|()| Some(decision)),
             }
         }
@@ -132,22 +132,27 @@ impl Desk {
         Ok(self.known.clone())
     }
 
-    /// The orders' movements are read after the inventory's version is known: if one of them is made meanwhile by another
-    /// replica, the version has moved on too and the write that counts it twice fails.
+    /// What the orders say is read after the inventory's version is known: if another replica makes one of their movements or
+    /// grants a hold meanwhile, the version has moved on too and the write that counts it twice fails.
     async fn consider(&self, current: &Versioned<Inventory>, batch: &Batch) -> Result<Decision, StoreError> {
         let mut next = current.value.clone();
         next.forget_holds(&self.stored);
         let left_behind = self.left_behind(&mut next, batch.repair).await?;
         let wanted = batch.settles.iter().map(|(order, _)| *order);
         let settled = next.settled.iter().map(|settled| settled.order_id);
-        let movements = self.stores.orders.movements(wanted.chain(settled).collect()).await?;
+        let (movements, mut known) = tokio::try_join!(
+            self.stores.orders.movements(wanted.chain(settled).collect()),
+            Known::read(&self.stores, self.ticket, &next, &batch.wishes),
+        )?;
         next.forget_movements(&movements);
         let movements = movements
             .into_iter()
             .map(|movement| (next.settle(&movement), movement))
             .map(|(granted, movement)| (movement, granted))
             .collect();
-        let holds = batch.wishes.iter().map(|wish| next.hold(PendingHold::of(&wish.order))).collect();
+        let now = self.stores.clock.now();
+        let wishes = batch.wishes.iter();
+        let holds = wishes.map(|wish| known.decide(wish, &mut next, &self.stores.limits, now)).collect();
         Ok(Decision { next, holds, movements, left_behind })
     }
 
@@ -170,24 +175,12 @@ impl Desk {
 
     async fn write(&mut self, current: Versioned<Inventory>, decision: &Decision) -> Result<(), StoreError> {
         let change = Change::new(decision.next.clone(), decision.next.changed().by_system());
-        match self.stores.inventories.save(&current, change).await {
-            Ok(saved) => self.known = Some(saved),
-            Err(error) if error.may_have_been_done() => self.find_out(current.version, decision, error).await?,
-            Err(error) => return Err(error),
-        }
+        // What is known until the answer has come is no more than a guess.
+        self.known = None;
+        self.known = Some(self.stores.inventories.save(&current, change).await?);
         self.stores.meter.written(&current.value, &decision.next);
         self.stored.clear();
         Ok(())
-    }
-
-    /// The write's answer was lost. Whether it was made shows in the document.
-    async fn find_out(&mut self, before: i64, decision: &Decision, error: StoreError) -> Result<(), StoreError> {
-        self.known = None;
-        match self.inventory().await? {
-            Some(found) if found.version == before + 1 && found.value == decision.next => Ok(()),
-            Some(found) if found.version == before => Err(StoreError::Conflict),
-            _ => Err(error),
-        }
     }
 
     async fn carry_out(&mut self, batch: Batch, decision: Decision) {
@@ -208,16 +201,24 @@ impl Desk {
     }
 
     /// Stores the orders of the granted holds and answers their buyers. Says which orders are stored.
-    async fn store_orders(&self, wishes: Vec<Wish>, holds: Vec<Result<(), SoldOut>>) -> Vec<OrderId> {
+    async fn store_orders(&self, wishes: Vec<Wish>, holds: Vec<Verdict>) -> Vec<OrderId> {
         let (mut orders, mut answers) = (Vec::new(), Vec::new());
-        for (wish, hold) in wishes.into_iter().zip(holds) {
-            match hold {
-                Ok(()) => {
-                    orders.push(born(*wish.order, wish.traceparent));
-                    answers.push(wish.answer);
+        for (Wish { order, traceparent, answer, .. }, hold) in wishes.into_iter().zip(holds) {
+            // Who has gone needs no answer.
+            let (order, held) = match hold {
+                Ok(Grant::New) => (*order, Held::New),
+                Ok(Grant::Pending(pending)) => (order.held_as(&pending), Held::Before),
+                Ok(Grant::Stored) => {
+                    let _ = answer.send(Ok(Held::Before));
+                    continue;
                 }
-                Err(sold_out) => drop(wish.answer.send(Err(sold_out.into()))),
-            }
+                Err(refused) => {
+                    let _ = answer.send(Err(refused));
+                    continue;
+                }
+            };
+            orders.push(born(order, traceparent));
+            answers.push((answer, held));
         }
         if orders.is_empty() {
             return Vec::new();
@@ -225,12 +226,12 @@ impl Desk {
         let ids: Vec<OrderId> = orders.iter().map(|(order, _)| order.id).collect();
         match self.stores.orders.insert_many(orders).await {
             Ok(()) => {
-                answers.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
+                answers.into_iter().for_each(|(answer, held)| drop(answer.send(Ok(held))));
                 ids
             }
             Err(error) => {
                 let error = Arc::new(error);
-                answers.into_iter().for_each(|answer| drop(answer.send(Err(HoldError::Store(error.clone())))));
+                answers.into_iter().for_each(|(answer, _)| drop(answer.send(Err(HoldError::Store(error.clone())))));
                 Vec::new()
             }
         }

@@ -102,8 +102,8 @@ fn a_paid_order_goes_back_only_as_the_policy_says() {
     let newer = serde_json::from_value("until_noon".into()).unwrap();
     let newer = Order { refund_policy: newer, ..paid.clone() };
     assert_eq!(refused(&newer, START), OrderError::NotRefundable);
-    let used = CheckIn { at: START, by: paid.seller_id, place: None };
-    let entered = paid.check_in(paid.passes[0].id, used).unwrap().next;
+    let used = CheckIn { at: START, by: paid.seller_id, place: None, request: None };
+    let entered = paid.check_in(paid.passes[0].id, used).unwrap().unwrap().next;
     assert_eq!(refused(&entered, START), OrderError::PassUsed);
 }
 
@@ -118,12 +118,23 @@ fn a_free_order_needs_no_payment_and_never_expires() {
 #[test]
 fn a_pass_admits_once_and_only_while_the_order_is_complete() {
     let paid = after(order(500), &[Input::PaymentSucceeded]);
-    let used = CheckIn { at: START, by: paid.seller_id, place: Some("north".into()) };
+    let used = CheckIn { at: START, by: paid.seller_id, place: Some("north".into()), request: None };
     let pass = paid.passes[0].id;
-    let entered = paid.check_in(pass, used.clone()).unwrap().next;
+    let entered = paid.check_in(pass, used.clone()).unwrap().unwrap().next;
     assert_eq!((paid.admitted, entered.admitted), (0, 1));
     assert_eq!(entered.check_in(pass, used.clone()), Err(OrderError::AlreadyCheckedIn(used.clone())));
     assert!(entered.check_in(entered.passes[1].id, used.clone()).is_ok());
+    let scan = CheckIn { request: Some(uuid::Uuid::from_u128(1)), ..used.clone() };
+    let once = paid.check_in(pass, scan.clone()).unwrap().unwrap().next;
+    assert_eq!(once.check_in(pass, CheckIn { at: DEADLINE, ..scan.clone() }), Ok(None), "the same scan, sent twice");
+    let others = [
+        CheckIn { request: Some(uuid::Uuid::from_u128(2)), ..scan.clone() },
+        CheckIn { by: paid.buyer_id, ..scan.clone() },
+        used.clone(),
+    ];
+    for other in others {
+        assert_eq!(once.check_in(pass, other), Err(OrderError::AlreadyCheckedIn(scan.clone())));
+    }
     let refunded = after(entered, &[Input::MoneyReturned]);
     assert_eq!(refunded.check_in(refunded.passes[1].id, used), Err(OrderError::NotComplete));
 }

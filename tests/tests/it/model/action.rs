@@ -17,6 +17,8 @@ pub(super) enum Outcome {
 pub(super) enum Action {
     // People, time and the bank.
     Hold(usize),
+    /// A hold whose write is given up.
+    HoldIsLost(usize),
     CancelOrder(usize),
     SellerRefunds(usize),
     Pay(usize, Outcome),
@@ -30,26 +32,58 @@ pub(super) enum Action {
     DropPending(usize),
     CompleteFree(usize),
     SweepOverdue(usize),
-    HearPayment { buyer: usize, input: Input, again: bool },
-    HearDue { buyer: usize, again: bool },
-    DeskReads { desk: usize, buyer: usize },
+    HearPayment {
+        buyer: usize,
+        input: Input,
+        again: bool,
+    },
+    HearDue {
+        buyer: usize,
+        again: bool,
+    },
+    DeskReads {
+        desk: usize,
+        buyer: usize,
+    },
     DeskConsiders(usize),
     DeskWrites(usize),
     DeskTells(usize),
     DeskClears(usize),
+    /// A desk gives its write of a settlement up.
+    DeskLosesWrite(usize),
+    /// A write that was given up lands after all.
+    LateWriteLands(usize),
+    /// With a rule that is wrong: the desk takes its lost write for one that was not made, and decides the same hold again.
+    HoldIsDecidedAgain(usize),
+    AskedAgain {
+        desk: usize,
+        buyer: usize,
+    },
+    DeskLooksUp(usize),
+    DeskHolds(usize),
 
     // Expiration and the broker's scheduler.
-    SetDeadline { buyer: usize, again: bool },
+    SetDeadline {
+        buyer: usize,
+        again: bool,
+    },
     DeadlineRings(usize),
 
     // Payments.
     Follow(usize),
-    DoDuty { buyer: usize, version: u8, again: bool },
+    DoDuty {
+        buyer: usize,
+        version: u8,
+        again: bool,
+    },
     MakeIntent(usize),
     StorePayment(usize),
     CancelIntent(usize),
     AskStripe(usize),
-    Learn { buyer: usize, standing: Standing },
+    Learn {
+        buyer: usize,
+        standing: Standing,
+    },
     LookAfterRefunds(usize),
     MakeRefund(usize),
     RecordRefunds(usize),
@@ -57,5 +91,8 @@ pub(super) enum Action {
     // A process dies, and with it what only it knew.
     DeskDies(usize),
     BuyersRequestDies(usize),
-    AnswerDies { buyer: usize, standing: Standing },
+    AnswerDies {
+        buyer: usize,
+        standing: Standing,
+    },
 }

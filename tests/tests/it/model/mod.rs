@@ -9,6 +9,8 @@
 //!   Payments takes an order's events in the order of their versions, as its version gate does. A webhook may be lost altogether:
 //!   nothing in the model depends on it, but for what nobody would ask about (money after a cancellation, a refund that bounces),
 //!   which Stripe repeats and the inbox keeps.
+//! - **Lost answers.** A write of the inventory may be given up by its desk and land later, as long as no other write does, or
+//!   never. The buyer whose hold it was may ask again under the same key, as often as one likes.
 //! - **Deaths.** Between two steps a process may forget all that it had in memory. What sweeps and jobs do is possible whenever
 //!   there is something for them to do, for how long they wait does not matter.
 //! - **Time** is, for each order, before or after its deadline.
@@ -25,6 +27,8 @@
 #![expect(clippy::print_stdout, reason = "how much was explored, and the ways on which a missing guard is noticed")]
 
 mod action;
+mod catalogue;
+mod late;
 mod paying;
 mod properties;
 mod selling;
@@ -38,8 +42,8 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use action::Action;
 use properties::{
-    CANCELLED, CANCELLED_PAID, CLOSED, COMPLETE, COUNTS, EXPIRED, LATE_REFUNDED, NO_OVERSELL, NOT_FOR_NOTHING,
-    NOT_GONE, REACQUIRED, REFUNDED, REFUNDED_TWICE, SOLD_OUT,
+    CANCELLED, CANCELLED_PAID, CLOSED, COMPLETE, COUNTS, EXPIRED, HELD_LATE, LATE_REFUNDED, NO_OVERSELL,
+    NOT_FOR_NOTHING, NOT_GONE, REACQUIRED, REFUNDED, REFUNDED_TWICE, SOLD_OUT,
 };
 use state::{Luck, State};
 use world::{Deadlines, Late, Removed, World};
@@ -135,6 +139,28 @@ fn late_money_gets_the_place_of_nobody_else() {
 fn free_orders_of_two_buyers_at_the_desks_of_two_replicas() {
     let reaches = vec![COMPLETE];
     holds(World { desks: 2, reaches, ..rivals(&[0, 0], 2) }, 5_000);
+}
+
+#[test]
+fn a_write_that_lands_late_is_counted_once() {
+    let reaches = vec![COMPLETE, EXPIRED, HELD_LATE];
+    holds(World { late_writes: 1, reaches, ..rivals(&[500], 1) }, 4_000);
+}
+
+#[test]
+fn two_buyers_and_a_write_that_lands_late() {
+    let reaches = vec![COMPLETE, SOLD_OUT, HELD_LATE];
+    holds(World { late_writes: 1, reaches, ..rivals(&[0, 0], 1) }, 1_000);
+}
+
+#[test]
+fn if_a_lost_write_is_taken_for_not_made_a_hold_is_counted_twice() {
+    fails(World { removed: Removed::LostIsUnknown, late_writes: 1, ..rivals(&[500], 2) }, COUNTS);
+}
+
+#[test]
+fn if_a_repeated_hold_is_not_looked_up_it_is_counted_twice() {
+    fails(World { removed: Removed::LookUp, late_writes: 1, ..rivals(&[500], 2) }, COUNTS);
 }
 
 #[test]

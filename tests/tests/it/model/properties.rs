@@ -32,6 +32,7 @@ pub(super) const REFUNDED: &str = "an order was refunded";
 pub(super) const CANCELLED_PAID: &str = "money of an order cancelled meanwhile went back";
 pub(super) const LATE_REFUNDED: &str = "late money went back because the places were gone";
 pub(super) const REACQUIRED: &str = "late money got its places back";
+pub(super) const HELD_LATE: &str = "places are held for somebody who was told nothing";
 pub(super) const REFUNDED_TWICE: &str = "a refund that bounced was made again";
 
 const ENDS: [OrderState; 4] = [OrderState::Complete, OrderState::Expired, OrderState::Cancelled, OrderState::Refunded];
@@ -66,11 +67,12 @@ pub(super) fn of(world: &World) -> Vec<Property<World>> {
     all
 }
 
-fn possible() -> [Property<World>; 9] {
+fn possible() -> [Property<World>; 10] {
     [
         Property::sometimes(COMPLETE, |_, state| any(state, complete)),
         Property::sometimes(EXPIRED, |_, state| any(state, |sale| sale.is_in(&[OrderState::Expired]))),
         Property::sometimes(CANCELLED, |_, state| any(state, |sale| sale.is_in(&[OrderState::Cancelled]))),
+        Property::sometimes(HELD_LATE, |_, state| any(state, |sale| sale.unanswered && sale.order.is_some())),
         Property::sometimes(SOLD_OUT, |_, state| any(state, |sale| sale.refused)),
         Property::sometimes(REFUNDED, |_, state| any(state, |sale| sale.is_in(&[OrderState::Refunded]))),
         Property::sometimes(CANCELLED_PAID, |_, state| {
@@ -220,6 +222,7 @@ const WISH: u8 = 9;
 fn urgency(action: &Action) -> u8 {
     match action {
         Action::DeskConsiders(_) | Action::DeskWrites(_) | Action::DeskTells(_) | Action::DeskClears(_) => 0,
+        Action::DeskLooksUp(_) | Action::DeskHolds(_) => 0,
         Action::StoreOrder(_) | Action::DropPending(_) | Action::DeskReads { .. } | Action::CompleteFree(_) => 1,
         Action::StorePayment(_) | Action::Learn { .. } | Action::MakeRefund(_) | Action::RecordRefunds(_) => 2,
         Action::HearPayment { again: false, .. } | Action::HearDue { again: false, .. } | Action::Follow(_) => 3,

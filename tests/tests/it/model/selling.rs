@@ -71,14 +71,20 @@ impl World {
         }
     }
 
-    /// Every other desk that has read the inventory must read again; that is what the compare-and-set does.
-    fn save(&self, state: &mut State, inventory: Inventory) {
+    /// Every other desk that has read the inventory must read again, and what was given up cannot land any more; that is what
+    /// the compare-and-set does.
+    pub(super) fn save(&self, state: &mut State, inventory: Inventory) {
         state.inventory = Shared::new(inventory);
         if self.removed == Removed::CompareAndSet {
             return;
         }
+        state.late.clear();
         for desk in &mut state.desks {
-            if matches!(desk, Desk::Read { .. } | Desk::Considered { .. }) {
+            let read = matches!(
+                desk,
+                Desk::Read { .. } | Desk::Considered { .. } | Desk::Asked { .. } | Desk::LookedUp { .. }
+            );
+            if read {
                 *desk = Desk::Idle;
             }
         }
@@ -149,8 +155,7 @@ impl World {
         state.desks[desk] = Desk::Considered { movements };
     }
 
-    pub(super) fn write_inventory(&self, state: &mut State, desk: usize) {
-        let Desk::Considered { movements } = std::mem::replace(&mut state.desks[desk], Desk::Idle) else { return };
+    pub(super) fn settled(&self, state: &State, movements: Vec<Movement>) -> (Inventory, Vec<(Movement, bool)>) {
         let mut next = Inventory::clone(&state.inventory);
         next.forget_movements(&movements);
         let settle = |movement: Movement| {
@@ -159,7 +164,13 @@ impl World {
             }
             (next.settle(&movement), movement)
         };
-        let made: Vec<_> = movements.into_iter().map(settle).map(|(granted, movement)| (movement, granted)).collect();
+        let made = movements.into_iter().map(settle).map(|(granted, movement)| (movement, granted)).collect();
+        (next, made)
+    }
+
+    pub(super) fn write_inventory(&self, state: &mut State, desk: usize) {
+        let Desk::Considered { movements } = std::mem::replace(&mut state.desks[desk], Desk::Idle) else { return };
+        let (next, made) = self.settled(state, movements);
         if next != *state.inventory {
             self.save(state, next);
         }

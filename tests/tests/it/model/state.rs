@@ -59,6 +59,11 @@ impl<T> Hash for Shared<T> {
 pub(super) struct State {
     /// The document of the listing's places.
     pub(super) inventory: Shared<Inventory>,
+    /// Writes of the inventory that desks have given up. They are on the condition of its present version, so each may land as
+    /// long as no other write does.
+    pub(super) late: Vec<Shared<Inventory>>,
+    /// How many writes may still be given up.
+    pub(super) may_be_late: u8,
     /// The listing's desk in each replica of orders.
     pub(super) desks: Vec<Desk>,
     /// One for each buyer.
@@ -74,7 +79,7 @@ impl State {
     }
 }
 
-/// How far a desk has come with a settlement. A crash puts it back to its beginning.
+/// How far a desk has come with a settlement, or with a hold that is asked for again. A crash puts it back to its beginning.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) enum Desk {
     Idle,
@@ -85,6 +90,15 @@ pub(super) enum Desk {
     /// It has read the movements of the order it was asked for and of those whose keys are noted.
     Considered {
         movements: Vec<Movement>,
+    },
+    /// It has read the inventory for a hold whose first answer was lost.
+    Asked {
+        buyer: usize,
+    },
+    /// It has looked whether the order of the hold is stored, after it has read the inventory.
+    LookedUp {
+        buyer: usize,
+        stored: bool,
     },
     /// It has written the inventory, which granted the movements or did not; orders that wait for the answer were told or not.
     Made {
@@ -124,6 +138,8 @@ impl Hash for Mail {
 pub(super) struct Sale {
     /// The buyer was told that it is sold out.
     pub(super) refused: bool,
+    /// The buyer was told nothing of the hold, and may ask for it again under the same key.
+    pub(super) unanswered: bool,
     /// The deadline of the hold has passed.
     pub(super) overdue: bool,
     /// The order with its version, as orders has it.

@@ -5,7 +5,7 @@ use payments::payment::{PaymentState, Standing};
 
 use super::action::{Action, Outcome};
 use super::state::{Desk, Sale, State};
-use super::world::{Deadlines, World};
+use super::world::{Deadlines, Removed, World};
 
 const HOLDING: [OrderState; 2] = [OrderState::Created, OrderState::AwaitingPayment];
 
@@ -22,11 +22,15 @@ impl World {
         for desk in 0..state.desks.len() {
             self.of_desk(state, desk, actions);
         }
+        actions.extend((0..state.late.len()).map(Action::LateWriteLands));
     }
 
     fn of_people(&self, state: &State, buyer: usize, sale: &Sale, actions: &mut Vec<Action>) {
         let mut can = |possible: bool, action: Action| actions.extend(possible.then_some(action));
-        can(sale.order.is_none() && !sale.refused && !self.is_pending(state, buyer), Action::Hold(buyer));
+        let new = sale.order.is_none() && !sale.refused && !sale.unanswered && !self.is_pending(state, buyer);
+        can(new, Action::Hold(buyer));
+        can(new && state.may_be_late > 0, Action::HoldIsLost(buyer));
+        can(sale.unanswered && self.removed == Removed::LostIsUnknown, Action::HoldIsDecidedAgain(buyer));
         can(self.cancels && sale.order.is_some(), Action::CancelOrder(buyer));
         can(self.may_be_overdue(state, buyer, sale), Action::DeadlinePasses(buyer));
         can(sale.luck.seller_refunds > 0 && sale.payment_is(|it| it.state.is_paid()), Action::SellerRefunds(buyer));
@@ -78,11 +82,17 @@ impl World {
                     let noted =
                         self.tidies && state.inventory.settled.iter().any(|key| key.order_id == self.orders[buyer].id);
                     actions.extend((noted || !sale.movements.is_empty()).then_some(Action::DeskReads { desk, buyer }));
+                    actions.extend((sale.unanswered && !sale.refused).then_some(Action::AskedAgain { desk, buyer }));
                 }
                 return;
             }
             Desk::Read { .. } => actions.push(Action::DeskConsiders(desk)),
-            Desk::Considered { .. } => actions.push(Action::DeskWrites(desk)),
+            Desk::Considered { .. } => {
+                actions.push(Action::DeskWrites(desk));
+                actions.extend((state.may_be_late > 0).then_some(Action::DeskLosesWrite(desk)));
+            }
+            Desk::Asked { .. } => actions.push(Action::DeskLooksUp(desk)),
+            Desk::LookedUp { .. } => actions.push(Action::DeskHolds(desk)),
             Desk::Made { told: false, .. } => actions.push(Action::DeskTells(desk)),
             Desk::Made { told: true, .. } => actions.push(Action::DeskClears(desk)),
         }
@@ -141,6 +151,13 @@ impl World {
         use Action as A;
         match action {
             A::Hold(buyer) => self.hold(state, buyer),
+            A::HoldIsLost(buyer) => self.lose_hold(state, buyer),
+            A::HoldIsDecidedAgain(buyer) => self.decide_again(state, buyer),
+            A::AskedAgain { desk, buyer } => state.desks[desk] = Desk::Asked { buyer },
+            A::DeskLooksUp(desk) => self.look_up(state, desk),
+            A::DeskHolds(desk) => self.hold_again(state, desk),
+            A::DeskLosesWrite(desk) => self.lose_settlement(state, desk),
+            A::LateWriteLands(nth) => self.land(state, nth),
             A::StoreOrder(buyer) => self.store_order(state, buyer),
             A::DropPending(buyer) => self.drop_pending(state, buyer),
             A::DeskReads { desk, buyer } => state.desks[desk] = Desk::Read { buyer },

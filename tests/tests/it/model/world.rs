@@ -32,6 +32,11 @@ pub(super) enum Removed {
     FirstInsert,
     /// The inventory is written whatever its version is.
     CompareAndSet,
+    /// A write whose answer was lost is taken for not made because the old version still stands there, and pending holds are not
+    /// looked at.
+    LostIsUnknown,
+    /// A hold that is asked for again is not looked up among the orders.
+    LookUp,
 }
 
 impl Removed {
@@ -68,6 +73,8 @@ pub(super) struct World {
     pub(super) slow_bank: bool,
     /// Whether buyers may cancel.
     pub(super) cancels: bool,
+    /// How many writes of the inventory may be given up and land later.
+    pub(super) late_writes: u8,
     pub(super) luck: Luck,
     pub(super) removed: Removed,
     /// What must be possible in this run.
@@ -88,6 +95,7 @@ impl World {
             tidies: true,
             slow_bank: false,
             cancels: false,
+            late_writes: 0,
             luck: Luck::default(),
             removed: Removed::Nothing,
             reaches: Vec::new(),
@@ -99,6 +107,8 @@ impl World {
         let sale = Sale { luck: self.luck, ..Sale::default() };
         State {
             inventory: Shared::new(Inventory::new(self.orders[0].ticket_id, self.capacity)),
+            late: Vec::new(),
+            may_be_late: self.late_writes,
             desks: vec![Desk::Idle; self.desks],
             sales: self.orders.iter().map(|_| Shared::new(sale.clone())).collect(),
         }

@@ -1,0 +1,82 @@
+//! Nobody holds more of a listing than one order may have, and who lets holds run out waits.
+
+use docket_tests::{Answer, App, Person};
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::{counts, id};
+
+async fn list(seller: &Person, quantity: u32, limit: u32) -> Value {
+    let show = json!({ "title": "Jazz", "price": "5", "quantity": quantity, "perOrderLimit": limit });
+    seller.post("/api/tickets", show).await.expect(201)
+}
+
+/// Another process of orders on the same database.
+async fn replica(app: &App) -> App {
+    App::of(vec![orders::service()], |settings| {
+        settings.namespace.clone_from(&app.settings_used().namespace);
+        settings.jwks_url = Some(format!("{}/.well-known/jwks.json", app.base()).parse().unwrap());
+    })
+    .await
+}
+
+fn granted(answers: Vec<Answer>) -> Vec<Value> {
+    let held = answers.into_iter().filter_map(|answer| match answer.status {
+        201 => Some(answer.body),
+        _ => {
+            answer.problem(409, "hold_limit");
+            None
+        }
+    });
+    held.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_account_cannot_hold_everything_at_two_replicas_either() {
+    let app = App::start().await;
+    let other = replica(&app).await;
+    let (seller, greedy, fan) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
+    let ticket = list(&seller, 50, 2).await;
+    fan.hold(&ticket, 1).await.expect(201);
+    let doors = [greedy.at(&app.base()), greedy.at(&other.base())];
+    let held = granted(join_all((0..24).map(|nth| doors[nth % 2].hold(&ticket, 2))).await);
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert_eq!(counts(&app, &ticket).await.0, 3);
+
+    // What is given up may be held again at once, wherever it was given up.
+    let mut mine = held[0].clone();
+    for nth in 0..4 {
+        let (here, there) = (&doors[nth % 2], &doors[(nth + 1) % 2]);
+        here.delete(&format!("/api/orders/{}", id(&mine))).await.expect(200);
+        mine = there.hold(&ticket, 1).await.expect(201);
+        here.hold(&ticket, 2).await.problem(409, "hold_limit");
+        let more = here.hold(&ticket, 1).await.expect(201);
+        here.delete(&format!("/api/orders/{}", id(&more))).await.expect(200);
+    }
+    fan.hold(&ticket, 1).await.expect(201);
+
+    // What is paid does not count.
+    greedy.pay(&mine, "pm_card_visa").await.expect(201);
+    greedy.until_order(&mine, "complete").await;
+    greedy.hold(&ticket, 2).await.expect(201);
+    other.stop().await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lets_holds_run_out_waits_before_the_next() {
+    let app = App::with(|settings| settings.hold_seconds = 1).await;
+    let (seller, idle, fan) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
+    let (ticket, show) = (list(&seller, 50, 2).await, list(&seller, 50, 2).await);
+    for _ in 0..2 {
+        let order = idle.hold(&ticket, 2).await.expect(201);
+        idle.until_order(&order, "expired").await;
+    }
+    let refused = idle.hold(&ticket, 1).await;
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    refused.problem(409, "hold_pause");
+    assert!((200..=300).contains(&wait), "{wait}");
+    idle.hold(&show, 1).await.expect(201);
+    fan.hold(&ticket, 1).await.expect(201);
+    app.stop().await;
+}
