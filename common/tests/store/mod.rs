@@ -142,10 +142,12 @@ async fn many_large_writes_are_more_than_one_command() {
     let database = TestDatabase::new().await;
     let pages: Projection<Page> = Projection::new(&database.0, "pages");
     let long = &"x".repeat(400 * 1024);
-    let events: Vec<EventRecord> = (0..60).map(|id| event(id, 1)).collect();
+    let events: Vec<EventRecord> = (0..30).map(|id| event(id, 1)).collect();
     let applied = join_all(events.iter().zip(0..).map(|(event, id)| pages.apply(event, move |_| Some(page(id, long)))));
-    assert!(applied.await.into_iter().all(|applied| matches!(applied, Ok(Applied::Now(_)))));
-    assert_eq!(pages.get_many((0..60).map(|id: u32| id.to_string()).collect()).await.unwrap().len(), 60);
+    for applied in applied.await {
+        assert!(matches!(applied, Ok(Applied::Now(_))), "{applied:?}");
+    }
+    assert_eq!(pages.get_many((0..30).map(|id: u32| id.to_string()).collect()).await.unwrap().len(), 30);
     database.leave().await;
 }
 

@@ -12,7 +12,8 @@ use mongodb::bson::{Document, doc};
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::Deadline;
-use super::servers::OwnMongo;
+use super::servers::StallingWay;
+use crate::database::TestDatabase;
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -32,9 +33,11 @@ async fn until_none_waits(documents: &Collection<Document>) {
 
 #[actix_web::test]
 async fn a_stalled_find_of_the_sweep_delays_no_event_and_events_without_a_pause_delay_no_sweep() {
-    let mongo = OwnMongo::start().await;
-    let name = format!("relay_{}", mongodb::bson::oid::ObjectId::new());
-    let (database, documents) = (mongo.database(&name), mongo.driver.database(&name).collection(Deadline::COLLECTION));
+    // Nothing but the sweep asks for this.
+    let mut way = StallingWay::stalling("outbox.at\0").await;
+    let shared = TestDatabase::new().await;
+    let name = shared.0.name().to_owned();
+    let (database, documents) = (way.client.database(&name), shared.1.collection(Deadline::COLLECTION));
     let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
     let bus = Bus::connect(&url, Namespace::new(&name)).await.unwrap();
     bus.ensure_streams(1).await.unwrap();
@@ -52,10 +55,10 @@ async fn a_stalled_find_of_the_sweep_delays_no_event_and_events_without_a_pause_
     let working = tokio::spawn(work.run(stop.clone()));
     until_none_waits(&documents).await;
 
-    mongo.stall_finds(120_000).await;
+    way.stall().await;
     store().await;
     until_none_waits(&documents).await;
-    mongo.flow().await;
+    way.flow();
 
     let mut forgotten = left;
     let event = forgotten.get_array_mut("outbox").unwrap()[0].as_document_mut().unwrap();
@@ -71,5 +74,5 @@ async fn a_stalled_find_of_the_sweep_delays_no_event_and_events_without_a_pause_
     tokio::time::timeout(BOUND, swept).await.expect("the sweep has its turn");
     stop.cancel();
     working.await.unwrap();
-    mongo.stop().await;
+    shared.leave().await;
 }
