@@ -15,7 +15,7 @@ use crate::problems::of_change;
 use crate::ticket::Ticket;
 use crate::view::TicketBody;
 
-/// Puts tickets on sale. The same request with the same `Idempotency-Key` makes one listing, whatever became of its answers.
+/// Puts tickets on sale.
 #[utoipa::path(post, path = "/api/tickets", request_body = TicketInput,
     responses((status = 201, description = "On sale", body = TicketBody)))]
 pub(crate) async fn create(
