@@ -85,8 +85,8 @@ impl Supervisor {
         F: Fn(CancellationToken) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let task =
-            Task { panics: Spawner::of(name), need, readiness: self.readiness.clone(), stop: stage.stop.clone() };
+        let (readiness, stop) = (self.readiness.clone(), stage.stop.clone());
+        let task = Task { panics: Spawner::of(name), need, readiness, stop, stopping: self.stopping() };
         spawn_tracked(&stage.tasks, task.keep(begin));
     }
 
@@ -121,6 +121,8 @@ struct Task {
     need: Need,
     readiness: Readiness,
     stop: CancellationToken,
+    /// Is cancelled when the stop begins: a relay may end by itself from then on, as those who hand over to it go.
+    stopping: CancellationToken,
 }
 
 impl Task {
@@ -138,7 +140,7 @@ impl Task {
             }
             match panic {
                 Some(cause) => self.panics.report(&cause),
-                None if self.stop.is_cancelled() => return,
+                None if self.stopping.is_cancelled() => return,
                 None => tracing::error!(task = self.panics.task(), "a task ended although nobody has stopped it"),
             }
             self.tell(true);

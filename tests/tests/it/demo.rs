@@ -28,7 +28,7 @@ async fn take_back_some(folder: &Path) {
     let tickets = mongodb::Client::with_uri_str(uri).await.unwrap().database("docket_tickets");
     let tickets = tickets.collection::<bson::Document>("tickets");
     for title in ["Open rehearsal", "Dawn chorus walk", "Sixteen hands"] {
-        assert_eq!(tickets.delete_one(bson::doc! { "title": title }).await.unwrap().deleted_count, 1, "{title}");
+        assert_eq!(tickets.delete_one(bson::doc! { "offer.title": title }).await.unwrap().deleted_count, 1, "{title}");
     }
     std::fs::remove_file(folder.join("demo-complete")).unwrap();
 }
@@ -39,6 +39,7 @@ async fn until_complete(folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_start_that_is_killed_is_completed_by_the_next_and_then_left_alone() {
+    common::http::install_tls_provider();
     let folder = tempfile::tempdir().unwrap();
     let docket = spawn("docket", &variables(folder.path())).await;
     until_complete(folder.path()).await;

@@ -70,6 +70,7 @@ fn fill(disk: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_published_soon_after_a_full_disk_has_room() {
+    common::http::install_tls_provider();
     let docket = Docket::start().await;
     let seller = Person::sign_up(&docket.http, "seller@example.org").await;
     let buyer = Person::sign_up(&docket.http, "buyer@example.org").await;
