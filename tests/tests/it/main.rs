@@ -31,3 +31,4 @@ mod sales;
 mod stage;
 mod stripe_load;
 mod tickets;
+mod versions;
