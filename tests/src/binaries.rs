@@ -47,19 +47,35 @@ pub async fn run(binary: &str, arguments: &[&str], variables: &[(&str, String)])
     command.output().await.unwrap_or_else(|error| panic!("{binary}: {error}; run `cargo xtask test`, which builds it"))
 }
 
-/// A binary of this build, or of the one in the folder that `DOCKET_BINARIES_DIR` names.
-///
-/// # Panics
-/// If this process does not know where its own binary is.
-pub fn path_of(binary: &str) -> PathBuf {
-    if let Some(folder) = std::env::var_os("DOCKET_BINARIES_DIR") {
-        return PathBuf::from(folder).join(binary);
+/// The folder with the binaries of one build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build(PathBuf);
+
+impl Build {
+    /// This build, or the one in the folder that `DOCKET_BINARIES_DIR` names.
+    ///
+    /// # Panics
+    /// If this process does not lie where cargo puts binaries.
+    pub fn this() -> Self {
+        if let Some(folder) = std::env::var_os("DOCKET_BINARIES_DIR") {
+            return Self(PathBuf::from(folder));
+        }
+        let this = std::env::current_exe().expect("a process knows its binary");
+        // target/debug/deps/it-… or target/debug/chaos -> target/debug
+        let folder = this.parent().expect("a binary lies in a folder");
+        let folder = if folder.ends_with("deps") { folder.parent().expect("deps lies in a folder") } else { folder };
+        Self(folder.to_owned())
     }
-    let this = std::env::current_exe().expect("a process knows its binary");
-    // target/debug/deps/it-… or target/debug/chaos -> target/debug/<binary>
-    let folder = this.parent().expect("a binary lies in a folder");
-    let folder = if folder.ends_with("deps") { folder.parent().expect("deps lies in a folder") } else { folder };
-    folder.join(binary)
+
+    /// The build in this folder.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// Where it has a binary.
+    pub(crate) fn path_of(&self, binary: &str) -> PathBuf {
+        self.0.join(binary)
+    }
 }
 
 /// A port of loopback that is free at this moment.
@@ -69,6 +85,14 @@ pub fn path_of(binary: &str) -> PathBuf {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound port has an address").port()
+}
+
+/// A binary of this build, or of the one in the folder that `DOCKET_BINARIES_DIR` names.
+///
+/// # Panics
+/// If this process does not lie where cargo puts binaries.
+pub fn path_of(binary: &str) -> PathBuf {
+    Build::this().path_of(binary)
 }
 
 /// The answer of a process's health check.

@@ -14,7 +14,7 @@ mod stage;
 mod wait;
 
 pub use app::{ADMIN, App};
-pub use binaries::{Process, free_port, ops_of, path_of as binary, run, spawn};
+pub use binaries::{Build, Process, free_port, ops_of, path_of as binary, run, spawn};
 pub use browser::{Browser, Key, Page};
 pub use collector::{Collector, SeenSpan, Trace};
 pub use demo::Demo;

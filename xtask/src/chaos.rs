@@ -9,7 +9,7 @@ use crate::run::cargo;
 use crate::test::{servers_dir, succeed, target};
 
 /// The processes that are harmed.
-const SERVICES: [&str; 5] = ["auth", "tickets", "orders", "expiration", "payments"];
+pub(crate) const SERVICES: [&str; 5] = ["auth", "tickets", "orders", "expiration", "payments"];
 
 /// Takes the guard out of every write. Whoever says that nothing can go wrong must have seen that this goes wrong.
 const CONTROL: &str = "common/control-without-compare-and-set";

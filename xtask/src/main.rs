@@ -8,6 +8,7 @@ mod deny;
 mod documents;
 mod images;
 mod manifests;
+mod mixed;
 mod run;
 mod shots;
 mod system;
@@ -36,6 +37,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Have people buy while servers and processes fail, and check that every promise is kept
     Chaos(chaos::Arguments),
+    /// Have people buy while an older commit's services and this build's replace each other: `mixed main~20`
+    Mixed(mixed::Arguments),
     /// Take pictures of the pages, on phone and desktop, light and dark, into docs/shots
     Shots(shots::Arguments),
     /// Check format, lints, repository rules, licences, manifests, images and generated documents
@@ -60,6 +63,7 @@ fn perform(task: Task) -> Result {
         Task::Test(arguments) => test::test(&arguments),
         Task::Bench(arguments) => bench::bench(&arguments),
         Task::Chaos(arguments) => chaos::chaos(&arguments),
+        Task::Mixed(arguments) => mixed::mixed(&arguments),
         Task::Shots(arguments) => shots::shots(&arguments),
         Task::Check(arguments) => check::check(&arguments),
         Task::Documents => documents::documents("--write"),

@@ -41,7 +41,9 @@ pub enum Rule {
     RefundKept,
     /// What was given up stays given up.
     CancelKept,
-    /// Every order comes to an end.
+    /// A pass that was let in stays used.
+    CheckInKept,
+    /// Every order comes to an end, and every event is handled.
     ComesToRest,
     /// No event is given up.
     NoDeadLetters,

@@ -1,4 +1,4 @@
-//! The way in: what an ingress does. Orders has several replicas, which take turns; where one is not there the next is asked.
+//! The way in: what an ingress does. Replicas take turns; where one is not there the next is asked.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,8 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// The addresses behind the paths.
 pub(crate) struct Doors {
     pub(crate) auth: String,
-    pub(crate) tickets: String,
-    pub(crate) payments: String,
+    pub(crate) tickets: Vec<String>,
+    pub(crate) payments: Vec<String>,
     pub(crate) orders: Vec<String>,
     pub(crate) turn: AtomicUsize,
 }
@@ -53,16 +53,12 @@ impl Doors {
     }
 
     fn bases(&self, path: &str) -> &[String] {
-        use std::slice::from_ref;
-        match path {
-            path if path.starts_with("/api/orders") || path.starts_with("/api/dead-letters/orders") => &self.orders,
-            path if path.starts_with("/api/payments") || path.starts_with("/api/dead-letters/payments") => {
-                from_ref(&self.payments)
-            }
-            path if path.starts_with("/api/tickets") || path.starts_with("/api/dead-letters/tickets") => {
-                from_ref(&self.tickets)
-            }
-            _ => from_ref(&self.auth),
+        let of = |areas: &[&str]| areas.iter().any(|area| path.starts_with(area));
+        match () {
+            () if of(&["/api/orders", "/api/passes", "/api/dead-letters/orders"]) => &self.orders,
+            () if of(&["/api/payments", "/api/dead-letters/payments"]) => &self.payments,
+            () if of(&["/api/tickets", "/api/dead-letters/tickets"]) => &self.tickets,
+            () => std::slice::from_ref(&self.auth),
         }
     }
 }

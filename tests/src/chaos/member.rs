@@ -1,4 +1,5 @@
-//! One process of the cast: it keeps its ports, and can be killed, frozen, and started again with another clock.
+//! One process of the cast: it keeps its ports, and can be killed, frozen, started again with another clock, and replaced by
+//! one of another build.
 
 use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,13 +13,16 @@ use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
 use super::plan::Server;
-use crate::binaries::{ops_of, path_of};
+use crate::binaries::{Build, ops_of};
 use crate::fault_proxy::{FaultProxy, Way};
 use crate::wait::pause;
 
 /// How long a process may take from its start until it is ready, when nothing is wrong any more; the machine may be busy.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long it may take to stop in good order; an orchestrator kills it after about as long.
+const STOPPED_WITHIN: Duration = Duration::from_secs(45);
 
 /// Where the servers are.
 #[derive(Clone, Debug)]
@@ -39,8 +43,9 @@ pub(crate) struct Member {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    /// Whose binary is started.
+    build: Build,
     child: Option<Child>,
     /// Kills the child should this process end without having done so.
     leash: Option<Child>,
@@ -50,6 +55,12 @@ struct State {
     deaths: Vec<String>,
 }
 
+impl State {
+    fn new(build: Build) -> Self {
+        Self { build, child: None, leash: None, was_ready: false, skewed: false, deaths: Vec::new() }
+    }
+}
+
 impl Member {
     /// A process to be, with the variables that all have.
     pub(crate) async fn new(
@@ -57,6 +68,7 @@ impl Member {
         targets: &Targets,
         shared: &[(&'static str, String)],
         logs: &Path,
+        build: &Build,
     ) -> Self {
         let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mongod = FaultProxy::before(address(targets.mongod)).await;
@@ -75,7 +87,13 @@ impl Member {
             ("NATS_URL", urls.join(",")),
         ]);
         let log = logs.join(name).with_extension("log");
-        Self { name, http, ops, variables, mongod, nats, log, state: Mutex::default() }
+        let state = Mutex::new(State::new(build.clone()));
+        Self { name, http, ops, variables, mongod, nats, log, state }
+    }
+
+    /// The name of its binary, which is that of its service.
+    pub(crate) fn service(&self) -> &'static str {
+        self.name.split('-').next().unwrap_or(self.name)
     }
 
     /// The address of its HTTP port.
@@ -88,7 +106,7 @@ impl Member {
         let mut state = self.state.lock().await;
         self.note_death(&mut state);
         if state.child.is_none() {
-            let child = self.spawn(clock_offset_ms);
+            let child = self.spawn(&state.build, clock_offset_ms);
             state.leash = child.id().map(leash);
             state.child = Some(child);
             state.was_ready = false;
@@ -96,12 +114,13 @@ impl Member {
         }
     }
 
-    fn spawn(&self, clock_offset_ms: i64) -> Child {
+    fn spawn(&self, build: &Build, clock_offset_ms: i64) -> Child {
         let log =
             OpenOptions::new().create(true).append(true).open(&self.log).expect("the folder of logs can be written");
         let output = log.try_clone().expect("a file can be opened twice");
-        let binary = self.name.split('-').next().unwrap_or(self.name);
-        let mut command = Command::new(path_of(binary));
+        let binary = self.service();
+        // A build reads the variables that it knows, and no others: an older one may be given all.
+        let mut command = Command::new(build.path_of(binary));
         command.envs(self.variables.iter().map(|(name, value)| (*name, value.as_str())));
         if clock_offset_ms != 0 {
             command.env("DOCKET_CLOCK_OFFSET_MS", clock_offset_ms.to_string());
@@ -127,6 +146,25 @@ impl Member {
         if let Some(mut child) = state.child.take() {
             child.kill().await.expect("it is our child");
         }
+    }
+
+    /// Asks it to stop (SIGTERM), as an orchestrator does in a roll-out, and starts it from another build; comes back when it is
+    /// ready.
+    pub(crate) async fn replace(&self, build: &Build) -> Result<(), String> {
+        self.signal(Signal::TERM).await;
+        let mut state = self.state.lock().await;
+        if let Some(mut child) = state.child.take() {
+            let ended = tokio::time::timeout(STOPPED_WITHIN, child.wait()).await;
+            if !matches!(&ended, Ok(Ok(status)) if status.success()) {
+                state.deaths.push(format!("{} was asked to stop, and ended with {ended:?}", self.name));
+            }
+            // Who has ended is not killed by this.
+            let _ = child.kill().await;
+        }
+        state.leash = None;
+        state.build = build.clone();
+        drop(state);
+        self.heal().await
     }
 
     /// Freezes it: connections stay open, and nothing answers.
@@ -186,7 +224,8 @@ impl Member {
         }
     }
 
-    fn ops(&self) -> String {
+    /// The address of its health checks.
+    pub(crate) fn ops(&self) -> String {
         format!("http://127.0.0.1:{}", self.ops)
     }
 

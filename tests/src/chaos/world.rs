@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::doors::Doors;
 use super::member::{Member, Targets};
-use super::plan::{BUYERS, CAST, NODES, REPLICAS, Server};
+use super::plan::{BUYERS, CAST, NODES, Server};
 use crate::app::ADMIN;
+use crate::binaries::Build;
 use crate::person::Person;
 use crate::servers::namespace;
 
@@ -51,6 +52,16 @@ impl World {
     /// # Errors
     /// What did not start.
     pub async fn start(folder: &Path, broker: Broker) -> Result<Self, String> {
+        Self::of(folder, broker, &CAST, &Build::this()).await
+    }
+
+    /// The same with these processes, all of them of one build.
+    pub(crate) async fn of(
+        folder: &Path,
+        broker: Broker,
+        cast: &[&'static str],
+        build: &Build,
+    ) -> Result<Self, String> {
         let options = |folder: &Path| Options { durable: true, ..Options::for_tests(folder) };
         let told = |error: docket_local::LocalError| error.to_string();
         let single = Options { nats: broker == Broker::Single, ..options(folder) };
@@ -68,20 +79,13 @@ impl World {
         let targets = Targets { mongod: port_of(servers.mongod()), nats };
         let mut shared = shared(&namespace, &bank);
         shared.push(("NATS_REPLICAS", targets.nats.len().to_string()));
-        let mut members = Vec::new();
-        for name in CAST {
-            let member = Member::new(name, &targets, &shared, folder).await;
-            if name == "auth" {
-                shared.push(("DOCKET_JWKS_URL", format!("{}/.well-known/jwks.json", member.base())));
-            }
-            members.push(member);
-        }
+        let members = members(cast, &targets, &mut shared, folder, build).await;
         // One after the other: each makes streams and indexes that the next one finds.
         for member in &members {
             member.heal().await?;
         }
         let doors = doors(&members);
-        bank.set_webhook_url(Some(format!("{}/api/payments/webhook", doors.payments)));
+        bank.set_webhook_url(Some(format!("{}/api/payments/webhook", doors.payments[0])));
         let admin = Person::sign_up(&doors.auth, ADMIN).await;
         let seller = Person::sign_up(&doors.auth, "seller@example.com").await;
         let emails = (0..BUYERS).map(|nth| format!("buyer{nth}@example.com"));
@@ -174,6 +178,25 @@ impl World {
     }
 }
 
+/// The processes to be. Of auth there is one, and it comes first: all others ask it for its keys.
+async fn members(
+    cast: &[&'static str],
+    targets: &Targets,
+    shared: &mut Vec<(&'static str, String)>,
+    folder: &Path,
+    build: &Build,
+) -> Vec<Member> {
+    let mut members = Vec::new();
+    for name in cast {
+        let member = Member::new(name, targets, shared, folder, build).await;
+        if *name == "auth" {
+            shared.push(("DOCKET_JWKS_URL", format!("{}/.well-known/jwks.json", member.base())));
+        }
+        members.push(member);
+    }
+    members
+}
+
 fn port_of(server: Option<&docket_local::Server>) -> u16 {
     server.map(docket_local::Server::port).expect("a world has both servers")
 }
@@ -196,12 +219,14 @@ fn shared(namespace: &str, bank: &StripeStandIn) -> Vec<(&'static str, String)> 
 }
 
 fn doors(members: &[Member]) -> Doors {
-    let base = |name: &str| members.iter().find(|member| member.name == name).expect("it is in the cast").base();
+    let of = |service: &str| -> Vec<String> {
+        members.iter().filter(|member| member.service() == service).map(Member::base).collect()
+    };
     Doors {
-        auth: base("auth"),
-        tickets: base("tickets"),
-        payments: base("payments"),
-        orders: (1..=REPLICAS).map(|nth| base(&format!("orders-{nth}"))).collect(),
+        auth: of("auth").concat(),
+        tickets: of("tickets"),
+        payments: of("payments"),
+        orders: of("orders"),
         turn: AtomicUsize::new(0),
     }
 }

@@ -32,3 +32,4 @@ mod sales;
 mod stage;
 mod stripe_load;
 mod tickets;
+mod versions;
