@@ -31,7 +31,7 @@ pub(crate) struct Mint {
 impl Mint {
     /// With the key of the auth service in the installation named `docket`.
     pub(crate) async fn open(client: &Client) -> Result<Self> {
-        let keys = SigningKeys::new(&client.database("docket_auth")).all().await?;
+        let keys = SigningKeys::new(&client.database("docket_auth").into()).all().await?;
         let key = signer(&keys, wall_clock()).cloned().ok_or("the auth service has no signing key")?;
         Ok(Self { key })
     }
