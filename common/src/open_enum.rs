@@ -146,7 +146,8 @@ pub fn api_schema<T: OpenEnum>() -> RefOr<Schema> {
     object.description(Some(T::DESCRIPTION.trim())).enum_values(Some(T::TEXTS.iter().copied())).into()
 }
 
-/// Declares an enum with the texts of its values and an arm `Unknown` for what only newer builds know.
+/// Declares an enum with the texts of its values and an arm `Unknown` for what only newer builds know; `default Value;` behind it
+/// says which one its `Default` is.
 #[macro_export]
 macro_rules! open_enum {
     (
@@ -154,6 +155,7 @@ macro_rules! open_enum {
         $vis:vis enum $name:ident {
             $( $(#[doc = $meaning:literal])* $variant:ident = $text:literal, )+
         }
+        $(default $default:ident;)?
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,6 +164,14 @@ macro_rules! open_enum {
             /// A value that only a newer build knows.
             Unknown($crate::open_enum::UnknownValue),
         }
+
+        $(
+            impl ::std::default::Default for $name {
+                fn default() -> Self {
+                    Self::$default
+                }
+            }
+        )?
 
         impl $crate::open_enum::OpenEnum for $name {
             const NAME: &'static str = stringify!($name);

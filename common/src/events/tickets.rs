@@ -29,12 +29,7 @@ open_enum! {
         /// Not at all, unless the seller grants it.
         Never = "never",
     }
-}
-
-impl Default for RefundPolicy {
-    fn default() -> Self {
-        Self::UntilStart
-    }
+    default UntilStart;
 }
 
 /// The whole of a listing as others need it.

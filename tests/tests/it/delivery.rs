@@ -13,7 +13,7 @@ use common::id::OrderId;
 use common::service::{Running, Service, start};
 use common::settings::Settings;
 use docket_tests::{FaultProxy, Way, eventually, namespace, pause, servers};
-use mongodb::{Client, Collection, Database};
+use mongodb::{Client, Database};
 use secrecy::SecretString;
 
 const OUTAGE: Duration = Duration::from_secs(20);
@@ -24,13 +24,13 @@ const SOON: u64 = 30;
 
 const HEARD: &str = "heard";
 
-struct Handled(Collection<Document>);
+struct Handled(common::store::Collection<Document>);
 
 /// Writes each event down, as a projection does.
 async fn write_down(handled: Arc<Handled>, received: Received<ExpirationEvent>) -> Result<(), ListenError> {
     let known = doc! { "_id": received.record.aggregate };
     let times = doc! { "$inc": { "times": 1 } };
-    handled.0.update_one(known, times).upsert(true).await.map(drop).map_err(ListenError::transient)
+    handled.0.upsert_and_get(known, times).await.map(drop).map_err(ListenError::transient)
 }
 
 /// A namespace of its own, in which a service reaches its database through a proxy.

@@ -236,3 +236,37 @@ async fn events_of_a_newer_build_are_set_aside_and_selling_goes_on() {
     no_dead_letters(&app).await;
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_of_a_newer_build_is_answered_with_503_and_never_overwritten() {
+    let app = App::start().await;
+    let newer = NewerBuild::beside(&app).await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(10).await;
+    let order = buyer.hold(&ticket, 1).await.expect(201);
+    let paid = buyer.hold(&ticket, 1).await.expect(201);
+    for order in [&order, &paid] {
+        newer.write(("orders", "orders"), id(order), doc! { "schema": 2, "state": "queued" }).await;
+    }
+    let listed = newer.write(("tickets", "tickets"), id(&ticket), doc! { "schema": 2, "offer.title": ["Jazz"] }).await;
+    // Payments knows nothing of that: the money comes in, and orders has to tell the order.
+    buyer.pay(&paid, "pm_card_visa").await.expect(201);
+
+    let own = format!("/orders/{}", id(&order));
+    for answer in [buyer.get(&format!("/api{own}")).await, buyer.delete(&format!("/api{own}")).await] {
+        assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{}", answer.body);
+    }
+    buyer.get(&own).await.expect(503);
+    let wish = json!({ "title": "Jazz", "price": "19.99", "quantity": 10 });
+    seller.put(&format!("/api/tickets/{}", id(&ticket)), wish).await.expect(503);
+    super::journey::walk(&app.sign_up().await, &app.sign_up().await).await;
+
+    for order in [&order, &paid] {
+        let stored = newer.stored(("orders", "orders"), id(order)).await;
+        assert_eq!([&stored["state"], &stored["schema"], &stored["version"]], [&json!("queued"), &json!(2), &json!(2)]);
+    }
+    let stored = newer.stored(("tickets", "tickets"), id(&ticket)).await;
+    assert_eq!((&stored["version"], &stored["offer"]["title"]), (&json!(listed), &json!(["Jazz"])));
+    no_dead_letters(&app).await;
+    app.stop().await;
+}
