@@ -90,7 +90,7 @@ async fn what_a_listener_commits_during_the_stop_is_published_before_the_end() {
     let database = client.database(&Namespace::new(&settings.namespace).database(NAME));
     let waiting = bson::doc! { "_id": committed.to_string(), "outbox.0": { "$exists": true } };
     let waiting = database.collection::<bson::Document>(Late::COLLECTION).find_one(waiting).await.unwrap();
-    let published = EventArchive::new(&database.into()).newest().await.unwrap();
+    let published = EventArchive::new(&database.clone().into()).newest().await.unwrap();
     database.drop().await.unwrap();
     assert_eq!(waiting, None, "the event is left in its outbox");
     assert!(published.is_some(), "the event is in the archive of what was published");
