@@ -8,8 +8,11 @@ use bson::{Document, doc};
 use common::clock::{SharedClock, Time};
 use common::events::{By, PaymentEvent};
 use common::id::{OrderId, RefundId, UserId};
-use common::store::{Aggregate, Aggregates, Change, ChangeError, HeldBack, Indexes, Projection, StoreError, Versioned};
+use common::store::{
+    Aggregate, Aggregates, Change, ChangeError, HeldBack, Indexes, Projection, StoreError, Versioned, to_document,
+};
 use moka::sync::Cache;
+use serde::Serialize;
 
 use inbox::Inbox;
 
@@ -43,6 +46,13 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .ttl("receivedAt", REMEMBERED)
             .partial(doc! { "handled": 1, "dueAt": 1 }, doc! { "handled": false }),
     ]
+}
+
+/// The states that a query looks for.
+#[derive(Serialize)]
+struct OneOf<'a> {
+    #[serde(rename = "$in")]
+    states: &'a [PaymentState],
 }
 
 /// Every time at which something is to be done is later.
@@ -220,8 +230,8 @@ impl PaymentStore {
         now: Time,
         limit: i64,
     ) -> Result<Vec<Versioned<Payment>>, StoreError> {
-        let states = bson::serialize_to_bson(states)?;
-        let due = doc! { "state": { "$in": states }, "attentionAt": { "$gt": EPOCH, "$lte": now } };
+        let one_of = to_document(&OneOf { states })?;
+        let due = doc! { "state": one_of, "attentionAt": { "$gt": EPOCH, "$lte": now } };
         self.payments.find(due, doc! { "attentionAt": 1 }, limit).await
     }
 
