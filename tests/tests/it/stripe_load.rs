@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use common::telemetry::stopwatch;
 use docket_tests::{App, Person, eventually, pause};
 use futures::future::join_all;
 use futures::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::payments::{bearer, intent_of, stripe, text};
 
@@ -41,19 +41,19 @@ async fn a_buyer_who_looks_again_and_again_costs_no_call_of_stripe() {
 /// 60 buyers have opened the page and type their cards for minutes.
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_that_nobody_waits_for_are_looked_at_in_a_bounded_rate() {
-    const BUYERS: usize = 60;
+    const BUYERS: u32 = 60;
     let app = App::with(|settings| settings.stripe_background_calls_per_second = Some(8)).await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
-    let ticket = seller.sell(BUYERS as u32).await;
+    let ticket = seller.sell(BUYERS).await;
     for _ in 0..BUYERS {
         let order = buyer.hold(&ticket, 1).await.expect(201);
         buyer.post("/api/payments", json!({ "orderId": order["id"] })).await.expect(201);
     }
     let before = calls(&app, RETRIEVE).await;
     make_due(&app, "initiated").await;
-    let started = Instant::now();
+    let started = stopwatch();
     eventually("all are looked at", 120, || async {
-        (calls(&app, RETRIEVE).await >= before + BUYERS as u64).then_some(())
+        (calls(&app, RETRIEVE).await >= before + u64::from(BUYERS)).then_some(())
     })
     .await;
     // A quarter of the calls may be looks: two a second.
@@ -77,17 +77,16 @@ async fn three_hundred_ends_that_stripe_does_not_do_delay_nobody() {
     let give_up = stream::iter(unpaid).for_each_concurrent(32, |(buyer, order)| async move {
         buyer.delete(&format!("/api/orders/{}", text(&order["id"]))).await.expect(200);
     });
-    let outage_ends = Instant::now() + OUTAGE;
+    let outage = stopwatch();
     let others_pay = async {
         let mut slowest = Duration::ZERO;
-        while Instant::now() < outage_ends {
+        while outage.elapsed() < OUTAGE {
             slowest = slowest.max(pay_one(&other, &show).await);
             pause(Duration::from_secs(1)).await;
         }
         slowest
     };
     let ((), slowest) = tokio::join!(give_up, others_pay);
-    println!("the slowest of the others paid in {slowest:?}; before it took {usual:?}");
     // A machine that is busy with other things is slow before, too.
     assert!(
         slowest < Duration::from_secs(2) + usual,
@@ -95,24 +94,22 @@ async fn three_hundred_ends_that_stripe_does_not_do_delay_nobody() {
     );
 
     stripe(&app).delete("/test/faults").await.expect(204);
-    let healed = Instant::now();
     let payments = app.database("payments").await.collection::<bson::Document>("payments");
     let open = bson::doc! { "attentionAt": { "$gt": bson::DateTime::from_millis(0) }, "state": "cancelling" };
     eventually("all intents are cancelled", 40, || async {
         (payments.count_documents(open.clone()).await.unwrap() == 0).then_some(())
     })
     .await;
-    println!("all intents are cancelled {:?} after Stripe is well again", healed.elapsed());
     app.stop().await;
 }
 
 /// Refunds made at Stripe while its list of refunds did not answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_that_had_to_wait_are_handled_side_by_side() {
-    const REFUNDS: usize = 30;
+    const REFUNDS: u32 = 30;
     let app = App::start().await;
     let (seller, buyer, stripe) = (app.sign_up().await, app.sign_up().await, stripe(&app));
-    let ticket = seller.sell(REFUNDS as u32).await;
+    let ticket = seller.sell(REFUNDS).await;
     let mut intents = Vec::new();
     for _ in 0..REFUNDS {
         let order = buyer.hold(&ticket, 1).await.expect(201);
@@ -129,14 +126,12 @@ async fn webhooks_that_had_to_wait_are_handled_side_by_side() {
     }
     let inbox = app.database("payments").await.collection::<bson::Document>("webhook_events");
     let waiting = || async { inbox.count_documents(bson::doc! { "handled": false }).await.unwrap() };
-    eventually("the webhooks wait", 60, || async { (waiting().await == 2 * REFUNDS as u64).then_some(()) }).await;
+    eventually("the webhooks wait", 60, || async { (waiting().await == u64::from(2 * REFUNDS)).then_some(()) }).await;
 
     // This ends the latency too.
     stripe.delete("/test/faults").await.expect(204);
     stripe.post("/test/latency", json!({ "ms": 1_000 })).await.expect(204);
-    let healed = Instant::now();
     eventually("all webhooks are handled", 40, || async { (waiting().await == 0).then_some(()) }).await;
-    println!("all webhooks are handled after {:?}", healed.elapsed());
     app.stop().await;
 }
 
@@ -145,7 +140,7 @@ async fn begin_to_pay(app: &App, seller: &Person, buyers: usize, shows: usize) -
     let buyers = join_all((0..buyers).map(|_| app.sign_up())).await;
     let mut begun = Vec::new();
     for _ in 0..shows {
-        let ticket = seller.sell(buyers.len() as u32).await;
+        let ticket = seller.sell(u32::try_from(buyers.len()).unwrap()).await;
         let orders = buyers.iter().map(|buyer| async {
             let order = buyer.hold(&ticket, 1).await.expect(201);
             buyer.post("/api/payments", json!({ "orderId": order["id"] })).await.expect(201);
@@ -159,7 +154,7 @@ async fn begin_to_pay(app: &App, seller: &Person, buyers: usize, shows: usize) -
 /// How long it takes somebody to pay.
 async fn pay_one(buyer: &Person, show: &Value) -> Duration {
     let order = buyer.hold(show, 1).await.expect(201);
-    let begun = Instant::now();
+    let begun = stopwatch();
     buyer.pay(&order, "pm_card_visa").await.expect(201);
     begun.elapsed()
 }

@@ -91,7 +91,6 @@ async fn what_is_settled_and_old_goes_while_it_runs_and_what_counts_stays() {
         now.fetch_add(2 * 3_600, Ordering::Relaxed);
     }
     let length = std::fs::metadata(&journal).unwrap().len();
-    println!("the journal has {length} bytes after 4,001 payments");
     assert!(length < 20 * 1024 * 1024, "{length}");
     let refund = CreateRefund::new().payment_intent(first.id.as_str()).send(&app.client).await.unwrap();
     app.stand_in.stop().await;
