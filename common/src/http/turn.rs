@@ -139,7 +139,6 @@ mod tests {
     use actix_web::http::Method;
 
     use super::*;
-    use crate::clock::Time;
     use crate::id::UserId;
     use crate::settings::Settings;
 
@@ -149,8 +148,8 @@ mod tests {
         (admission, places)
     }
 
-    fn person(nth: i64) -> Option<Client> {
-        Some(Client::Person(UserId::generate(Time::from_millis(nth))))
+    fn person(nth: u128) -> Option<Client> {
+        Some(Client::Person(UserId::derived(uuid::Uuid::from_u128(nth), "person")))
     }
 
     #[actix_web::test]

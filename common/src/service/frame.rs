@@ -200,7 +200,7 @@ impl Frame {
     /// Keeps `/readyz`, `/status` and the metrics true to what this process sees of its servers and its disk.
     pub(super) fn watch(&self) {
         let Some(servers) = &self.servers else { return };
-        for server in [self.mongodb(servers), self.nats(servers)] {
+        for server in [self.database_server(servers), self.broker(servers)] {
             server.watch(&self.supervisor, self.readiness.clone(), self.status.clone());
         }
         let (publishing, status) = (servers.bus.publishing().clone(), self.status.clone());
@@ -211,7 +211,7 @@ impl Frame {
         self.supervisor.supervise("watch disk", Need::Optional, watch);
     }
 
-    fn mongodb(&self, servers: &Servers) -> SharedServer {
+    fn database_server(&self, servers: &Servers) -> SharedServer {
         let (client, settings) = (servers.client.clone(), self.settings.clone());
         let own = move || {
             let client = client.clone();
@@ -224,7 +224,7 @@ impl Frame {
         SharedServer { name: MONGODB, own: Box::new(own), fresh: Box::new(fresh) }
     }
 
-    fn nats(&self, servers: &Servers) -> SharedServer {
+    fn broker(&self, servers: &Servers) -> SharedServer {
         let (bus, settings) = (servers.bus.clone(), self.settings.clone());
         let own = move || {
             let bus = bus.clone();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use metrics::{Counter, counter};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Spawns work of one kind. It is made when the process is, so that its count of panics is there from the start.
 #[derive(Clone, Debug)]
@@ -30,12 +30,19 @@ impl Spawner {
     /// Runs work that ends by itself, on the runtime of the caller. Whoever waits for it must not wait for ever when it
     /// panics, but hold a channel whose other end the work has.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let spawner = self.clone();
-        tokio::spawn(async move {
-            if let Some(cause) = caught(work).await {
-                spawner.report(&cause);
-            }
-        });
+        tokio::spawn(self.clone().watched(work));
+    }
+
+    /// Runs work on the runtime of the caller for as long as the answer lives.
+    #[must_use]
+    pub fn hold(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+        AbortOnDropHandle::new(tokio::spawn(self.clone().watched(work)))
+    }
+
+    /// The same for work that stays on the thread of the caller, which serves requests.
+    #[must_use]
+    pub fn hold_here(&self, work: impl Future<Output = ()> + 'static) -> AbortOnDropHandle<()> {
+        AbortOnDropHandle::new(tokio::task::spawn_local(self.clone().watched(work)))
     }
 
     /// Runs work again and again as long as it panics, until it ends by itself.
@@ -51,6 +58,12 @@ impl Spawner {
                 tokio::time::sleep(super::FIRST_WAIT).await;
             }
         });
+    }
+
+    async fn watched(self, work: impl Future<Output = ()>) {
+        if let Some(cause) = caught(work).await {
+            self.report(&cause);
+        }
     }
 
     pub(super) fn report(&self, cause: &str) {

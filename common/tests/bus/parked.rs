@@ -133,11 +133,11 @@ async fn dead_letters_are_replayed_in_bulk_and_in_the_order_of_their_aggregates(
     assert_eq!(replayed, Replayed { moved: 3 * AGGREGATES, more: false });
     until("nothing is parked", 2 * BOUND, async || broker.parked().await.is_empty()).await;
     assert_eq!(letters.count().await.unwrap(), 0);
+    running.stop().await;
     let handled = handled.lock().unwrap();
     assert_eq!(handled.len(), AGGREGATES);
     let in_order = handled.values().filter(|versions| versions.as_slice() == [1, 2, 3]).count();
     assert_eq!(in_order, AGGREGATES);
-    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,7 +154,8 @@ async fn without_keys_nobody_gets_in() {
     let (refused, code, _) = problem(app.get("/api/things/signed-in").bearer_auth(&token)).await;
     assert_eq!((refused, code.as_str()), (503, "unavailable"));
     assert_eq!(status(app.get("/api/things/signed-in")).await, 401);
-    assert_eq!(status(app.get("/api/things/anyone").bearer_auth(&token)).await, 200);
+    assert_eq!(status(app.get("/api/things/anyone").bearer_auth(&token)).await, 503);
+    assert_eq!(status(app.get("/api/things/anyone")).await, 200, "who shows no token asks for no keys");
 
     app.jwks.down.store(false, Ordering::SeqCst);
     assert_eq!(app.try_token(&token).await, 200);

@@ -71,7 +71,7 @@ async fn an_aggregate_whose_newest_event_says_all_keeps_only_that() {
     }
     let newest = async || {
         let stored = documents.find_one(doc! { "_id": &id }).await.unwrap().unwrap();
-        let waiting: Vec<i64> = stored.get_array("outbox").unwrap().iter().map(|entry| version_of(entry)).collect();
+        let waiting: Vec<i64> = stored.get_array("outbox").unwrap().iter().map(version_of).collect();
         (waiting, stored.to_vec().unwrap().len())
     };
     let (waiting, size) = newest().await;

@@ -11,12 +11,18 @@ const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 const SLEEPS: [&str; 2] = ["thread::sleep", "time::sleep"];
 
 /// Test files which may sleep, each with its reason.
-const SLEEPERS: [(&str, &str); 6] = [
+const SLEEPERS: [(&str, &str); 12] = [
     ("infra/local/tests/it/main.rs", "a pause of a given length, after which a server must still be paused"),
     ("infra/stripe/tests/it/harness.rs", "the pause between two looks of the one bounded wait"),
     ("common/tests/http/repeats.rs", "the pause between two looks of its bounded wait"),
     ("common/tests/http/stop.rs", "an answer that takes longer than an idle worker to end"),
-    ("services/web/src/live.rs", "a clock that stands still until all wait for it"),
+    ("common/tests/http/slow_peers.rs", "a peer that reads nothing for a given time"),
+    ("common/tests/bus/mod.rs", "the pause between two looks of the one bounded wait"),
+    ("common/tests/bus/delivery.rs", "an outage of a given length"),
+    ("common/tests/bus/parked.rs", "a handler that takes long enough for another to come in between"),
+    ("infra/stripe/tests/it/journal.rs", "the pause between two looks of its bounded wait"),
+    ("services/web/src/live/looks.rs", "a clock that stands still until all wait for it"),
+    ("services/web/src/live/mod.rs", "a clock that stands still until all wait for it"),
     ("tests/src/wait.rs", "the pause between two looks of the one bounded wait, and outages of a given length"),
 ];
 

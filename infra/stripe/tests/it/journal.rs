@@ -1,6 +1,7 @@
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use docket_stripe::{Clock, Options, StripeStandIn};
 use serde_json::json;
@@ -93,6 +94,12 @@ async fn what_is_settled_and_old_goes_while_it_runs_and_what_counts_stays() {
     let length = std::fs::metadata(&journal).unwrap().len();
     assert!(length < 20 * 1024 * 1024, "{length}");
     let refund = CreateRefund::new().payment_intent(first.id.as_str()).send(&app.client).await.unwrap();
+    let delivered = async {
+        while app.look("/test/webhooks").await["running"] != 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), delivered).await.expect("the webhooks are delivered");
     app.stand_in.stop().await;
 
     // A process that was killed while it wrote the journal anew leaves this.

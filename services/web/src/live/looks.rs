@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use common::supervisor::Spawner;
 use futures::stream::{Stream, unfold};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -35,7 +36,10 @@ pub(crate) struct Pace {
 }
 
 /// All looks at one kind of thing.
-pub(crate) struct Looks<T>(Mutex<HashMap<Subject, Weak<Look<T>>>>);
+pub(crate) struct Looks<T> {
+    known: Mutex<HashMap<Subject, Weak<Look<T>>>>,
+    spawner: Spawner,
+}
 
 /// A look that goes on for as long as this lives.
 pub(crate) struct Look<T> {
@@ -45,12 +49,12 @@ pub(crate) struct Look<T> {
 
 impl<T: Clone + PartialEq + Send + Sync + 'static> Looks<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::default())
+        Self { known: Mutex::default(), spawner: Spawner::of("looks of open pages") }
     }
 
     /// The look at this that is there already.
     pub(crate) fn at(&self, subject: &Subject) -> Option<Arc<Look<T>>> {
-        let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         looks.get(subject).and_then(Weak::upgrade).filter(|look| look.goes_on())
     }
 
@@ -65,13 +69,13 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Looks<T> {
     where
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looks = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = looks.get(&subject).and_then(Weak::upgrade).filter(|look| look.goes_on()) {
             return known;
         }
         looks.retain(|_, look| look.strong_count() > 0);
         let (sender, states) = watch::channel(seen);
-        let asking = AbortOnDropHandle::new(tokio::spawn(keep_asking(sender, pace, ask)));
+        let asking = self.spawner.hold(keep_asking(sender, pace, ask));
         let look = Arc::new(Look { states, _asking: asking });
         looks.insert(subject, Arc::downgrade(&look));
         look

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::rt;
 use bytes::Bytes;
+use common::supervisor::Spawner;
 use futures::future::{ready, select};
 use futures::stream::{Stream, StreamExt as _, once, select as both, unfold};
 use tokio::sync::mpsc;
@@ -46,7 +46,7 @@ pub(crate) fn answer(
         let ended = select(ended, Box::pin(tokio::time::sleep(LIFE)));
         give(events.take_until(ended), sender).await;
     };
-    let body = Given { receiver, _giving: AbortOnDropHandle::new(rt::spawn(giving)) };
+    let body = Given { receiver, _giving: Spawner::of("streams of open pages").hold_here(giving) };
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-store"))

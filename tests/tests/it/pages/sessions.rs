@@ -94,8 +94,8 @@ async fn a_cookie_from_a_shared_refresh_ends_with_its_token() {
     first.lose(ACCESS_COOKIE);
     second.lose(ACCESS_COOKIE);
     let age = |shown: &super::tab::Shown| -> i64 {
-        let set = shown.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-        let cookie = set.filter(|cookie| cookie.starts_with(ACCESS_COOKIE)).next().unwrap();
+        let mut set = shown.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        let cookie = set.find(|cookie| cookie.starts_with(ACCESS_COOKIE)).unwrap();
         cookie.split("Max-Age=").nth(1).unwrap().split(';').next().unwrap().parse().unwrap()
     };
     let one = age(&first.get("/orders").await);
