@@ -34,13 +34,11 @@ impl Spawner {
     }
 
     /// Runs work on the runtime of the caller for as long as the answer lives.
-    #[must_use]
     pub fn hold(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
         AbortOnDropHandle::new(tokio::spawn(self.clone().watched(work)))
     }
 
     /// The same for work that stays on the thread of the caller, which serves requests.
-    #[must_use]
     pub fn hold_here(&self, work: impl Future<Output = ()> + 'static) -> AbortOnDropHandle<()> {
         AbortOnDropHandle::new(tokio::task::spawn_local(self.clone().watched(work)))
     }
