@@ -262,6 +262,8 @@ fn fate_of(head: &HttpResponse<()>, body: &Bytes, repeated: bool) -> Fate {
         404 => Fate::Open,
         // The work may be done all the same.
         500.. => Fate::Open,
+        // It is so only for a while.
+        _ if head.headers().contains_key(header::RETRY_AFTER) => Fate::Open,
         _ if made_again => Fate::Open,
         _ => Fate::Kept,
     }

@@ -272,6 +272,8 @@ pub(crate) async fn cancel(
         .change(order.id, Some(principal.user), |order| order.handle(Input::BuyerCancels, now))
         .await
         .map_err(of_change)?;
-    orders.box_office.settle(changed.value.ticket_id, changed.value.id).await?;
+    if let Err(error) = orders.box_office.settle(changed.value.ticket_id, changed.value.id).await {
+        tracing::warn!(order = %changed.value.id, %error, "the places of an order that ended are moved by the sweep");
+    }
     Ok(OrderBody::tagged(changed, true, &orders.zone))
 }

@@ -77,6 +77,9 @@ impl Visit {
             let detail = "There is no answer yet. Please press the button again: nothing is done twice.";
             return Ok(NotMade { problem: ApiProblem::of_pages(503, "unanswered", detail.to_owned()), key });
         }
-        Ok(NotMade { problem: failure.problem()?, key: new_key(self) })
+        let problem = failure.problem()?;
+        // Who was told to wait may have been answered otherwise by an earlier try, which still goes on.
+        let key = if problem.status == 429 { key } else { new_key(self) };
+        Ok(NotMade { problem, key })
     }
 }

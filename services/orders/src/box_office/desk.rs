@@ -105,10 +105,10 @@ impl Desk {
 
     /// Writes the inventory; `None` if the listing has none.
     async fn decide(&mut self, batch: &Batch) -> Result<Option<Decision>, StoreError> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             let remembered = self.known.is_some();
             let Some(current) = self.inventory().await? else { return Ok(None) };
-            let decision = self.consider(&current, batch).await?;
+            let decision = self.consider(&current, batch, attempt > 0).await?;
             if decision.next == current.value {
                 if remembered && decision.refuses_a_hold() {
                     // Another replica may have freed places since: nobody is turned away on hearsay.
@@ -133,8 +133,14 @@ impl Desk {
     }
 
     /// What the orders say is read after the inventory's version is known: if another replica makes one of their movements or
-    /// grants a hold meanwhile, the version has moved on too and the write that counts it twice fails.
-    async fn consider(&self, current: &Versioned<Inventory>, batch: &Batch) -> Result<Decision, StoreError> {
+    /// grants a hold meanwhile, the version has moved on too and the write that counts it twice fails. After another replica was
+    /// faster (`overtaken`), it may have made the order of any wish here, if it took the wish's request for given up.
+    async fn consider(
+        &self,
+        current: &Versioned<Inventory>,
+        batch: &Batch,
+        overtaken: bool,
+    ) -> Result<Decision, StoreError> {
         let mut next = current.value.clone();
         next.forget_holds(&self.stored);
         let left_behind = self.left_behind(&mut next, batch.repair).await?;
@@ -142,7 +148,7 @@ impl Desk {
         let settled = next.settled.iter().map(|settled| settled.order_id);
         let (movements, mut known) = tokio::try_join!(
             self.stores.orders.movements(wanted.chain(settled).collect()),
-            Known::read(&self.stores, self.ticket, &next, &batch.wishes),
+            Known::read(&self.stores, self.ticket, &next, &batch.wishes, overtaken),
         )?;
         next.forget_movements(&movements);
         let movements = movements

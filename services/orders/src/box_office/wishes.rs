@@ -65,18 +65,20 @@ pub(super) struct Known {
 
 impl Known {
     /// Reads what the wishes need, at most two commands for all of them. `inventory` must be the version on which they are
-    /// decided.
+    /// decided. The orders of first requests are looked up only if `overtaken`, or if nothing is known of their buyers.
     pub(super) async fn read(
         stores: &Stores,
         ticket: TicketId,
         inventory: &Inventory,
         wishes: &[Wish],
+        overtaken: bool,
     ) -> Result<Self, StoreError> {
         if wishes.is_empty() {
             return Ok(Self::default());
         }
         let buyers: HashSet<UserId> = wishes.iter().map(|wish| wish.order.buyer_id).collect();
-        let repeated = wishes.iter().filter(|wish| wish.repeated).map(|wish| wish.order.id);
+        let all = overtaken || !stores.limits.ask();
+        let repeated = wishes.iter().filter(|wish| all || wish.repeated).map(|wish| wish.order.id);
         let pending: Vec<&PendingHold> =
             inventory.pending.iter().filter(|hold| buyers.contains(&hold.buyer_id)).collect();
         let looked_up = repeated.chain(pending.iter().map(|hold| hold.order_id)).collect();
