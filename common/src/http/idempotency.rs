@@ -223,9 +223,8 @@ impl Attempt {
         };
         let Err(error) = kept else { return };
         tracing::warn!(%error, "an answer could not be kept; the next attempt finds what was made by its id");
-        if fate == Fate::Kept && self.store.release(lease).await.is_err() {
-            tracing::debug!("the next attempt waits for the end of the lease");
-        }
+        let (id, owner) = lease.place();
+        self.store.give_back_soon(id, owner);
     }
 }
 

@@ -18,8 +18,9 @@ use crate::events::newest_says_all;
 use crate::http::aside;
 
 /// For how long an aggregate counts as just made, and how long its event is waited for. Events that a process had taken when it
-/// was killed come again well within the first.
-const FRESH: Duration = Duration::from_secs(60);
+/// was killed come again well within the first, and so does a request whose key is still another one's: what it makes has the id
+/// of the first request.
+const FRESH: Duration = Duration::from_secs(180);
 const FRESH_WAIT: Duration = Duration::from_secs(5);
 /// How much later than this machine's the clock of its maker may be.
 const SKEW: Duration = Duration::from_secs(2);

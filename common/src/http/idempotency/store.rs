@@ -7,17 +7,21 @@ use uuid::Uuid;
 use crate::clock::{SharedClock, Time};
 use crate::id::{uuid_at, uuid_derived};
 use crate::store::{Database, Indexes, StoreError, Table};
+use crate::supervisor::Spawner;
 
 /// So long the first answer is repeated.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// So long a request may take before it counts as lost with its process; longer than its work may take.
 const LEASE: Duration = Duration::from_secs(60);
+/// How often a lease whose fate is not known is looked for, to give it back.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The answers of a service's idempotent routes, in its own database.
 #[derive(Clone)]
 pub struct IdempotencyStore {
     records: Table,
     clock: SharedClock,
+    givers_back: Spawner,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ impl IdempotencyStore {
 
     /// The answers kept in `database`.
     pub fn new(database: &Database, clock: SharedClock) -> Self {
-        Self { records: Table::new(database, Self::COLLECTION), clock }
+        Self { records: Table::new(database, Self::COLLECTION), clock, givers_back: Spawner::of("leases of keys") }
     }
 
     /// The index that ends answers after a day.
@@ -92,7 +96,13 @@ impl IdempotencyStore {
         };
         match begun {
             // It may have been done all the same. Whoever comes again must not find a lease that nobody has.
-            Err(error) if error.passes() => self.look(&record).await.map(Begun::Mine).ok_or(error),
+            Err(error) if error.passes() => {
+                let found = self.look(&record).await;
+                if found.is_none() {
+                    self.give_back_soon(record.id, record.owner);
+                }
+                found.map(Begun::Mine).ok_or(error)
+            }
             begun => begun,
         }
     }
@@ -102,6 +112,30 @@ impl IdempotencyStore {
         let found = self.records.get::<Record>(&mine.id).await.ok()??;
         let taken = found.owner == mine.owner && found.answer.is_none();
         taken.then(|| Lease { makes: found.makes(), id: found.id, owner: found.owner, repeated: true })
+    }
+
+    /// Gives a lease back that nobody has: one whose taking was given up and may land later, or whose giving back failed. Ends
+    /// when that is done, or when the lease has run out by itself.
+    pub(super) fn give_back_soon(&self, id: String, owner: String) {
+        let store = self.clone();
+        let giving_back = async move {
+            let lease = Lease { id, owner, makes: Uuid::nil(), repeated: true };
+            while !store.is_given_back(&lease).await {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        self.givers_back.spawn(async move { tokio::time::timeout(LEASE, giving_back).await.unwrap_or_default() });
+    }
+
+    async fn is_given_back(&self, lease: &Lease) -> bool {
+        match self.records.get::<Record>(&lease.id).await {
+            Ok(Some(found)) if found.owner == lease.owner && found.answer.is_none() => {
+                self.release(lease).await.is_ok()
+            }
+            Ok(Some(_)) => true,
+            // Nothing has landed yet, or nobody can say.
+            Ok(None) | Err(_) => false,
+        }
     }
 
     async fn meet(&self, mine: &Record, lease: Lease) -> Result<Begun, StoreError> {
@@ -152,6 +186,11 @@ impl Lease {
     /// The id of what the request makes.
     pub(super) fn makes(&self) -> Uuid {
         self.makes
+    }
+
+    /// The key's record, and who has it.
+    pub(super) fn place(&self) -> (String, String) {
+        (self.id.clone(), self.owner.clone())
     }
 
     /// Whether the work may have been done by an earlier attempt.
