@@ -184,9 +184,22 @@ impl ParkedEvents {
         let mut free = due;
         free.insert("_id", doc! { "$in": &ids });
         let taken = doc! { "$set": { "claimedUntil": now + CLAIM, "claim": &claim } };
-        self.collection.update_many(free, taken).await?;
+        let count = self.collection.update_many(free, taken).await?.matched_count;
         let taken = doc! { "_id": { "$in": &ids }, "claim": &claim };
-        self.collection.find(taken).sort(doc! { "_id": 1 }).await
+        let events = self.collection.find(taken).sort(doc! { "_id": 1 }).readable().await?;
+        if (events.len() as u64) < count {
+            self.put_off(&events, &claim).await?;
+        }
+        Ok(events)
+    }
+
+    /// Releases what was claimed beside `events` and cannot be read, until a later build may have come.
+    async fn put_off(&self, events: &[ParkedEvent], claim: &str) -> Result<(), StoreError> {
+        let read: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        let due_at = self.clock.now() + Cause::Unknown.wait(1);
+        let released = doc! { "$set": { "dueAt": due_at, "claimedUntil": Time::default(), "claim": "" } };
+        self.collection.update_many(doc! { "claim": claim, "_id": { "$nin": read } }, released).await?;
+        Ok(())
     }
 
     async fn ids(&self, filter: Document, sort: Document, limit: usize) -> Result<Vec<String>, StoreError> {

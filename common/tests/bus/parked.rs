@@ -166,6 +166,35 @@ async fn a_replay_takes_over_what_a_worker_is_about_to_forget() {
     assert_eq!(left, [(letter.id, 0)], "it is parked, and counts its tries anew");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_events_of_a_later_build_do_not_keep_the_others_waiting() {
+    let broker = Broker::new().await;
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
+    let hear = move |_: EventRecord| {
+        let answer = if is_over.load(Ordering::SeqCst) { Ok(()) } else { Err(ListenError::transient("not yet")) };
+        async { answer }
+    };
+    let running = broker.run(hear.clone()).await;
+    let ids: Vec<String> = (0..AGGREGATES).map(|_| aggregate()).collect();
+    broker.publish_versions(&ids.iter().map(|id| (id.as_str(), 1)).collect::<Vec<_>>()).await;
+    until("all are parked", BOUND, async || broker.parked_count().await == AGGREGATES as u64).await;
+    running.stop().await;
+    // More than are claimed at a time cannot be read at all, and one waits for something that is not known here.
+    let (broken, other) = (&ids[..100], &ids[100]);
+    let all = broker.parked_events().await;
+    let due_first = doc! { "$unset": { "subject": true }, "$set": { "dueAt": now() - Duration::from_secs(60) } };
+    all.update_many(doc! { "aggregate": { "$in": broken } }, due_first).await.unwrap();
+    all.update_one(doc! { "aggregate": other }, doc! { "$set": { "cause": "eclipse" } }).await.unwrap();
+
+    over.store(true, Ordering::SeqCst);
+    let running = broker.run(hear).await;
+    let left = async || broker.parked_count().await == broken.len() as u64;
+    until("those that can be read are handled", BOUND, left).await;
+    running.stop().await;
+    assert_eq!(all.count_documents(doc! { "aggregate": { "$in": broken } }).await.unwrap(), 100, "the others are kept");
+}
+
 /// More than two pieces of a replay.
 const LETTERS: usize = 600;
 
