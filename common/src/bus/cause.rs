@@ -26,7 +26,8 @@ pub enum Cause {
     Failed,
     /// The handler panicked.
     Panicked,
-    /// Only a newer build knows it.
+    /// Only a newer build knows it, or the cause itself.
+    #[serde(other)]
     Unknown,
 }
 

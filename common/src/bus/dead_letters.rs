@@ -193,32 +193,34 @@ impl DeadLetters {
         Ok(Some(()))
     }
 
-    /// Parks the letters of all domains, or of one, for another try each, in the order of their streams.
+    /// Parks the letters of all domains, or of one, for another try each, in the order of their streams. What has become a
+    /// letter again meanwhile stays one.
     ///
     /// # Errors
     /// If the database does not answer; what is not parked by then is still a letter.
     pub async fn replay_all(&self, domain: Option<&str>, parked: &ParkedEvents) -> Result<Replayed, StoreError> {
-        let filter = domain.map_or_else(|| doc! {}, of_domain);
+        let mut places = domain.map_or_else(|| doc! { "$gt": "" }, of_domain);
         let mut moved = 0;
         while moved < AT_MOST {
-            let letters = self.collection.find(filter.clone()).sort(doc! { "_id": 1 }).limit(PIECE).await?;
-            if letters.is_empty() {
-                return Ok(Replayed { moved, more: false });
-            }
+            let letters = self.collection.find(doc! { "_id": places.clone() });
+            let letters = letters.sort(doc! { "_id": 1 }).limit(PIECE).await?;
+            let Some(last) = letters.last() else { return Ok(Replayed { moved, more: false }) };
+            places.remove("$gte");
+            places.insert("$gt", &last.id);
             moved += letters.len();
-            let (ids, times): (Vec<String>, Vec<Time>) =
-                letters.iter().map(|letter| (letter.id.clone(), letter.at)).unzip();
-            parked.park_again(letters).await?;
             // A letter that has become one again meanwhile has another time.
-            self.collection.delete_many(doc! { "_id": { "$in": ids }, "at": { "$in": times } }).await?;
+            let read = letters.iter().map(|letter| doc! { "_id": &letter.id, "at": letter.at });
+            let read = doc! { "$or": read.collect::<Vec<_>>() };
+            parked.park_again(letters).await?;
+            self.collection.delete_many(read).await?;
         }
         Ok(Replayed { moved, more: true })
     }
 }
 
-/// The letters whose ids begin with a domain: `;` is what follows `:`.
+/// The ids that begin with a domain: `;` is what follows `:`.
 fn of_domain(domain: &str) -> Document {
-    doc! { "_id": { "$gte": format!("{domain}:"), "$lt": format!("{domain};") } }
+    doc! { "$gte": format!("{domain}:"), "$lt": format!("{domain};") }
 }
 
 fn plain_headers(headers: &HeaderMap) -> BTreeMap<String, String> {

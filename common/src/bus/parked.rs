@@ -184,9 +184,22 @@ impl ParkedEvents {
         let mut free = due;
         free.insert("_id", doc! { "$in": &ids });
         let taken = doc! { "$set": { "claimedUntil": now + CLAIM, "claim": &claim } };
-        self.collection.update_many(free, taken).await?;
+        let count = self.collection.update_many(free, taken).await?.matched_count;
         let taken = doc! { "_id": { "$in": &ids }, "claim": &claim };
-        self.collection.find(taken).sort(doc! { "_id": 1 }).await
+        let events = self.collection.find(taken).sort(doc! { "_id": 1 }).readable().await?;
+        if (events.len() as u64) < count {
+            self.put_off(&events, &claim).await?;
+        }
+        Ok(events)
+    }
+
+    /// Releases what was claimed beside `events` and cannot be read, until a later build may have come.
+    async fn put_off(&self, events: &[ParkedEvent], claim: &str) -> Result<(), StoreError> {
+        let read: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
+        let due_at = self.clock.now() + Cause::Unknown.wait(1);
+        let released = doc! { "$set": { "dueAt": due_at, "claimedUntil": Time::default(), "claim": "" } };
+        self.collection.update_many(doc! { "claim": claim, "_id": { "$nin": read } }, released).await?;
+        Ok(())
     }
 
     async fn ids(&self, filter: Document, sort: Document, limit: usize) -> Result<Vec<String>, StoreError> {
@@ -287,12 +300,14 @@ impl ParkedEvents {
         Ok(())
     }
 
-    /// Parks dead letters once more, due at once and as if they had never been tried. Those that are parked already stay so.
+    /// Parks dead letters once more, due at once and as if they had never been tried. They take the place of those that are
+    /// parked already: whoever has claimed one of these may be about to forget it, as its letter was kept, and finds it no more.
     pub(super) async fn park_again(&self, letters: Vec<DeadLetter>) -> Result<(), StoreError> {
         let now = self.clock.now();
         let fresh = letters.into_iter().map(|letter| DeadLetter { attempts: 0, at: now, ..letter });
         let events: Vec<ParkedEvent> = fresh.map(|letter| ParkedEvent::new(letter, Cause::Failed, now)).collect();
-        futures::future::try_join_all(events.iter().map(|event| self.park(event))).await?;
+        futures::future::try_join_all(events.iter().map(|event| self.table.put(&event.id, event))).await?;
+        self.any.store(true, Ordering::Relaxed);
         self.due.notify_one();
         Ok(())
     }
@@ -311,12 +326,13 @@ pub(super) fn unanswered() -> StoreError {
     StoreError::Database(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
 }
 
-/// Deletes events that are done. Each claim has a name of its own, so nobody else's can be among them.
+/// Deletes events that are done, each only while its own claim holds: another claim of the same event may be among them.
 async fn delete(collection: Collection<ParkedEvent>, events: Vec<(String, String)>) -> Vec<bool> {
     let count = events.len();
-    let (ids, claims): (Vec<String>, Vec<String>) = events.into_iter().unzip();
-    let done = doc! { "_id": { "$in": ids }, "claim": { "$in": claims } };
-    let deleted = collection.delete_many(done).await;
+    let mut claims: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    events.into_iter().for_each(|(id, claim)| claims.entry(claim).or_default().push(id));
+    let done = claims.into_iter().map(|(claim, ids)| doc! { "_id": { "$in": ids }, "claim": claim });
+    let deleted = collection.delete_many(doc! { "$or": done.collect::<Vec<_>>() }).await;
     if let Err(error) = &deleted {
         tracing::debug!(%error, "parked events were not deleted");
     }

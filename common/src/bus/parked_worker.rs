@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::attempt;
@@ -73,14 +74,16 @@ impl ParkedWorker {
         let (mut running, mut recovered, mut probed) = (JoinSet::new(), Recovered::new(), None);
         let mut first = true;
         while !stop.is_cancelled() {
-            let probe = probed.is_none_or(|at: tokio::time::Instant| at.elapsed() >= PROBE_EVERY);
+            let probe = probed.is_none_or(|at: Instant| at.elapsed() >= PROBE_EVERY);
             if probe {
                 probed = Some(stopwatch());
             }
+            // A claim lasts from a moment in the look, so its time is measured from before that.
+            let began = stopwatch();
             let look = self.look(&mut first, probe, std::mem::take(&mut recovered), AT_ONCE - running.len());
             let found = tokio::time::timeout(LOOK, look).await;
             for events in found.unwrap_or_else(|_| Err(unanswered())).unwrap_or_else(|error| self.not_seen(&error)) {
-                running.spawn(self.clone().work(events));
+                running.spawn(self.clone().work(events, began));
             }
             self.wait(&mut running, &mut recovered, &stop).await;
         }
@@ -165,12 +168,12 @@ impl ParkedWorker {
         Vec::new()
     }
 
-    /// Tries the claimed events of one aggregate, one after the other.
-    async fn work(self: Arc<Self>, events: Vec<ParkedEvent>) -> Recovered {
-        let (claimed, mut recovered) = (stopwatch(), Recovered::new());
+    /// Tries the events of one aggregate, which were claimed after `began`, one after the other.
+    async fn work(self: Arc<Self>, events: Vec<ParkedEvent>, began: Instant) -> Recovered {
+        let mut recovered = Recovered::new();
         for event in events {
             let domain = event.domain.clone();
-            let tried = if claimed.elapsed() < BEGIN_WITHIN {
+            let tried = if began.elapsed() < BEGIN_WITHIN {
                 self.attempt(&event).await
             } else {
                 Tried::Waits(ParkedEvent { due_at: self.now(), ..event.clone() })
@@ -178,7 +181,7 @@ impl ParkedWorker {
             // Where the database is away, it is asked again for as long as the claim lasts.
             while let Err(error) = self.settle(&event, &tried).await {
                 tracing::warn!(%error, subject = event.subject, "what became of a parked event is not stored yet");
-                if claimed.elapsed() + LOOK_EVERY >= CLAIM {
+                if began.elapsed() + LOOK_EVERY >= CLAIM {
                     break;
                 }
                 tokio::time::sleep(LOOK_EVERY).await;

@@ -80,9 +80,10 @@ impl Behind {
         let now = self.clock.now();
         for (domain, gauges) in self.domains.iter().zip(&gauges.domains) {
             for (cause, (events, age)) in &gauges.parked {
-                let found = waiting.iter().find(|waiting| waiting.of.domain == *domain && waiting.of.cause == *cause);
-                events.set(float(found.map_or(0, |waiting| waiting.events.unsigned_abs())));
-                age.set(now.since(found.map_or(now, |waiting| waiting.since)).as_secs_f64());
+                // Several causes that this build does not know are one to it.
+                let found = waiting.iter().filter(|waiting| waiting.of.domain == *domain && waiting.of.cause == *cause);
+                events.set(float(found.clone().map(|waiting| waiting.events.unsigned_abs()).sum()));
+                age.set(now.since(found.map(|waiting| waiting.since).min().unwrap_or(now)).as_secs_f64());
             }
         }
         Ok(())

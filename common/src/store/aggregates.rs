@@ -79,15 +79,37 @@ impl<A: Aggregate> Aggregates<A> {
         self.table.find(id.to_string()).await?.map(|document| Self::FORM.decode(&document)).transpose()
     }
 
-    /// Reads those that match, in the order of `sort`, `limit` at most.
+    /// Reads those that match and can be read, in the order of `sort`, `limit` at most.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn find(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<Versioned<A>>, StoreError> {
+        let found = self.collection().find(filter).sort(sort).limit(limit).projection(doc! { "outbox": 0 });
+        found.read_by(|document| Self::FORM.decode(document)).await
+    }
+
+    /// [`Aggregates::find`] where none that matches may be passed over.
     ///
     /// # Errors
     /// As [`Aggregates::get`].
-    pub async fn find(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<Versioned<A>>, StoreError> {
+    pub async fn find_all(
+        &self,
+        filter: Document,
+        sort: Document,
+        limit: i64,
+    ) -> Result<Vec<Versioned<A>>, StoreError> {
         let collection = self.collection().clone_with_type::<RawDocumentBuf>();
         let without_outbox = doc! { "outbox": 0 };
         let documents = collection.find(filter).sort(sort).limit(limit).projection(without_outbox).await?;
         documents.iter().map(|document| Self::FORM.decode(document)).collect()
+    }
+
+    /// Reads the one that a unique value names. One that cannot be read is not said to be missing.
+    ///
+    /// # Errors
+    /// As [`Aggregates::get`].
+    pub async fn find_one(&self, filter: Document) -> Result<Option<Versioned<A>>, StoreError> {
+        Ok(self.find_all(filter, Document::new(), 1).await?.pop())
     }
 
     /// Stores a new one as version 1.

@@ -54,7 +54,7 @@ impl Database {
 /// A collection of documents that are read as `T`.
 #[derive(Debug)]
 pub struct Collection<T: Send + Sync = Document> {
-    driver: mongodb::Collection<T>,
+    pub(super) driver: mongodb::Collection<T>,
 }
 
 impl<T: Send + Sync> Clone for Collection<T> {
@@ -212,7 +212,7 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Collection<T> {
     }
 }
 
-async fn bounded<T>(call: impl Future<Output = mongodb::error::Result<T>>) -> Result<T, StoreError> {
+pub(super) async fn bounded<T>(call: impl Future<Output = mongodb::error::Result<T>>) -> Result<T, StoreError> {
     Ok(in_time(call).await?)
 }
 
@@ -223,9 +223,9 @@ fn updated(result: mongodb::results::UpdateResult) -> Updated {
 /// Documents that are looked for.
 #[must_use]
 pub struct Find<'c, T: Send + Sync> {
-    collection: &'c Collection<T>,
-    filter: Document,
-    options: FindOptions,
+    pub(super) collection: &'c Collection<T>,
+    pub(super) filter: Document,
+    pub(super) options: FindOptions,
 }
 
 impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {

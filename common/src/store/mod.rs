@@ -15,6 +15,7 @@ mod indexes;
 mod limit;
 mod meter;
 mod projections;
+mod readable;
 mod relay;
 mod state;
 mod sweep;

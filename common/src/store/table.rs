@@ -93,6 +93,15 @@ impl Table {
         self.write(Write::Insert(document)).await
     }
 
+    /// Stores a document in the place of the one with this id, or as a new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if another unique value is taken; if the database does not answer.
+    pub async fn put<T: Serialize>(&self, id: &str, value: &T) -> Result<(), StoreError> {
+        let document = bson::serialize_to_raw_document_buf(value)?;
+        self.write(Write::Update(rawdoc! { "q": { "_id": id }, "u": document, "upsert": true })).await
+    }
+
     /// Changes the document that `filter` finds. That there is none is no error.
     ///
     /// # Errors

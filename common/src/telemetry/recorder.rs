@@ -31,6 +31,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("event_handler_panics_total", "Tries to handle an event that ended in a panic."),
     ("relay_left_to_sweep_total", "Committed events that found no room in the relay's queue and wait for its sweep."),
     ("store_conflicts_total", "Changes that lost their compare-and-set to another one."),
+    ("documents_unreadable_total", "Documents passed over in lists and by jobs, mostly as a later build wrote them."),
     ("measurements_failed_total", "Looks at how far a service is behind that failed: its gauges show old values."),
     ("mails_sent_total", "Mails that the mail server has taken."),
     ("mails_failed_total", "Tries to send a mail that failed; each is followed by another."),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bson::doc;
-use common::bus::{DeadLetters, EventRecord, ListenError, ParkedEvents, Replayed};
+use common::bus::{DeadLetter, DeadLetters, EventRecord, ListenError, ParkedEvents, Replayed};
 use common::clock::SystemClock;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -138,6 +138,85 @@ async fn dead_letters_are_replayed_in_bulk_and_in_the_order_of_their_aggregates(
     assert_eq!(handled.len(), AGGREGATES);
     let in_order = handled.values().filter(|versions| versions.as_slice() == [1, 2, 3]).count();
     assert_eq!(in_order, AGGREGATES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_takes_over_what_a_worker_is_about_to_forget() {
+    let broker = Broker::new().await;
+    let refuse = |_: EventRecord| async { Err(ListenError::permanent("never")) };
+    broker.publish().await;
+    let running = broker.run(refuse).await;
+    until("it is a dead letter", BOUND, async || broker.dead_letters().await.len() == 1).await;
+    running.stop().await;
+    let database = broker.database().await;
+    let letters = DeadLetters::new(&database.clone().into(), Arc::new(SystemClock));
+    let parked = ParkedEvents::new(&database.clone().into(), Arc::new(SystemClock));
+    let letter = broker.dead_letters().await.remove(0);
+    letters.replay_all(None, &parked).await.unwrap();
+    // A worker has claimed it, has given it up and kept its letter, and has not forgotten it yet.
+    let claim = doc! { "$set": { "claimedUntil": now() + BOUND, "claim": "of the worker", "attempts": 3_i64 } };
+    broker.parked_events().await.update_one(doc! { "_id": &letter.id }, claim).await.unwrap();
+    database.collection::<DeadLetter>(DeadLetters::COLLECTION).insert_one(&letter).await.unwrap();
+
+    let replayed = letters.replay_all(None, &parked).await.unwrap();
+    assert_eq!(replayed, Replayed { moved: 1, more: false });
+    let forgotten = doc! { "_id": &letter.id, "claim": "of the worker" };
+    broker.parked_events().await.delete_many(forgotten).await.unwrap();
+    let left: Vec<(String, i64)> = broker.parked().await.into_iter().map(|event| (event.id, event.attempts)).collect();
+    assert_eq!(left, [(letter.id, 0)], "it is parked, and counts its tries anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_events_of_a_later_build_do_not_keep_the_others_waiting() {
+    let broker = Broker::new().await;
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
+    let hear = move |_: EventRecord| {
+        let answer = if is_over.load(Ordering::SeqCst) { Ok(()) } else { Err(ListenError::transient("not yet")) };
+        async { answer }
+    };
+    let running = broker.run(hear.clone()).await;
+    let ids: Vec<String> = (0..AGGREGATES).map(|_| aggregate()).collect();
+    broker.publish_versions(&ids.iter().map(|id| (id.as_str(), 1)).collect::<Vec<_>>()).await;
+    until("all are parked", BOUND, async || broker.parked_count().await == AGGREGATES as u64).await;
+    running.stop().await;
+    // More than are claimed at a time cannot be read at all, and one waits for something that is not known here.
+    let (broken, other) = (&ids[..100], &ids[100]);
+    let all = broker.parked_events().await;
+    let due_first = doc! { "$unset": { "subject": true }, "$set": { "dueAt": now() - Duration::from_secs(60) } };
+    all.update_many(doc! { "aggregate": { "$in": broken } }, due_first).await.unwrap();
+    all.update_one(doc! { "aggregate": other }, doc! { "$set": { "cause": "eclipse" } }).await.unwrap();
+
+    over.store(true, Ordering::SeqCst);
+    let running = broker.run(hear).await;
+    let left = async || broker.parked_count().await == broken.len() as u64;
+    until("those that can be read are handled", BOUND, left).await;
+    running.stop().await;
+    assert_eq!(all.count_documents(doc! { "aggregate": { "$in": broken } }).await.unwrap(), 100, "the others are kept");
+}
+
+/// More than two pieces of a replay.
+const LETTERS: usize = 600;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_fail_for_ever_are_replayed_twice_at_once_and_none_is_lost() {
+    let broker = Broker::new().await;
+    let refuse = |_: EventRecord| async { Err(ListenError::permanent("never")) };
+    let running = broker.run(refuse).await;
+    let ids: Vec<String> = (0..LETTERS).map(|_| aggregate()).collect();
+    broker.publish_versions(&ids.iter().map(|id| (id.as_str(), 1)).collect::<Vec<_>>()).await;
+    let database = broker.database().await;
+    let letters = DeadLetters::new(&database.clone().into(), Arc::new(SystemClock));
+    let parked = ParkedEvents::new(&database.clone().into(), Arc::new(SystemClock));
+    until("all are dead letters", BOUND, async || letters.count().await.unwrap() == LETTERS as u64).await;
+    for _ in 0..3 {
+        let replayed = tokio::join!(letters.replay_all(None, &parked), letters.replay_all(None, &parked));
+        let moved = [replayed.0.unwrap().moved, replayed.1.unwrap().moved];
+        assert!(moved.iter().all(|moved| *moved <= LETTERS), "a letter is moved once by a replay: {moved:?}");
+        until("nothing is parked", 3 * BOUND, async || broker.parked().await.is_empty()).await;
+        assert_eq!(letters.count().await.unwrap(), LETTERS as u64, "each is a letter again");
+    }
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod outboxes;
 mod servers;
 mod stalls;
 mod sweep;
+mod unreadable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -19,9 +19,9 @@ use crate::database::TestDatabase;
 /// The counts of a listing. Its newest event says all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Counts {
-    ticket_id: TicketId,
-    held: u32,
+pub(super) struct Counts {
+    pub(super) ticket_id: TicketId,
+    pub(super) held: u32,
 }
 
 impl Aggregate for Counts {
@@ -35,7 +35,7 @@ impl Aggregate for Counts {
 }
 
 impl Counts {
-    fn raised(&self) -> Raised<InventoryEvent> {
+    pub(super) fn raised(&self) -> Raised<InventoryEvent> {
         let Self { ticket_id, held } = *self;
         let changed = InventoryChanged { ticket_id, capacity: 100_000, held, sold: 0, on_sale: true };
         InventoryEvent::from(changed).by_system()
@@ -48,7 +48,7 @@ impl Counts {
     }
 }
 
-async fn aggregates<A: Aggregate>(database: &TestDatabase) -> Aggregates<A> {
+pub(super) async fn aggregates<A: Aggregate>(database: &TestDatabase) -> Aggregates<A> {
     let clock: SharedClock = Arc::new(SystemClock);
     let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
     let bus = Bus::connect(&url, Namespace::new(database.0.name())).await.unwrap();

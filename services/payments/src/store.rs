@@ -4,7 +4,7 @@ pub(crate) mod inbox;
 
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::doc;
 use common::clock::{SharedClock, Time};
 use common::events::{By, PaymentEvent};
 use common::id::{OrderId, RefundId, UserId};
@@ -102,7 +102,7 @@ impl PaymentStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn of_intent(&self, intent: &str) -> Result<Option<Versioned<Payment>>, StoreError> {
-        Ok(self.payments.find(doc! { "intent": intent }, Document::new(), 1).await?.pop())
+        self.payments.find_one(doc! { "intent": intent }).await
     }
 
     /// A buyer's payments, newest first, those before `before`, `limit` at most.

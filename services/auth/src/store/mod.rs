@@ -115,7 +115,7 @@ pub async fn live_sessions(
     if let Some(spared) = spared {
         filter.insert("_id", doc! { "$ne": spared });
     }
-    sessions.find(filter, doc! { "_id": -1 }, limit).await
+    sessions.find_all(filter, doc! { "_id": -1 }, limit).await
 }
 
 /// Somebody's API keys that have not been taken back, newest first, after the one that `after` names.

@@ -60,7 +60,7 @@ pub async fn users(
 /// # Errors
 /// If the database does not answer.
 pub async fn user_by_email(users: &Aggregates<User>, email: &Email) -> Result<Option<Versioned<User>>, StoreError> {
-    Ok(users.find(doc! { "email": email.as_str() }, Document::new(), 1).await?.pop())
+    users.find_one(doc! { "email": email.as_str() }).await
 }
 
 /// How many administrators may sign in.

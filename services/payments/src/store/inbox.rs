@@ -99,7 +99,7 @@ impl Inbox {
         self.letters.update(doc! { "_id": event }, doc! { "$set": { "handled": true } }).await
     }
 
-    /// Webhooks that are due at `now`, the longest waiting first.
+    /// Webhooks that are due at `now` and can be read, the longest waiting first.
     ///
     /// # Errors
     /// The store's.
@@ -107,7 +107,7 @@ impl Inbox {
         // Those of an earlier build have no time at which they are due.
         let due = doc! { "handled": false, "dueAt": { "$not": { "$gt": now } } };
         let letters = self.letters.collection().clone_with_type::<Letter>();
-        letters.find(due).sort(doc! { "dueAt": 1 }).limit(limit).await
+        letters.find(due).sort(doc! { "dueAt": 1 }).limit(limit).readable().await
     }
 
     /// Takes a webhook that is due before another replica does.

@@ -1,0 +1,49 @@
+//! A document that cannot be read does not keep the others from being listed.
+
+use common::clock::{Clock as _, SystemClock};
+use common::id::TicketId;
+use common::store::{Aggregate as _, Aggregates, StoreError};
+use mongodb::bson::{Document, doc};
+
+use super::outboxes::{Counts, aggregates};
+use super::{Page, page};
+use crate::database::TestDatabase;
+
+#[actix_web::test]
+async fn aggregates_of_a_later_build_and_broken_ones_are_passed_over_in_a_page() {
+    let database = TestDatabase::new().await;
+    let counts: Aggregates<Counts> = aggregates(&database).await;
+    for held in 0..8 {
+        let one = Counts { ticket_id: TicketId::generate(SystemClock.now()), held };
+        counts.insert(one.clone(), one.raised()).await.unwrap();
+    }
+    let documents = database.1.collection::<Document>(Counts::COLLECTION);
+    let later = doc! { "$set": { "schema": 99 } };
+    documents.update_many(doc! { "held": { "$in": [0, 1, 2, 5] } }, later).await.unwrap();
+    documents.update_one(doc! { "held": 3 }, doc! { "$unset": { "ticketId": true } }).await.unwrap();
+
+    let page = async |limit| {
+        let found = counts.find(doc! { "held": { "$gte": 0 } }, doc! { "held": 1 }, limit).await.unwrap();
+        found.into_iter().map(|found| found.value.held).collect::<Vec<_>>()
+    };
+    assert_eq!(page(2).await, [4, 6], "a page is filled with what stands behind them");
+    assert_eq!(page(20).await, [4, 6, 7]);
+    let one = counts.find_one(doc! { "held": 5 }).await.map(|found| found.map(|found| found.version));
+    assert!(matches!(one, Err(StoreError::Newer { stored: 99, .. })), "it is not said to be missing: {one:?}");
+    let all = counts.find_all(doc! {}, doc! { "held": 1 }, 20).await.map(|found| found.len());
+    assert!(matches!(all, Err(StoreError::Newer { .. })), "{all:?}");
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn documents_that_do_not_fit_their_type_are_passed_over() {
+    let database = TestDatabase::new().await;
+    let documents = database.1.collection::<Document>("pages");
+    let broken = (100..500).map(|id: i32| doc! { "_id": id.to_string(), "text": id });
+    documents.insert_many(broken).await.unwrap();
+    let pages = database.0.collection::<Page>("pages");
+    pages.insert_many(&[page(600, "a"), page(601, "b"), page(602, "c")]).await.unwrap();
+    let found = pages.find(doc! {}).sort(doc! { "_id": 1 }).limit(2).readable().await.unwrap();
+    assert_eq!(found, [page(600, "a"), page(601, "b")]);
+    database.leave().await;
+}
