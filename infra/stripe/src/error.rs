@@ -97,7 +97,7 @@ impl ApiError {
 
     pub(crate) fn key_in_use(key: &str) -> Self {
         let message = format!("There is currently another in-progress request using this Idempotency Key: {key}.");
-        Self::invalid(409, Some("idempotency_key_in_use"), &message)
+        Self::invalid(409, Some("idempotency_key_in_use"), &message).with("type", "idempotency_error")
     }
 
     pub(crate) fn key_reused(key: &str) -> Self {

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Hang,
     /// The connection breaks in the middle of the answer.
     Disconnect,
+    /// The work takes `hang_ms`, and is answered as it is; meanwhile its idempotency key is in use.
+    Slow,
 }
 
 /// Whether the work is done before the failure: `after` is the ambiguous one.

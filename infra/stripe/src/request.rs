@@ -103,7 +103,9 @@ impl Incoming<'_> {
             let mut faults = self.app.faults();
             (faults.latency(), faults.strike(method, path))
         };
-        tokio::time::sleep(latency).await;
+        let slow = fault.as_ref().filter(|fault| fault.kind == Kind::Slow).map(Fault::hang);
+        tokio::time::sleep(latency + slow.unwrap_or_default()).await;
+        let fault = fault.filter(|_| slow.is_none());
         if let Some(fault) = fault.as_ref().filter(|fault| fault.when == When::Before) {
             if let Some(claim) = claim.as_ref().filter(|_| fault.remembered) {
                 self.app.save(claim, failure(fault));
@@ -123,7 +125,7 @@ impl Incoming<'_> {
     async fn fail(&self, fault: &Fault) -> HttpResponse {
         let reply = failure(fault);
         match fault.kind {
-            Kind::Error => self.respond(&reply),
+            Kind::Error | Kind::Slow => self.respond(&reply),
             Kind::Hang => {
                 tokio::time::sleep(fault.hang()).await;
                 self.respond(&reply)

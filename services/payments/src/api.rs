@@ -3,7 +3,9 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
-use common::http::{Body, Created, Creation, Fields, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
+use common::http::{
+    Body, Created, Creation, Fields, MadeAgain, Page, Paging, PathOf, Principal, Problem, Query, Tagged,
+};
 use common::id::OrderId;
 use common::money::Money;
 use common::store::Versioned;
@@ -32,12 +34,17 @@ pub(crate) async fn pay(payments: Data<Payments>, buyer: Principal, body: Body<P
     let receipt = payments.pay(buyer.user, order_id, method).await?;
     let secret = receipt.client_secret.filter(|_| !receipt.payment.value.state.is_paid());
     let view = PaymentView::of(&receipt.payment, &buyer).with_secret(secret, receipt.next_action);
+    let is_secret = view.lets_pay();
     let mut response = HttpResponse::Created();
     response.insert_header((header::LOCATION, format!("/api/payments/{order_id}")));
     response.insert_header((header::ETAG, format!("\"{}\"", receipt.payment.version)));
-    // The secret lets a browser pay: no cache may keep it.
+    // The secret lets a browser pay: no cache may keep it, and no record of an answer.
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    Ok(response.json(view))
+    let mut response = response.json(view);
+    if is_secret {
+        response.extensions_mut().insert(MadeAgain);
+    }
+    Ok(response)
 }
 
 fn method(payment_method: Option<String>, token: Option<String>) -> Result<Option<Method>, Problem> {

@@ -10,6 +10,9 @@ use crate::refund::RefundState;
 /// The longest time between two looks.
 const RARELY: Duration = Duration::from_secs(10 * 60);
 
+/// So long somebody's calls of Stripe may be at work. Who comes sooner would only be told that they are.
+const LONGEST_CALL: Duration = Duration::from_secs(15);
+
 /// The longest time between two tries of a refund that Stripe refuses.
 const REFUSED: Duration = Duration::from_secs(6 * 3600);
 
@@ -33,7 +36,7 @@ fn patience(payment: &Payment) -> Option<Duration> {
     match payment.state {
         PaymentState::Initiated | PaymentState::Failed => Some(Duration::from_secs(30)),
         PaymentState::RequiresAction | PaymentState::Processing => Some(Duration::from_secs(10)),
-        PaymentState::Cancelling => Some(Duration::from_secs(5)),
+        PaymentState::Cancelling => Some(LONGEST_CALL),
         PaymentState::Cancelled | PaymentState::Refunded => None,
         PaymentState::Succeeded | PaymentState::PartiallyRefunded => refund_patience(payment),
     }
@@ -43,5 +46,6 @@ fn refund_patience(payment: &Payment) -> Option<Duration> {
     let counted = |state| payment.refunds.iter().filter(|refund| refund.state == state).count();
     let (started, failed) = (counted(RefundState::Started), counted(RefundState::Failed));
     let doublings = u32::try_from(failed.min(12)).unwrap_or(12);
-    (started + failed > 0).then(|| (Duration::from_secs(5) * 2_u32.pow(doublings)).min(REFUSED))
+    let least = if started > 0 { LONGEST_CALL } else { Duration::ZERO };
+    (started + failed > 0).then(|| (Duration::from_secs(5) * 2_u32.pow(doublings)).clamp(least, REFUSED))
 }

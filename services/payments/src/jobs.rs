@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use common::service::JobError;
 use common::store::Versioned;
+use common::telemetry::stopwatch;
 use futures::{StreamExt, stream};
 use tracing::Instrument as _;
 
@@ -43,7 +44,7 @@ async fn settle(
     may_call: impl Fn() -> bool,
 ) -> Result<(), JobError> {
     let now = payments.clock.now();
-    let most = lane.begin(now);
+    let most = lane.begin(stopwatch());
     if most == 0 {
         return Ok(());
     }
@@ -51,18 +52,18 @@ async fn settle(
     let taken = due.len();
     // Replicas begin at different places of the same list, and seldom want the same payment.
     due.rotate_left(usize::try_from(now.millis()).unwrap_or_default() % taken.max(1));
-    let turn = Turn::new(now);
-    let admitted = stream::iter(due).take_while(|_| ready(goes_on(payments, &turn, &may_call)));
+    let turn = Turn::new(stopwatch());
+    let admitted = stream::iter(due).take_while(|_| ready(goes_on(&turn, &may_call)));
     admitted.for_each_concurrent(SIDE_BY_SIDE, |payment| settle_one(payments, &turn, payment)).await;
     if taken == most {
         turn.leaves_some();
     }
-    lane.end(&turn, payments.clock.now());
+    lane.end(&turn, stopwatch());
     Ok(())
 }
 
-fn goes_on(payments: &Payments, turn: &Turn, may_call: impl Fn() -> bool) -> bool {
-    let goes_on = turn.goes_on(payments.clock.now()) && may_call();
+fn goes_on(turn: &Turn, may_call: impl Fn() -> bool) -> bool {
+    let goes_on = turn.goes_on(stopwatch()) && may_call();
     if !goes_on {
         turn.leaves_some();
     }
@@ -89,18 +90,18 @@ async fn settle_one(payments: &Payments, turn: &Turn, payment: Versioned<Payment
 /// Handles the webhooks that were kept but not handled.
 pub(crate) async fn handle_waiting_webhooks(payments: Arc<Payments>) -> Result<(), JobError> {
     let now = payments.clock.now();
-    let most = payments.lanes.inbox.begin(now);
+    let most = payments.lanes.inbox.begin(stopwatch());
     if most == 0 {
         return Ok(());
     }
     let due = payments.inbox.due(now, i64::try_from(most).unwrap_or(i64::MAX)).await?;
-    let turn = Turn::new(now);
+    let turn = Turn::new(stopwatch());
     if due.len() == most {
         turn.leaves_some();
     }
-    let admitted = stream::iter(due).take_while(|_| ready(goes_on(&payments, &turn, || payments.gateway.may_work())));
+    let admitted = stream::iter(due).take_while(|_| ready(goes_on(&turn, || payments.gateway.may_work())));
     admitted.for_each_concurrent(SIDE_BY_SIDE, |letter| handle_one(&payments, &turn, letter)).await;
-    payments.lanes.inbox.end(&turn, payments.clock.now());
+    payments.lanes.inbox.end(&turn, stopwatch());
     Ok(())
 }
 

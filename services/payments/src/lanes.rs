@@ -3,13 +3,14 @@
 //! A lane takes what is due from the store each two seconds, and at once when it is woken or there is more than it took. All
 //! replicas take from the same documents; a claim, which compares and sets, lets one of them have each. A lane has a bounded
 //! number of calls under way. If all that it tries fails, it tries little and rests for longer and longer: what is due stays
-//! due, unclaimed, and is done fast once Stripe is well again.
+//! due, unclaimed, and is done fast once Stripe is well again. A lane's own times are the stopwatch's, so a clock that is set
+//! back does not stop it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::clock::Time;
+use tokio::time::Instant;
 
 /// So many are taken in one turn, and so many of them are done side by side.
 const BATCH: usize = 200;
@@ -44,8 +45,8 @@ pub(crate) struct Lane(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    looks_at: Option<Time>,
-    rests_until: Option<Time>,
+    looks_at: Option<Instant>,
+    rests_until: Option<Instant>,
     failed_turns: u32,
 }
 
@@ -56,9 +57,9 @@ impl Lane {
     }
 
     /// How many may be taken at `now`; none if it is not time for a turn.
-    pub(crate) fn begin(&self, now: Time) -> usize {
+    pub(crate) fn begin(&self, now: Instant) -> usize {
         let mut state = self.state();
-        let later = |time: Option<Time>| time.is_some_and(|time| now < time);
+        let later = |time: Option<Instant>| time.is_some_and(|time| now < time);
         if later(state.looks_at) || later(state.rests_until) {
             return 0;
         }
@@ -67,7 +68,7 @@ impl Lane {
     }
 
     /// What a turn came to at `now`.
-    pub(crate) fn end(&self, turn: &Turn, now: Time) {
+    pub(crate) fn end(&self, turn: &Turn, now: Instant) {
         let mut state = self.state();
         if turn.is_all_in_vain() {
             state.rests_until = Some(now + FIRST_REST * 2_u32.pow(state.failed_turns.min(MOST_DOUBLINGS)));
@@ -87,7 +88,7 @@ impl Lane {
 
 /// What became of the work of one turn.
 pub(crate) struct Turn {
-    ends_at: Time,
+    ends_at: Instant,
     left_some: AtomicBool,
     done: AtomicUsize,
     failed: AtomicUsize,
@@ -95,7 +96,7 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// A turn that begins at `now`.
-    pub(crate) fn new(now: Time) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self { ends_at: now + LONGEST_TURN, left_some: AtomicBool::new(false), done, failed }
     }
@@ -116,7 +117,7 @@ impl Turn {
     }
 
     /// Whether the turn goes on at `now`: it has not been long, and not all that it tried failed.
-    pub(crate) fn goes_on(&self, now: Time) -> bool {
+    pub(crate) fn goes_on(&self, now: Instant) -> bool {
         let helps = self.done.load(Ordering::Relaxed) > 0 || self.failed.load(Ordering::Relaxed) < SIDE_BY_SIDE;
         helps && now < self.ends_at
     }
@@ -128,44 +129,46 @@ impl Turn {
 
 #[cfg(test)]
 mod tests {
+    use common::telemetry::stopwatch;
+
     use super::*;
 
-    const NOW: Time = Time::from_millis(1_795_000_000_000);
-
-    fn turn(did: usize, failed: usize) -> Turn {
-        let turn = Turn { done: AtomicUsize::new(did), failed: AtomicUsize::new(failed), ..Turn::new(NOW) };
+    fn turn(now: Instant, did: usize, failed: usize) -> Turn {
+        let turn = Turn { done: AtomicUsize::new(did), failed: AtomicUsize::new(failed), ..Turn::new(now) };
         turn.leaves_some();
         turn
     }
 
     #[test]
     fn a_lane_looks_every_two_seconds_or_when_it_is_woken() {
-        let lane = Lane::default();
-        assert_eq!(lane.begin(NOW), BATCH);
-        assert_eq!(lane.begin(NOW + Duration::from_millis(1_999)), 0);
+        let (lane, now) = (Lane::default(), stopwatch());
+        assert_eq!(lane.begin(now), BATCH);
+        assert_eq!(lane.begin(now + Duration::from_millis(1_999)), 0);
         lane.wake();
-        assert_eq!(lane.begin(NOW + Duration::from_millis(1_999)), BATCH);
+        assert_eq!(lane.begin(now + Duration::from_millis(1_999)), BATCH);
     }
 
     #[test]
     fn a_lane_that_fails_takes_little_and_rests_longer_and_longer_until_one_is_done() {
         let lane = Lane::default();
-        let mut now = NOW;
+        let mut now = stopwatch();
         for rest in [500, 1_000, 2_000, 4_000, 8_000, 8_000] {
             assert!(lane.begin(now) > 0);
-            lane.end(&turn(0, 16), now);
+            lane.end(&turn(now, 0, 16), now);
             lane.wake();
             assert_eq!(lane.begin(now + Duration::from_millis(rest - 1)), 0, "{rest}");
-            now = now + Duration::from_millis(rest);
+            now += Duration::from_millis(rest);
         }
         assert_eq!(lane.begin(now), SIDE_BY_SIDE);
-        lane.end(&turn(1, 15), now);
+        lane.end(&turn(now, 1, 15), now);
         assert_eq!(lane.begin(now), BATCH);
     }
 
     #[test]
     fn a_turn_is_given_up_when_as_many_failed_as_are_done_side_by_side() {
-        assert!(turn(0, 15).goes_on(NOW) && !turn(0, 16).goes_on(NOW) && turn(1, 100).goes_on(NOW));
-        assert!(!turn(1, 0).goes_on(NOW + LONGEST_TURN));
+        let now = stopwatch();
+        let goes_on = |did, failed| turn(now, did, failed).goes_on(now);
+        assert!(goes_on(0, 15) && !goes_on(0, 16) && goes_on(1, 100));
+        assert!(!turn(now, 1, 0).goes_on(now + LONGEST_TURN));
     }
 }

@@ -105,6 +105,9 @@ pub struct Payment {
     /// How many of a refund's idempotency keys Stripe has answered with a failure that it answers for ever, by refund.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub spent_keys: BTreeMap<String, u32>,
+    /// Since when Stripe answers the idempotency key that a refund uses with such a failure, by refund.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys_fail_since: BTreeMap<String, Time>,
     /// Why the buyer's bank disputes it, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
@@ -214,6 +217,7 @@ impl Payment {
             decline_code: None,
             refunds: Vec::new(),
             spent_keys: BTreeMap::new(),
+            keys_fail_since: BTreeMap::new(),
             dispute: None,
             trace: None,
             created_at: now,

@@ -106,13 +106,14 @@ impl Payments {
         Ok(())
     }
 
-    /// Asks for a refund that Stripe does not list. Stripe repeats the first answer of a key for a day, a 500 too: then the
-    /// next look, which reads Stripe's list again, asks under another key. What is left of the charge bounds it all.
+    /// Asks for a refund that Stripe does not list. Stripe repeats the first answer of a key for a day, a 500 too: when a key
+    /// fails for long, a later look, which reads Stripe's list again, asks under another one. What is left of the charge bounds
+    /// it all.
     async fn make(&self, payment: &Payment, intent: &str, refund: &Refund) -> Result<(), SettleError> {
         let spent = payment.spent_keys.get(&refund.id.to_string()).copied().unwrap_or_default();
         match self.gateway.refund(payment.order_id, intent, refund.id, refund.amount, spent).await {
             Err(error @ GatewayError::Unavailable { sticky: true, .. }) => {
-                self.payments.spend_key(payment.order_id, refund.id, spent).await?;
+                self.payments.key_failed(payment, refund.id).await?;
                 Err(error.into())
             }
             Ok(made) => self.record(payment, &made).await,

@@ -58,6 +58,9 @@ struct OneOf<'a> {
 /// Every time at which something is to be done is later.
 const EPOCH: Time = Time::from_millis(0);
 
+/// Longer than any call is at work at Stripe.
+const STILL_FAILS: Duration = Duration::from_secs(60);
+
 /// The collection of the orders' replicas.
 pub(crate) const ORDERS: &str = "orders";
 
@@ -269,16 +272,23 @@ impl PaymentStore {
         self.set_attention(claimed, next).await.map(drop)
     }
 
-    /// Notes that Stripe will answer a failure for ever to the key of a refund that was used, so that the next is used.
-    /// As with attention, no event tells of it; whoever noted it first was right.
+    /// Notes that Stripe answered the key of a refund with a failure that it may answer for ever. A key that still fails
+    /// [`STILL_FAILS`] later is spent, and the next one is used: until then its first use may be at work, and another key would
+    /// give the money back twice. As with attention, no event tells of it; whoever noted it first was right.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn spend_key(&self, order: OrderId, refund: RefundId, spent: u32) -> Result<(), StoreError> {
-        let field = format!("spentKeys.{refund}");
-        let seen = if spent == 0 { bson::Bson::Null } else { spent.into() };
-        let counted = doc! { "$set": { &field: spent + 1 } };
-        self.payments.collection().update_one(doc! { "_id": order, &field: seen }, counted).await?;
+    pub(crate) async fn key_failed(&self, payment: &Payment, refund: RefundId) -> Result<(), StoreError> {
+        let (now, name) = (self.clock.now(), refund.to_string());
+        let (spent, since) = (payment.spent_keys.get(&name).copied(), payment.keys_fail_since.get(&name).copied());
+        let (count, fails) = (format!("spentKeys.{name}"), format!("keysFailSince.{name}"));
+        let noted = match since {
+            None => doc! { "$set": { &fails: now } },
+            Some(since) if now.since(since) < STILL_FAILS => return Ok(()),
+            Some(_) => doc! { "$set": { &count: spent.unwrap_or_default() + 1 }, "$unset": { &fails: "" } },
+        };
+        let seen = doc! { "_id": payment.order_id, &count: spent, &fails: since };
+        self.payments.collection().update_one(seen, noted).await?;
         Ok(())
     }
 

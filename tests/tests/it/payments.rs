@@ -2,6 +2,7 @@
 
 use docket_stripe::{Options, StripeStandIn};
 use docket_tests::{App, FaultProxy, Person, eventually};
+use futures::TryStreamExt as _;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -31,6 +32,28 @@ async fn a_card_token_pays_and_each_side_sees_its_part() {
     assert!(buyer.get(&path(&order)).await.expect(200)["buyerId"].is_string());
     assert!(seller.get(&path(&order)).await.expect(200).get("buyerId").is_none());
     buyer.pay(&order, "pm_card_mastercard").await.problem(409, "already_paid");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_record_of_an_answer_keeps_a_client_secret() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    let keyed = |body: Value| {
+        let key = [("Idempotency-Key", text(&order["id"]))];
+        let buyer = &buyer;
+        async move { buyer.send(Method::POST, "/api/payments", &key, body).await.expect(201) }
+    };
+    let begun = keyed(json!({ "orderId": order["id"] })).await;
+    assert!(text(&begun["clientSecret"]).contains("_secret_"), "{begun}");
+    assert_eq!(keyed(json!({ "orderId": order["id"] })).await["clientSecret"], begun["clientSecret"]);
+    let records = app.database("payments").await.collection::<bson::RawDocumentBuf>("idempotency");
+    let kept: Vec<bson::RawDocumentBuf> = records.find(bson::doc! {}).await.unwrap().try_collect().await.unwrap();
+    assert!(!kept.is_empty());
+    for record in kept {
+        assert!(!String::from_utf8_lossy(record.as_bytes()).contains("_secret_"), "{record:?}");
+    }
     app.stop().await;
 }
 

@@ -69,6 +69,7 @@ async fn fifty_at_once_with_one_key_charge_once() {
     for answer in answers.into_iter().filter(Result::is_err) {
         let (error, status) = refused(answer);
         assert_eq!((status, error.code), (409, Some(ApiErrorsCode::IdempotencyKeyInUse)));
+        assert_eq!(error.type_, ApiErrorsType::IdempotencyError);
     }
     assert_eq!(app.charges("o1").await["succeeded"], 1);
     let replayed = paying.customize().request_strategy(key("a")).send(&app.client).await.unwrap();

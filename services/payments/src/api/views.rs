@@ -169,4 +169,9 @@ impl PaymentView {
     pub(crate) fn with_secret(self, client_secret: Option<String>, next_action: Option<String>) -> Self {
         Self { client_secret, next_action, ..self }
     }
+
+    /// Whether it has what lets its reader pay.
+    pub(crate) fn lets_pay(&self) -> bool {
+        self.client_secret.is_some() || self.next_action.is_some()
+    }
 }

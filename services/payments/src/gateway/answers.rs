@@ -144,6 +144,8 @@ fn answered(error: ApiErrors, status: u16) -> GatewayError {
     let message = error.message.unwrap_or_else(|| "Stripe gives no reason.".to_owned());
     match (status, error.type_, error.code, error.payment_intent) {
         (402, ..) | (_, ApiErrorsType::CardError, ..) => GatewayError::Declined { code, message },
+        // Before the type: a key whose first use is still at work is an idempotency error too, and answers well later.
+        (409 | 424 | 429, ..) => GatewayError::Unavailable { reason: format!("{code}: {message}"), sticky: false },
         (_, _, Some(ApiErrorsCode::PaymentIntentUnexpectedState), Some(intent)) => {
             GatewayError::Unexpected(Box::new(intent.into()))
         }
@@ -151,7 +153,6 @@ fn answered(error: ApiErrors, status: u16) -> GatewayError {
             GatewayError::Unavailable { reason: message, sticky: false }
         }
         (_, ApiErrorsType::IdempotencyError, ..) => GatewayError::Unavailable { reason: message, sticky: true },
-        (409 | 424 | 429, ..) => GatewayError::Unavailable { reason: format!("{code}: {message}"), sticky: false },
         (500.., ..) => GatewayError::Unavailable { reason: format!("{status}: {message}"), sticky: true },
         (401 | 403, ..) => GatewayError::Misconfigured(message),
         _ => GatewayError::Refused { code, message },
