@@ -69,8 +69,9 @@ pub(crate) fn target() -> PathBuf {
     root().join(folder)
 }
 
+/// All of them, also after one has failed: a run is long, and what fails is told at once.
 fn tests(arguments: &Arguments) -> Command {
-    let mut command = Command::from(cargo(&["test"]));
+    let mut command = Command::from(cargo(&["test", "--no-fail-fast"]));
     command.args(selection(arguments)).env("DOCKET_SERVERS_DIR", servers_dir());
     command
 }
