@@ -2,7 +2,7 @@
 
 use common::clock::{Clock as _, SystemClock};
 use common::id::TicketId;
-use common::store::{Aggregate as _, Aggregates, StoreError};
+use common::store::{Aggregate as _, Aggregates, Indexes, StoreError};
 use mongodb::bson::{Document, doc};
 
 use super::outboxes::{Counts, aggregates};
@@ -13,6 +13,7 @@ use crate::database::TestDatabase;
 async fn aggregates_of_a_later_build_and_broken_ones_are_passed_over_in_a_page() {
     let database = TestDatabase::new().await;
     let counts: Aggregates<Counts> = aggregates(&database).await;
+    Indexes::of(Counts::COLLECTION).on(doc! { "held": 1 }).ensure(&database.0).await.unwrap();
     for held in 0..8 {
         let one = Counts { ticket_id: TicketId::generate(SystemClock.now()), held };
         counts.insert(one.clone(), one.raised()).await.unwrap();
@@ -22,15 +23,16 @@ async fn aggregates_of_a_later_build_and_broken_ones_are_passed_over_in_a_page()
     documents.update_many(doc! { "held": { "$in": [0, 1, 2, 5] } }, later).await.unwrap();
     documents.update_one(doc! { "held": 3 }, doc! { "$unset": { "ticketId": true } }).await.unwrap();
 
+    let any = doc! { "held": { "$gte": 0 } };
     let page = async |limit| {
-        let found = counts.find(doc! { "held": { "$gte": 0 } }, doc! { "held": 1 }, limit).await.unwrap();
+        let found = counts.find(any.clone(), doc! { "held": 1 }, limit).await.unwrap();
         found.into_iter().map(|found| found.value.held).collect::<Vec<_>>()
     };
     assert_eq!(page(2).await, [4, 6], "a page is filled with what stands behind them");
     assert_eq!(page(20).await, [4, 6, 7]);
     let one = counts.find_one(doc! { "held": 5 }).await.map(|found| found.map(|found| found.version));
     assert!(matches!(one, Err(StoreError::Newer { stored: 99, .. })), "it is not said to be missing: {one:?}");
-    let all = counts.find_all(doc! {}, doc! { "held": 1 }, 20).await.map(|found| found.len());
+    let all = counts.find_all(any.clone(), doc! { "held": 1 }, 20).await.map(|found| found.len());
     assert!(matches!(all, Err(StoreError::Newer { .. })), "{all:?}");
     database.leave().await;
 }
