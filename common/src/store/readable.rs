@@ -38,8 +38,12 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {
         let wanted = options.limit.map_or(usize::MAX, size);
         let mut values = Vec::new();
         for _ in 0..PAGES {
-            let found = documents.driver.find(filter.clone()).with_options(options.clone());
-            let page: Vec<RawDocumentBuf> = bounded(async { found.await?.try_collect().await }).await?;
+            let (filter, options_of_page) = (filter.clone(), options.clone());
+            // The driver's future is large, and lists are read within others.
+            let found = Box::pin(async {
+                documents.driver.find(filter).with_options(options_of_page).await?.try_collect().await
+            });
+            let page: Vec<RawDocumentBuf> = bounded(found).await?;
             let (before, asked) = (values.len(), options.limit.map_or(usize::MAX, size));
             let mut last = None;
             for document in &page {
