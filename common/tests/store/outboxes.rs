@@ -80,7 +80,7 @@ async fn an_aggregate_whose_newest_event_says_all_keeps_only_that() {
 
     // As earlier builds left it, with all that had happened while the broker was away.
     let entry = documents.find_one(doc! { "_id": &id }).await.unwrap().unwrap().get_array("outbox").unwrap()[0].clone();
-    let many: Vec<Bson> = std::iter::repeat_n(entry, 40_000).collect();
+    let many: Vec<Bson> = std::iter::repeat_n(entry, 10_000).collect();
     documents.update_one(doc! { "_id": &id }, doc! { "$set": { "outbox": many } }).await.unwrap();
     let changed = counts.change(&id, |known| Ok::<_, StoreError>(Some(known.value.one_more())));
     let changed = tokio::time::timeout(Duration::from_secs(5), changed).await.expect("it is not read").unwrap();

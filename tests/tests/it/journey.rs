@@ -73,7 +73,9 @@ async fn twenty_double_clicks_make_one_charge() {
     let order = buyer.hold(&ticket, 1).await.expect(201);
     let clicks = (0..20).map(|_| buyer.pay(&order, "pm_card_visa"));
     for answer in futures::future::join_all(clicks).await {
-        assert!([200, 201, 409].contains(&answer.status), "{answer:?}");
+        // One person waits only so often at a time for payments to hear of an order.
+        let later = answer.status == 503 && answer.headers.contains_key("retry-after");
+        assert!([200, 201, 409].contains(&answer.status) || later, "{answer:?}");
     }
     buyer.until_order(&order, "complete").await;
     let charges = charges(&app, &order).await;
