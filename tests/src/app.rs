@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::bus::EventRecord;
+use common::bus::{EventRecord, Namespace};
 use common::clock::Time;
 use common::service::{Running, Service, start};
 use common::settings::Settings;
@@ -156,10 +156,38 @@ impl App {
         self.stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));
     }
 
-    /// Stops it in good order, the Stripe stand-in too.
+    /// Stops it in good order, the Stripe stand-in too, and takes its data off the servers of the run: with those of all tests
+    /// a server would have tens of thousands of files open.
     pub async fn stop(self) {
         self.stop_serving().await;
+        self.drop_databases().await;
+        self.delete_streams().await;
         self.stripe.stop().await;
+    }
+
+    async fn drop_databases(&self) {
+        let Some(uri) = self.settings.mongodb_uri.as_ref().filter(|uri| uri.expose_secret() == servers().mongodb_uri)
+        else {
+            return;
+        };
+        let client = mongodb::Client::with_uri_str(uri.expose_secret()).await.expect("MongoDB answers");
+        for service in Self::services() {
+            let database = client.database(&format!("{}_{}", self.settings.namespace, service.name()));
+            database.drop().await.expect("a test's database can be dropped");
+        }
+    }
+
+    async fn delete_streams(&self) {
+        let Some(url) = self.settings.nats_url.as_ref().filter(|url| url.expose_secret() == servers().nats_url) else {
+            return;
+        };
+        let client = async_nats::connect(url.expose_secret()).await.expect("NATS answers");
+        let jetstream = async_nats::jetstream::new(client);
+        let namespace = Namespace::new(&self.settings.namespace);
+        for stream in common::bus::DOMAINS {
+            // A test that does not serve every domain's owner has no stream of it.
+            let _ = jetstream.delete_stream(namespace.stream(stream.domain)).await;
+        }
     }
 }
 

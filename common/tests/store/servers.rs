@@ -62,9 +62,14 @@ impl StallingWay {
         Self { client, stalls, stuck }
     }
 
-    /// Stalls such commands, and waits until one is stuck.
-    pub(crate) async fn stall(&mut self) {
+    /// Stalls such commands from now on.
+    pub(crate) fn begin_to_stall(&self) {
         self.stalls.send_replace(true);
+    }
+
+    /// The same, and waits until one is stuck.
+    pub(crate) async fn stall(&mut self) {
+        self.begin_to_stall();
         self.stuck.wait_for(|stuck| *stuck).await.unwrap();
     }
 

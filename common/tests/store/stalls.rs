@@ -7,8 +7,12 @@ use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, TryStreamExt};
 use mongodb::bson::{Document, doc};
 
-use super::servers::OwnMongo;
+use super::servers::{OwnMongo, StallingWay};
 use super::{Page, event, page};
+use crate::database::TestDatabase;
+
+/// Well before the driver finds out by itself that a server is gone.
+const BOUND: Duration = PATIENCE.saturating_add(Duration::from_secs(2));
 
 type Answered = BoxFuture<'static, Result<(), StoreError>>;
 
@@ -20,7 +24,7 @@ async fn every_call_ends_in_time_and_says_that_it_may_work_later() {
     table.insert(&page(1, "one")).await.unwrap();
     mongo.servers.mongod().unwrap().pause().await.unwrap();
 
-    let lost = table.insert(&page(2, "two")).await.unwrap_err();
+    let lost = tokio::time::timeout(BOUND, table.insert(&page(2, "two"))).await.expect("it ends").unwrap_err();
     assert!(lost.passes() && lost.may_have_been_done(), "{lost}");
 
     let one = || doc! { "_id": "1" };
@@ -85,8 +89,7 @@ async fn every_call_ends_in_time_and_says_that_it_may_work_later() {
             async move { d.run_command(doc! { "ping": 1 }).await.map(drop) }.boxed()
         },
     ];
-    let answers =
-        tokio::time::timeout(PATIENCE + Duration::from_secs(4), join_all(calls)).await.expect("all of them end");
+    let answers = tokio::time::timeout(BOUND, join_all(calls)).await.expect("all of them end");
     for (nth, answer) in answers.into_iter().enumerate() {
         let error = answer.expect_err("nobody answered");
         assert!(error.passes(), "{nth}: {error}");
@@ -97,4 +100,18 @@ async fn every_call_ends_in_time_and_says_that_it_may_work_later() {
     let stored = async { while collection().count(doc! { "_id": "2" }, None).await.unwrap_or(0) == 0 {} };
     tokio::time::timeout(Duration::from_secs(60), stored).await.expect("it lands late");
     mongo.stop().await;
+}
+
+#[actix_web::test]
+async fn a_call_whose_connection_alone_is_stuck_ends_in_time() {
+    let (mut way, shared) = (StallingWay::stalling("stuck").await, TestDatabase::new().await);
+    let table = Table::new(&way.client.database(shared.0.name()), "pages");
+    table.insert(&page(1, "one")).await.unwrap();
+    way.begin_to_stall();
+    let insert = tokio::time::timeout(BOUND, async { table.insert(&page(2, "stuck")).await });
+    let (answer, ()) = tokio::join!(insert, way.stall());
+    let lost = answer.expect("it ends").unwrap_err();
+    assert!(lost.passes() && lost.may_have_been_done(), "{lost}");
+    table.get::<Page>("1").await.unwrap().expect("other connections work");
+    shared.leave().await;
 }

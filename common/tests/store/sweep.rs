@@ -15,20 +15,23 @@ use super::backlog::Deadline;
 use super::servers::StallingWay;
 use crate::database::TestDatabase;
 
-const BOUND: Duration = Duration::from_secs(20);
+/// Less than a stalled call takes until it is given up.
+const BOUND: Duration = Duration::from_secs(5);
+/// The sweep looks for what was forgotten for so long, every few seconds.
+const SWEPT: Duration = Duration::from_secs(20);
 
 async fn some_wait(documents: &Collection<Document>) -> bool {
     let waiting = doc! { "outbox.0": { "$exists": true } };
     documents.count_documents(waiting).hint(mongodb::options::Hint::Keys(doc! { "outbox.at": 1 })).await.unwrap() > 0
 }
 
-async fn until_none_waits(documents: &Collection<Document>) {
+async fn until_none_waits(bound: Duration, documents: &Collection<Document>) {
     let empty = async {
         while some_wait(documents).await {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(BOUND, empty).await.expect("the events leave the outboxes");
+    tokio::time::timeout(bound, empty).await.expect("the events leave the outboxes");
 }
 
 #[actix_web::test]
@@ -53,11 +56,11 @@ async fn a_stalled_find_of_the_sweep_delays_no_event_and_events_without_a_pause_
     store().await;
     let left: Document = documents.find_one(doc! {}).await.unwrap().unwrap();
     let working = tokio::spawn(work.run(stop.clone()));
-    until_none_waits(&documents).await;
+    until_none_waits(SWEPT, &documents).await;
 
     way.stall().await;
     store().await;
-    until_none_waits(&documents).await;
+    until_none_waits(BOUND, &documents).await;
     way.flow();
 
     let mut forgotten = left;
@@ -71,7 +74,7 @@ async fn a_stalled_find_of_the_sweep_delays_no_event_and_events_without_a_pause_
             join_all((0..64).map(|_| store())).await;
         }
     };
-    tokio::time::timeout(BOUND, swept).await.expect("the sweep has its turn");
+    tokio::time::timeout(SWEPT, swept).await.expect("the sweep has its turn");
     stop.cancel();
     working.await.unwrap();
     shared.leave().await;
