@@ -44,6 +44,8 @@ pub(crate) struct Docket {
     pub(crate) mongodb: Client,
     /// Where its Stripe stand-in is.
     pub(crate) stripe: SocketAddr,
+    /// How long it holds places.
+    pub(crate) hold: Duration,
 }
 
 impl Docket {
@@ -70,7 +72,10 @@ impl Docket {
         let child = command.process_group(0).stdin(Stdio::null()).stdout(log).kill_on_drop(true).spawn();
         let mut child = child.map_err(|error| format!("{}: {error}", binary.display()))?;
         match ready(&mut child, data.path(), [http, ops]).await {
-            Ok((pids, mongodb, stripe)) => Ok(Self { child, http, data, pids, mongodb, stripe }),
+            Ok((pids, mongodb, stripe)) => {
+                let hold = Duration::from_secs(hold_seconds.into());
+                Ok(Self { child, http, data, pids, mongodb, stripe, hold })
+            }
             Err(error) => {
                 // Why it did not start says more than how it ended.
                 let _ended = end(child).await;

@@ -34,6 +34,11 @@ impl Call {
         Self { head: format!("GET {} HTTP/1.1\r\n", path.as_ref()), body: String::new() }
     }
 
+    /// A `DELETE` without credentials.
+    pub(crate) fn delete(path: impl AsRef<str>) -> Self {
+        Self { head: format!("DELETE {} HTTP/1.1\r\n", path.as_ref()), body: String::new() }
+    }
+
     /// A `POST` of JSON.
     pub(crate) fn post(path: impl AsRef<str>, json: String) -> Self {
         let head = format!(

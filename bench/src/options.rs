@@ -37,6 +37,15 @@ pub(crate) struct Sizes {
     /// How long each step of the overload lasts, in seconds
     #[arg(long, default_value_t = 10)]
     pub(crate) overload_seconds: u64,
+    /// How many holds run out at about the same time
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) ends: usize,
+    /// How many buyers begin to pay and never do
+    #[arg(long, default_value_t = 3_000)]
+    pub(crate) unpaid: usize,
+    /// How long Stripe's cancel fails then, in seconds
+    #[arg(long, default_value_t = 300)]
+    pub(crate) outage_seconds: u64,
     /// Over how many connections the open loops send at the most
     #[arg(long, default_value_t = 1_500)]
     pub(crate) connections: usize,
@@ -57,6 +66,7 @@ impl Sizes {
     pub(crate) fn tenth(self) -> Self {
         let places = (self.places / 10).max(1);
         let of = |count: usize| (count / 10).max(1);
-        Self { holds: of(self.holds), journeys: of(self.journeys), buyers: of(self.buyers), places, ..self }
+        let (holds, journeys, buyers) = (of(self.holds), of(self.journeys), of(self.buyers));
+        Self { holds, journeys, buyers, places, ends: of(self.ends), unpaid: of(self.unpaid), ..self }
     }
 }

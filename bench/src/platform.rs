@@ -119,6 +119,11 @@ pub(crate) fn pay(buyer: &Buyer, order: OrderId) -> Call {
     as_buyer(Call::post("/api/payments", format!(r#"{{"orderId":"{order}","paymentMethod":"pm_card_visa"}}"#)), buyer)
 }
 
+/// The wish to be asked for a card.
+pub(crate) fn begin_to_pay(buyer: &Buyer, order: OrderId) -> Call {
+    as_buyer(Call::post("/api/payments", format!(r#"{{"orderId":"{order}"}}"#)), buyer)
+}
+
 /// A look at an order.
 pub(crate) fn order(buyer: &Buyer, order: OrderId) -> Call {
     as_buyer(Call::get(format!("/api/orders/{order}")), buyer)

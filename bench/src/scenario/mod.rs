@@ -1,6 +1,7 @@
 //! What can be measured.
 
 mod browse;
+mod ends;
 mod hot;
 mod journey;
 mod meter;
@@ -9,6 +10,7 @@ mod pages;
 mod read;
 mod sellout;
 mod spread;
+mod unpaid;
 mod visits;
 
 pub(crate) use meter::Cost;
@@ -43,10 +45,15 @@ pub(crate) enum Scenario {
     Pages,
     /// More buyers than can be served
     Overload,
+    /// All holds of a large listing run out; give it a short `--hold-seconds`
+    Ends,
+    /// A hot sale ends unpaid while Stripe's cancel fails; give it a short `--hold-seconds`
+    Unpaid,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 9] = [
+    /// Those of a flash sale, in their order. The others take minutes, or a Docket that is set up for them.
+    pub(crate) const FLASH_SALE: [Self; 9] = [
         Self::Hot,
         Self::Sellout,
         Self::Spread,
@@ -57,6 +64,11 @@ impl Scenario {
         Self::Pages,
         Self::Overload,
     ];
+
+    /// All there are, in their order.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::FLASH_SALE.into_iter().chain([Self::Ends, Self::Unpaid])
+    }
 
     /// Those that are repeated to look for violations.
     pub(crate) const CHECKED: [Self; 3] = [Self::Hot, Self::Sellout, Self::Journey];
@@ -76,6 +88,8 @@ impl Scenario {
             Self::Read => read::run(bench).await,
             Self::Pages => pages::run(bench).await,
             Self::Overload => overload::run(bench).await,
+            Self::Ends => ends::run(bench).await,
+            Self::Unpaid => unpaid::run(bench).await,
         }
     }
 }

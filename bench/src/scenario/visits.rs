@@ -24,7 +24,8 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    fn of(&self, nth: usize) -> (&Buyer, TicketId) {
+    /// Who comes as the nth, and what for.
+    pub(crate) fn of(&self, nth: usize) -> (&Buyer, TicketId) {
         (&self.buyers[nth % self.buyers.len()], self.tickets[nth % self.tickets.len()])
     }
 }
