@@ -1,8 +1,8 @@
-//! A TCP proxy in front of a server: it can cut, stall and slow what goes through it.
+//! A TCP proxy in front of a server: it can cut, stall and slow what goes through it, and lose answers after the work was done.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,12 +37,31 @@ pub struct FaultProxy {
     taken: Arc<AtomicUsize>,
     /// Connections with a lower number are stalled, however the way is.
     stalled_below: watch::Sender<usize>,
-    lost: Lost,
+    losing: Arc<Mutex<Losing>>,
+    felt: Arc<AtomicUsize>,
     serving: JoinHandle<()>,
 }
 
-/// A part of the one message whose answer is to be lost.
-type Lost = Arc<Mutex<Option<Vec<u8>>>>;
+/// Which answers are to be lost: those to the next messages that have one of these parts.
+#[derive(Debug, Default)]
+struct Losing {
+    parts: Vec<Vec<u8>>,
+    left: usize,
+    lost: usize,
+}
+
+impl Losing {
+    /// Whether the answer to this message is to be lost; it counts as lost then.
+    fn takes(&mut self, message: &[u8]) -> bool {
+        let has = |part: &Vec<u8>| message.windows(part.len()).any(|window| window == part);
+        let takes = self.left > 0 && self.parts.iter().any(has);
+        if takes {
+            self.left -= 1;
+            self.lost += 1;
+        }
+        takes
+    }
+}
 
 impl FaultProxy {
     /// A proxy on a free port of 127.0.0.1 before the server at `target`, which need not run yet.
@@ -54,11 +73,17 @@ impl FaultProxy {
         let port = listener.local_addr().expect("a bound port has an address").port();
         let way = watch::Sender::new(Way::Open);
         let taken = Arc::<AtomicUsize>::default();
-        let (stalled_below, lost) = (watch::Sender::new(0), Lost::default());
-        let course =
-            Course { way: way.subscribe(), stalled_below: stalled_below.subscribe(), lost: lost.clone(), number: 0 };
+        let stalled_below = watch::Sender::new(0);
+        let (losing, felt) = (Arc::<Mutex<Losing>>::default(), Arc::<AtomicUsize>::default());
+        let course = Course {
+            way: way.subscribe(),
+            stalled_below: stalled_below.subscribe(),
+            losing: losing.clone(),
+            felt: felt.clone(),
+            number: 0,
+        };
         let serving = tokio::spawn(serve(listener, target, course, taken.clone()));
-        Self { port, way, taken, stalled_below, lost, serving }
+        Self { port, way, taken, stalled_below, losing, felt, serving }
     }
 
     /// Where it listens.
@@ -79,12 +104,33 @@ impl FaultProxy {
     /// Loses one answer: the next message that has these bytes in it arrives, and its connection breaks when the server
     /// answers.
     pub fn lose_answer_to(&self, part: &[u8]) {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(part.to_vec());
+        self.lose_answers_to(&[part], 1);
     }
 
-    /// Whether the answer that was to be lost still waits for its message.
+    /// Loses so many answers, to messages that have one of these parts in them.
+    pub fn lose_answers_to(&self, parts: &[&[u8]], count: usize) {
+        let mut losing = self.losing();
+        losing.parts = parts.iter().map(|part| part.to_vec()).collect();
+        losing.left = count;
+    }
+
+    /// Whether answers that were to be lost still wait for their messages.
     pub fn has_to_lose(&self) -> bool {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.losing().left > 0
+    }
+
+    /// How many messages have arrived whose answers were to be lost.
+    pub fn lost(&self) -> usize {
+        self.losing().lost
+    }
+
+    /// How many connections were cut, and pieces held back or slowed.
+    pub fn felt(&self) -> usize {
+        self.felt.load(Ordering::Relaxed)
+    }
+
+    fn losing(&self) -> MutexGuard<'_, Losing> {
+        self.losing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the way for all connections, old and new.
@@ -119,12 +165,13 @@ async fn serve(listener: TcpListener, target: SocketAddr, course: Course, taken:
 struct Course {
     way: watch::Receiver<Way>,
     stalled_below: watch::Receiver<usize>,
-    lost: Lost,
+    losing: Arc<Mutex<Losing>>,
+    felt: Arc<AtomicUsize>,
     number: usize,
 }
 
 async fn carry(client: TcpStream, target: SocketAddr, mut course: Course) {
-    let mut cut = course.way.clone();
+    let (mut cut, felt) = (course.way.clone(), course.felt.clone());
     let through = async {
         course.may_pass().await;
         let Ok(server) = TcpStream::connect(target).await else { return };
@@ -133,7 +180,7 @@ async fn carry(client: TcpStream, target: SocketAddr, mut course: Course) {
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         let (doomed, broken) = (AtomicBool::new(false), Notify::new());
         let ask = |message: &[u8]| {
-            if is_to_be_lost(&course.lost, message) {
+            if course.losing.lock().unwrap_or_else(PoisonError::into_inner).takes(message) {
                 doomed.store(true, Ordering::Relaxed);
             }
             true
@@ -155,18 +202,10 @@ async fn carry(client: TcpStream, target: SocketAddr, mut course: Course) {
     };
     tokio::select! {
         () = through => {}
-        _ = cut.wait_for(|way| *way == Way::Cut) => {}
+        Ok(_) = cut.wait_for(|way| *way == Way::Cut) => {
+            felt.fetch_add(1, Ordering::Relaxed);
+        }
     }
-}
-
-/// Whether this is the message whose answer is to be lost. Only one is.
-fn is_to_be_lost(lost: &Lost, message: &[u8]) -> bool {
-    let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = lost.as_deref().is_some_and(|part| message.windows(part.len()).any(|window| window == part));
-    if found {
-        *lost = None;
-    }
-    found
 }
 
 /// Carries one direction to its end, which the other side is told. A piece that `passes` refuses is not carried.
@@ -189,6 +228,9 @@ impl Course {
     /// Waits as long as the way demands.
     async fn may_pass(&mut self) {
         let number = self.number;
+        if number < *self.stalled_below.borrow() || matches!(*self.way.borrow(), Way::Stalled | Way::Slow(_)) {
+            self.felt.fetch_add(1, Ordering::Relaxed);
+        }
         // The proxy is gone when this fails, and so is the connection.
         let _ = self.stalled_below.wait_for(|below| number >= *below).await;
         let open = self.way.wait_for(|way| *way != Way::Stalled).await.map(|way| *way);

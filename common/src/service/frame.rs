@@ -213,6 +213,7 @@ impl Frame {
 
     fn database_server(&self, servers: &Servers) -> SharedServer {
         let (client, settings) = (servers.client.clone(), self.settings.clone());
+        let answering = client.clone();
         let own = move || {
             let client = client.clone();
             async move { client.ping().await.is_ok() }.boxed()
@@ -221,7 +222,8 @@ impl Frame {
             let settings = settings.clone();
             async move { connect_database(&settings).await.is_ok() }.boxed()
         };
-        SharedServer { name: MONGODB, own: Box::new(own), fresh: Box::new(fresh) }
+        let last_answer = Box::new(move || answering.last_answer());
+        SharedServer { name: MONGODB, own: Box::new(own), fresh: Box::new(fresh), last_answer }
     }
 
     fn broker(&self, servers: &Servers) -> SharedServer {
@@ -240,7 +242,8 @@ impl Frame {
             }
             .boxed()
         };
-        SharedServer { name: NATS, own: Box::new(own), fresh: Box::new(fresh) }
+        // One connection carries all, and the question with it.
+        SharedServer { name: NATS, own: Box::new(own), fresh: Box::new(fresh), last_answer: Box::new(|| None) }
     }
 
     /// The broker, if there is one.

@@ -3,7 +3,8 @@
 //! A server that does not answer over the connection of this process is asked again over a fresh one. If it answers there, the
 //! process's own connection is stuck; once that lasts, `/readyz` says no, because other replicas can serve. If it does not
 //! answer there either, the server is away for everybody: that stands in `/status` and in `dependency_up` alone, because
-//! a fleet without replicas would answer nothing at all.
+//! a fleet without replicas would answer nothing at all. A question that gets no connection, as all are in use, tells nothing:
+//! as long as commands over them are answered, they are not stuck.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Readiness, Status};
+use crate::store;
 use crate::supervisor::{Need, Supervisor};
 use crate::telemetry::stopwatch;
 
@@ -26,8 +28,14 @@ const FRESH_PATIENCE: Duration = Duration::from_secs(4);
 /// A connection is stuck when the server has answered fresh ones, and not this one, for so long.
 const STUCK_FOR: Duration = Duration::from_secs(6);
 
+/// A connection over which something was answered within this time is in use: no answer is awaited for longer.
+const IN_USE: Duration = store::PATIENCE;
+
 /// A question to a server: whether it answers.
 pub(super) type Question = Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// When a server answered last.
+pub(super) type LastAnswer = Box<dyn Fn() -> Option<Duration> + Send + Sync>;
 
 /// A server and the two ways to ask it.
 pub(super) struct SharedServer {
@@ -37,6 +45,8 @@ pub(super) struct SharedServer {
     pub(super) own: Question,
     /// Asks over a connection that is made for it.
     pub(super) fresh: Question,
+    /// How long ago it answered anything over the process's own connection, where that is known.
+    pub(super) last_answer: LastAnswer,
 }
 
 impl SharedServer {
@@ -76,16 +86,21 @@ impl Watcher {
     }
 
     async fn look(&self, before: Seen) -> Seen {
-        if in_time(PATIENCE, (self.server.own)()).await {
+        let begun = stopwatch();
+        if in_time(PATIENCE, (self.server.own)()).await || self.answered_within(EVERY + begun.elapsed()) {
             return Seen::default();
         }
-        let silent = before.silent.or_else(|| Some(stopwatch()));
+        let silent = before.silent.or(Some(begun));
         let answers_others = in_time(FRESH_PATIENCE, (self.server.fresh)()).await;
         Seen { silent, stuck: answers_others.then(|| before.stuck.unwrap_or_else(stopwatch)) }
     }
 
+    fn answered_within(&self, time: Duration) -> bool {
+        (self.server.last_answer)().is_some_and(|ago| ago < time)
+    }
+
     fn tell(&self, Seen { silent, stuck }: Seen) {
-        let stuck = stuck.is_some_and(|since| since.elapsed() >= STUCK_FOR);
+        let stuck = stuck.is_some_and(|since| since.elapsed() >= STUCK_FOR) && !self.answered_within(IN_USE);
         self.readiness.set(self.server.name, !stuck);
         self.up.set(u8::from(silent.is_none()));
         let silent = silent.map(|since| since.elapsed().as_secs());

@@ -11,6 +11,7 @@ use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadConcernLevel, ReadPreference, SelectionCriteria, WriteConcern,
 };
 
+use super::last_answer::LastAnswer;
 use super::{Database, StoreError};
 
 /// How long a command waits for a primary, and for one new connection to it: less than for its answer, so that who waits
@@ -42,7 +43,10 @@ pub enum ConnectionError {
 
 /// A pool of connections.
 #[derive(Clone, Debug)]
-pub struct Client(mongodb::Client);
+pub struct Client {
+    driver: mongodb::Client,
+    last_answer: LastAnswer,
+}
 
 impl Client {
     /// Connects to the servers at `uri`, and waits until a primary answers.
@@ -51,15 +55,22 @@ impl Client {
     /// [`ConnectionError::Refused`] if the address says otherwise than the store needs; if nobody answers.
     pub async fn connect(uri: &str) -> Result<Self, ConnectionError> {
         let options = ClientOptions::parse(uri).await.map_err(StoreError::from)?;
-        let client = mongodb::Client::with_options(with_rules(options)?).map_err(StoreError::from)?;
-        let client = Self(client);
+        let (mut options, last_answer) = (with_rules(options)?, LastAnswer::default());
+        options.cmap_event_handler = Some(last_answer.handler());
+        let driver = mongodb::Client::with_options(options).map_err(StoreError::from)?;
+        let client = Self { driver, last_answer };
         client.ping().await?;
         Ok(client)
     }
 
     /// A database.
     pub fn database(&self, name: &str) -> Database {
-        self.0.database(name).into()
+        self.driver.database(name).into()
+    }
+
+    /// How long ago a command over these connections was answered last, or a new one of them was greeted.
+    pub fn last_answer(&self) -> Option<Duration> {
+        self.last_answer.ago()
     }
 
     /// Asks the primary for a sign of life.

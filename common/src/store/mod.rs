@@ -12,6 +12,7 @@ mod events;
 mod guard;
 mod heard;
 mod indexes;
+mod last_answer;
 mod limit;
 mod meter;
 mod projections;

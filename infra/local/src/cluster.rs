@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::data_dir::Lock;
-use crate::error::{AboutFile, LocalError};
+use crate::error::LocalError;
 use crate::find::install;
 use crate::log;
 use crate::options::Options;
 use crate::port;
-use crate::program::{Kind, Node, Program};
-use crate::server::Server;
+use crate::program::{Among, Kind, Node, Program};
+use crate::server::{Server, launch_all};
 use crate::servers::prepare;
 use crate::wait::until;
 
@@ -96,23 +96,9 @@ async fn launch(options: &Options, count: usize, binary: &Path, lock: &Arc<Lock>
     for node in nodes_of(count) {
         let home = options.data_dir.join(&node.name);
         prepare(Kind::Nats, &home, options).await?;
-        let home = std::path::absolute(&home).about(&home)?;
-        let &Options { durable, leashed, patience, .. } = options;
-        let (kind, binary) = (Kind::Nats, binary.to_owned());
-        programs.push(Program { kind, binary, home, port: 0, durable, leashed, patience, node: Some(node) });
+        programs.push(Program::new(Kind::Nats, binary.to_owned(), &home, options, Among::Cluster(node))?);
     }
-    let launched = join_all(programs.into_iter().map(|program| Server::launch(program, lock))).await;
-    let (mut nodes, mut failed) = (Vec::with_capacity(count), None);
-    for node in launched {
-        match node {
-            Ok(node) => nodes.push(node),
-            Err(error) => failed = Some(error),
-        }
-    }
-    let cluster = NatsCluster { nodes };
-    let Some(error) = failed else { return Ok(cluster) };
-    cluster.stop().await;
-    Err(error)
+    Ok(NatsCluster { nodes: launch_all(programs, lock).await? })
 }
 
 /// Who they are, and where they find each other.

@@ -1,4 +1,4 @@
-//! `mongod` as a replica set with one member: transactions and change streams need a replica set.
+//! `mongod` as a member of a replica set, mostly its only one: transactions and change streams need a replica set.
 
 use std::fs;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::error::{AboutFile, LocalError};
 use crate::program::Program;
 use crate::wait::until;
 
-const SET: &str = "docket";
+pub(crate) const SET: &str = "docket";
 const NOT_YET_INITIALIZED: i32 = 94;
 
 pub(crate) fn url(port: u16) -> String {
     format!("mongodb://{}/?replicaSet={SET}", host(port))
 }
 
-fn host(port: u16) -> String {
+pub(crate) fn host(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
@@ -36,16 +36,34 @@ pub(crate) fn command(program: &Program) -> Result<Command, LocalError> {
     command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
     // By default a stopping member lingers for 15 s, so that clients find another; there is no other.
     command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
+    if program.test_commands {
+        command.args(["--setParameter", "enableTestCommands=1"]);
+    }
     Ok(command)
 }
 
 /// Waits for a primary, after making the replica set on the first start, or moving it where its port has changed.
 pub(crate) async fn ready(port: u16, bound: Duration) -> Result<(), String> {
-    let listening = until(bound, || async { TcpStream::connect(("127.0.0.1", port)).await.ok() });
-    listening.await.ok_or_else(|| format!("did not listen within {bound:?}"))?;
-    let admin = admin(port).map_err(|error| error.to_string())?;
+    let admin = listening(port, bound).await?;
     let primary = until(bound, || async { become_primary(&admin, port).await.ok().filter(|done| *done) });
     primary.await.map(|_| ()).ok_or_else(|| format!("did not become primary within {bound:?}"))
+}
+
+/// Waits until a member of a set of several is primary or follows one, or waits for its set to be made.
+pub(crate) async fn member_ready(port: u16, bound: Duration) -> Result<(), String> {
+    let admin = listening(port, bound).await?;
+    let ready = until(bound, || async {
+        let hello = admin.run_command(doc! { "hello": 1 }).await.ok()?;
+        let is = |state| hello.get_bool(state).unwrap_or(false);
+        (is("isWritablePrimary") || is("secondary") || is("isreplicaset")).then_some(())
+    });
+    ready.await.ok_or_else(|| format!("did not become a member of its set within {bound:?}"))
+}
+
+async fn listening(port: u16, bound: Duration) -> Result<Database, String> {
+    let listening = until(bound, || async { TcpStream::connect(("127.0.0.1", port)).await.ok() });
+    listening.await.ok_or_else(|| format!("did not listen within {bound:?}"))?;
+    admin(port).map_err(|error| error.to_string())
 }
 
 /// Whether the server answers a question, whatever its state in the replica set.
@@ -56,7 +74,7 @@ pub(crate) async fn answers(port: u16) -> bool {
     answer.is_ok()
 }
 
-fn admin(port: u16) -> Result<Database, Error> {
+pub(crate) fn admin(port: u16) -> Result<Database, Error> {
     let address = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(port) };
     let options = ClientOptions::builder()
         .hosts(vec![address])

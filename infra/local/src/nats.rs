@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::error::{AboutFile, LocalError};
-use crate::program::{Node, Program};
+use crate::program::{Among, Node, Program};
 use crate::wait::until;
 
 /// How often a server that is alone syncs its messages to disk: one sync for each would cost more than all the rest of a message.
@@ -30,13 +30,14 @@ pub(crate) fn command(program: &Program) -> Result<Command, LocalError> {
 
 fn configuration(program: &Program) -> String {
     let store = program.home.join("data");
-    let sync = match &program.node {
+    let node = if let Among::Cluster(node) = &program.among { Some(node) } else { None };
+    let sync = match node {
         _ if !program.durable => "2m",
         Some(_) => "always",
         None => ALONE_SYNCS,
     };
-    let name = program.node.as_ref().map_or("docket", |node| &node.name);
-    let cluster = program.node.as_ref().map(cluster).unwrap_or_default();
+    let name = node.map_or("docket", |node| &node.name);
+    let cluster = node.map(cluster).unwrap_or_default();
     format!(
         "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: {store:?}\n  sync_interval: {sync}\n}}\n{cluster}",
         port = program.port,

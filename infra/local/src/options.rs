@@ -23,6 +23,8 @@ pub struct Options {
     pub leashed: bool,
     /// A server that runs and has not answered for so long is killed and started again.
     pub patience: Duration,
+    /// Should `mongod` do the commands that make it ill (`failCommand`)?
+    pub test_commands: bool,
 }
 
 /// Longer than any stall from which a server recovers: a checkpoint on a slow disk, the recovery of its journal.
@@ -35,12 +37,13 @@ impl Options {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         let data_dir = data_dir.into();
         let servers_dir = env::var_os("DOCKET_SERVERS_DIR").map_or_else(|| data_dir.join("servers"), PathBuf::from);
-        let (mongod, nats, durable, fresh, leashed) = (true, true, true, false, false);
-        Options { data_dir, servers_dir, mongod, nats, durable, fresh, leashed, patience: PATIENCE }
+        let (mongod, nats, durable, fresh, leashed, test_commands) = (true, true, true, false, false, false);
+        Options { data_dir, servers_dir, mongod, nats, durable, fresh, leashed, patience: PATIENCE, test_commands }
     }
 
-    /// The same for tests: starts empty, leaves nothing running, and JetStream syncs now and then only.
+    /// The same for tests: starts empty, leaves nothing running, JetStream syncs now and then only, and `mongod` can be made
+    /// ill by commands.
     pub fn for_tests(data_dir: impl Into<PathBuf>) -> Self {
-        Options { durable: false, fresh: true, leashed: true, ..Options::new(data_dir) }
+        Options { durable: false, fresh: true, leashed: true, test_commands: true, ..Options::new(data_dir) }
     }
 }

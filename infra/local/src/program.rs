@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::error::LocalError;
+use crate::error::{AboutFile, LocalError};
+use crate::options::Options;
 use crate::{mongod, nats};
 
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -51,8 +52,21 @@ pub(crate) struct Program {
     pub(crate) leashed: bool,
     /// For how long it may run without answering.
     pub(crate) patience: Duration,
-    /// Which node of a cluster it is, if it is one.
-    pub(crate) node: Option<Node>,
+    /// Whether `mongod` takes the commands of its own tests.
+    pub(crate) test_commands: bool,
+    /// Which one it is, if it is one of several.
+    pub(crate) among: Among,
+}
+
+/// Whether a server is alone.
+#[derive(Debug, Clone)]
+pub(crate) enum Among {
+    /// It is.
+    Alone,
+    /// It is a node of a cluster of `nats-server`.
+    Cluster(Node),
+    /// It is a member of a replica set of `mongod` that whoever starts them makes.
+    ReplicaSet,
 }
 
 /// A node of a cluster of `nats-server`.
@@ -66,6 +80,19 @@ pub(crate) struct Node {
 }
 
 impl Program {
+    /// One of this kind with its files in `home`, on no port yet.
+    pub(crate) fn new(
+        kind: Kind,
+        binary: PathBuf,
+        home: &Path,
+        options: &Options,
+        among: Among,
+    ) -> Result<Self, LocalError> {
+        let home = std::path::absolute(home).about(home)?;
+        let &Options { durable, leashed, patience, test_commands, .. } = options;
+        Ok(Program { kind, binary, home, port: 0, durable, leashed, patience, test_commands, among })
+    }
+
     /// Where clients connect.
     pub(crate) fn url(&self) -> String {
         match self.kind {
@@ -90,6 +117,9 @@ impl Program {
     /// Waits until clients can work with it; the error says what is missing.
     pub(crate) async fn ready(&self) -> Result<(), String> {
         match self.kind {
+            Kind::Mongod if matches!(self.among, Among::ReplicaSet) => {
+                mongod::member_ready(self.port, READY_LIMIT).await
+            }
             Kind::Mongod => mongod::ready(self.port, READY_LIMIT).await,
             Kind::Nats => nats::ready(self.port, READY_LIMIT).await,
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -117,4 +118,19 @@ impl Server {
         self.requests.send((order, reply)).await.map_err(|_| abandoned())?;
         answer.await.map_err(|_| abandoned())?
     }
+}
+
+/// Starts all of them, or none.
+pub(crate) async fn launch_all(programs: Vec<Program>, lock: &Arc<Lock>) -> Result<Vec<Server>, LocalError> {
+    let launched = join_all(programs.into_iter().map(|program| Server::launch(program, lock))).await;
+    let (mut servers, mut failed) = (Vec::with_capacity(launched.len()), None);
+    for server in launched {
+        match server {
+            Ok(server) => servers.push(server),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let Some(error) = failed else { return Ok(servers) };
+    join_all(servers.into_iter().map(Server::shut_down)).await;
+    Err(error)
 }

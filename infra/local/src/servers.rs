@@ -9,7 +9,7 @@ use crate::data_dir::Lock;
 use crate::error::{AboutFile, LocalError};
 use crate::find::install;
 use crate::options::Options;
-use crate::program::{Kind, Program};
+use crate::program::{Among, Kind, Program};
 use crate::record::{Record, stop_leftover};
 use crate::server::Server;
 
@@ -109,8 +109,6 @@ async fn launch(
     lock: &Arc<Lock>,
 ) -> Result<Option<Server>, LocalError> {
     let Some(binary) = binary else { return Ok(None) };
-    let home = std::path::absolute(kind.home(&options.data_dir)).about(&options.data_dir)?;
-    let &Options { durable, leashed, patience, .. } = options;
-    let program = Program { kind, binary, home, port: 0, durable, leashed, patience, node: None };
+    let program = Program::new(kind, binary, &kind.home(&options.data_dir), options, Among::Alone)?;
     Server::launch(program, lock).await.map(Some)
 }

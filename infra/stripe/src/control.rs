@@ -26,6 +26,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/test/webhooks/deliveries", web::get().to(deliveries))
         .route("/test/charges", web::get().to(count_charges))
         .route("/test/calls", web::get().to(count_calls))
+        .route("/test/faults", web::get().to(count_faults))
         .route("/test/faults", web::post().to(add_fault))
         .route("/test/faults", web::delete().to(clear_faults))
         .route("/test/latency", web::post().to(set_latency))
@@ -89,6 +90,10 @@ async fn count_calls(app: Data<App>) -> Json<Calls> {
 async fn add_fault(app: Data<App>, fault: Json<Fault>) -> HttpResponse {
     app.faults().add(fault.into_inner());
     HttpResponse::NoContent().finish()
+}
+
+async fn count_faults(app: Data<App>) -> Json<Value> {
+    Json(json!({ "struck": app.faults().struck() }))
 }
 
 async fn clear_faults(app: Data<App>) -> HttpResponse {

@@ -1,5 +1,6 @@
-//! Failures on request: what a test wants the next calls to suffer.
+//! Failures on request: what a test wants the next calls to suffer, and how often they did.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,7 @@ impl Fault {
 pub(crate) struct Faults {
     queue: Vec<Fault>,
     latency: Duration,
+    struck: BTreeMap<String, u64>,
 }
 
 impl Faults {
@@ -83,8 +85,15 @@ impl Faults {
         self.queue.push(fault);
     }
 
+    /// Nothing fails any more; what has failed stays counted.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        self.queue.clear();
+        self.latency = Duration::ZERO;
+    }
+
+    /// How many calls have failed by faults of each path; those of every path stand under "".
+    pub(crate) fn struck(&self) -> &BTreeMap<String, u64> {
+        &self.struck
     }
 
     pub(crate) fn set_latency(&mut self, latency: Duration) {
@@ -100,6 +109,7 @@ impl Faults {
         self.queue.retain(|fault| fault.count > 0);
         let fault = self.queue.iter_mut().find(|fault| fault.strikes(method, path))?;
         fault.count -= 1;
+        *self.struck.entry(fault.path.clone().unwrap_or_default()).or_default() += 1;
         Some(fault.clone())
     }
 }

@@ -3,17 +3,24 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
 use common::clock::{Clock, SystemClock};
-use docket_tests::chaos::{Broker, Length, Report, World, run};
-use docket_tests::pause;
+use docket_tests::chaos::{Broker, Felt, Length, Report, World, run};
+use docket_tests::{Build, pause};
 use futures::future::join_all;
 
 /// After so many runs a world is made anew: what is redelivered grows with every run.
 const RUNS_IN_A_WORLD: usize = 6;
+
+/// Every so many worlds are of two builds, if there is an older one.
+const MIXED_EACH: usize = 4;
+
+/// A kind of fault that was planned so often and never felt is none.
+const PLANNED_AND_NOT_FELT: usize = 8;
 
 /// After so many worlds that did not start, something else is wrong.
 const WORLDS_THAT_MAY_FAIL: usize = 5;
@@ -36,6 +43,9 @@ struct Arguments {
     /// How many NATS servers a world has: 1, or a cluster of 3; every third world is a cluster if not set
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3))]
     nodes: Option<u8>,
+    /// The folder with the binaries of an older build: in each fourth world it runs beside this one
+    #[arg(long)]
+    older: Option<PathBuf>,
     /// Demands that promises are broken, as by a build without the guard against lost writes; ends with the first one
     #[arg(long)]
     control: bool,
@@ -57,6 +67,24 @@ struct Tally {
     done: AtomicUsize,
     broken: AtomicUsize,
     not_begun: AtomicUsize,
+    felt: Mutex<Felt>,
+}
+
+impl Tally {
+    fn feel(&self, felt: &Felt) {
+        self.felt.lock().expect("nobody panics while adding").add(felt);
+    }
+
+    /// Says what was felt; false if a kind of fault never was.
+    fn tell_felt(&self) -> bool {
+        let felt = self.felt.lock().expect("nobody panics while adding");
+        println!("felt/planned:harm of each kind of fault: {felt}");
+        let never = felt.never_felt(PLANNED_AND_NOT_FELT);
+        if !never.is_empty() {
+            println!("planned and never felt: {}", never.join(", "));
+        }
+        never.is_empty()
+    }
 }
 
 fn main() -> ExitCode {
@@ -73,7 +101,8 @@ async fn all(arguments: &Arguments) -> ExitCode {
     let (done, broken, not_begun) = (count(&tally.done), count(&tally.broken), count(&tally.not_begun));
     let seconds = SystemClock.now().since(began).as_secs();
     println!("{done} runs in {seconds} s, {broken} with violations, {not_begun} that could not begin");
-    let good = if arguments.control { broken > 0 } else { broken == 0 && not_begun == 0 };
+    let all_felt = tally.tell_felt();
+    let good = if arguments.control { broken > 0 } else { broken == 0 && not_begun == 0 && all_felt };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -87,7 +116,12 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
         let nth = tally.worlds.fetch_add(1, Ordering::Relaxed);
         let is_cluster = arguments.nodes.map_or(nth % 3 == 2, |nodes| nodes > 1);
         let broker = if is_cluster { Broker::Cluster } else { Broker::Single };
-        let world = match World::start(&folder, broker).await {
+        let older = arguments.older.as_deref().filter(|_| nth % MIXED_EACH == MIXED_EACH - 1);
+        let started = match older {
+            Some(older) => World::mixed(&folder, broker, &Build::at(older), nth / MIXED_EACH).await,
+            None => World::start(&folder, broker).await,
+        };
+        let world = match started {
             Ok(world) => world,
             Err(why) => {
                 println!("no world: {why}");
@@ -100,7 +134,7 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
             }
         };
         for _ in 0..RUNS_IN_A_WORLD {
-            if is_over() || !one(arguments, tally, &world, broker).await {
+            if is_over() || !one(arguments, tally, &world, broker, older.is_some()).await {
                 break;
             }
         }
@@ -109,17 +143,18 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
 }
 
 /// One run; false if the world is no good any more.
-async fn one(arguments: &Arguments, tally: &Tally, world: &World, broker: Broker) -> bool {
+async fn one(arguments: &Arguments, tally: &Tally, world: &World, broker: Broker, mixed: bool) -> bool {
     let nth = tally.next.fetch_add(1, Ordering::Relaxed);
     if nth >= arguments.runs() {
         return false;
     }
     let seed = arguments.seed + nth;
-    let length = if arguments.long { Length::Long } else { Length::Short };
+    let length = if arguments.long { Length::Long } else { Length::of(seed) };
     match run(world, seed, length).await {
         Ok(report) => {
             tally.done.fetch_add(1, Ordering::Relaxed);
-            tell(&report, broker);
+            tally.feel(&report.felt);
+            tell(&report, &format!("{broker:?}{}", if mixed { ", two builds" } else { "" }));
             if report.violations.is_empty() {
                 return true;
             }
@@ -134,12 +169,12 @@ async fn one(arguments: &Arguments, tally: &Tally, world: &World, broker: Broker
     false
 }
 
-fn tell(report: &Report, broker: Broker) {
-    let Report { seed, faults, violations, harmed, to_rest, .. } = report;
+fn tell(report: &Report, world: &str) {
+    let Report { seed, faults, felt, violations, harmed, to_rest, .. } = report;
     let (harmed, to_rest) = (harmed.as_millis(), to_rest.as_millis());
     let verdict = if violations.is_empty() { "kept".to_owned() } else { format!("{} VIOLATIONS", violations.len()) };
     println!(
-        "seed {seed}: {verdict}; {}; harmed {harmed} ms, to rest {to_rest} ms; {broker:?}; {faults}",
+        "seed {seed}: {verdict}; {}; harmed {harmed} ms, to rest {to_rest} ms; {world}; {faults}; felt {felt}",
         report.counts()
     );
     for violation in violations.iter().take(10) {

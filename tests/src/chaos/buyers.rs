@@ -1,5 +1,6 @@
 //! People who buy, and write down what they are told.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -14,10 +15,17 @@ use super::world::World;
 use crate::person::Person;
 use crate::wait::pause;
 
-/// How often a hold or a payment is tried in all.
+/// How often somebody who was refused places asks for some.
 const TRIES: usize = 3;
+
+/// How long somebody without an answer repeats a request before going on; in the end nobody is left without one.
+const REPEATED_FOR: Duration = Duration::from_secs(10);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(90);
 const BETWEEN_TRIES: Duration = Duration::from_millis(300);
 const UNTIL_PLACES_MAY_BE_FREE: Duration = Duration::from_millis(700);
+
+/// The parts of an order that the seller gives back, each once, in minor units.
+const PARTS: [i64; 2] = [100, 250];
 
 /// How long after a hold was granted a late payer pays: about when it expires.
 const LATE: Duration = Duration::from_millis(2_600);
@@ -34,6 +42,20 @@ impl Notes {
     /// All that was written, in the order of the answers.
     pub(crate) fn take(self) -> Vec<Call> {
         self.0.into_inner().expect("nobody panics while writing")
+    }
+
+    /// The last call of each request with a key that has no answer.
+    fn unanswered(&self) -> Vec<Call> {
+        let mut requests = BTreeMap::new();
+        for call in self.0.lock().expect("nobody panics while writing").iter() {
+            if let Some(key) = &call.key {
+                let is_answered = !matches!(call.outcome, Outcome::Unknown(_));
+                let (answered, last) = requests.entry(key.clone()).or_insert((false, call.clone()));
+                *answered |= is_answered;
+                *last = call.clone();
+            }
+        }
+        requests.into_values().filter(|(answered, _)| !answered).map(|(_, last)| last).collect()
     }
 }
 
@@ -56,6 +78,16 @@ pub(crate) async fn buy(world: &World, notes: &Notes, tickets: &[String], plan: 
         }
     });
     futures::future::join_all(people).await;
+}
+
+/// When all is well again: everybody who has no answer repeats the request until there is one.
+pub(crate) async fn insist(world: &World, notes: &Notes, run: &str) {
+    let repeated = notes.unanswered().into_iter().map(|call| async move {
+        let buyer = Buyer { world, notes, tickets: &[], who: call.who, run: run.to_owned() };
+        let key = call.key.unwrap_or_default();
+        buyer.until_answered(&call.wish, &key, ANSWERED_WITHIN).await;
+    });
+    futures::future::join_all(repeated).await;
 }
 
 impl Buyer<'_> {
@@ -90,39 +122,38 @@ impl Buyer<'_> {
     /// the question under the same key.
     async fn hold(&self, nth: usize, deal: &Deal) -> Option<String> {
         let ticket = &self.tickets[deal.ticket];
-        let mut refusals = 0;
-        for _ in 0..TRIES {
-            let key = format!("{}-hold-{}-{nth}-{refusals}", self.run, self.who);
-            let wish = Wish::Hold { ticket: ticket.clone(), quantity: deal.quantity };
-            let body = json!({ "ticketId": ticket, "quantity": deal.quantity });
-            let asked = Asked { method: Method::POST, path: "/api/orders", key: Some(&key), body };
-            match self.ask(self.person(), wish, asked).await.0 {
+        let wish = Wish::Hold { ticket: ticket.clone(), quantity: deal.quantity };
+        for tried in 0..TRIES {
+            let key = format!("{}-hold-{}-{nth}-{tried}", self.run, self.who);
+            match self.until_answered(&wish, &key, REPEATED_FOR).await.0 {
                 Outcome::Acknowledged(said) => return Some(said.id),
                 Outcome::Refused { .. } => {
-                    refusals += 1;
                     self.look_at_ticket(ticket).await;
                     pause(UNTIL_PLACES_MAY_BE_FREE).await;
                 }
-                Outcome::Unknown(_) => pause(BETWEEN_TRIES).await,
+                Outcome::Unknown(_) => return None,
             }
         }
         None
     }
 
-    /// Pays, and repeats it if there is no answer; the last answer.
+    /// Pays; the answer.
     async fn pay(&self, nth: usize, order: &str, method: &str) -> Value {
         let key = format!("{}-pay-{}-{nth}-{method}", self.run, self.who);
-        for _ in 0..TRIES {
-            let wish = Wish::Pay { order: order.to_owned() };
-            let body = json!({ "orderId": order, "paymentMethod": method });
-            let asked = Asked { method: Method::POST, path: "/api/payments", key: Some(&key), body };
-            let (outcome, body) = self.ask(self.person(), wish, asked).await;
-            if !matches!(outcome, Outcome::Unknown(_)) {
-                return body;
+        let wish = Wish::Pay { order: order.to_owned(), method: method.to_owned() };
+        self.until_answered(&wish, &key, REPEATED_FOR).await.1
+    }
+
+    /// Repeats a request under the same key until it is answered, but no longer than for `patience`.
+    async fn until_answered(&self, wish: &Wish, key: &str, patience: Duration) -> (Outcome, Value) {
+        let until = SystemClock.now() + patience;
+        loop {
+            let answer = self.ask(wish.clone(), Some(key)).await;
+            if !matches!(answer.0, Outcome::Unknown(_)) || SystemClock.now() > until {
+                return answer;
             }
             pause(BETWEEN_TRIES).await;
         }
-        Value::Null
     }
 
     /// Pays with a card whose bank decides later: it does, whether or not anybody has heard that it was asked.
@@ -146,48 +177,73 @@ impl Buyer<'_> {
         match deal.after {
             After::Keep => {}
             After::BuyerReturns => self.cancel(order).await,
-            After::SellerRefunds => self.refund(order).await,
-            After::Both => drop(tokio::join!(self.cancel(order), self.refund(order))),
+            After::SellerRefunds => self.refund(order, None).await,
+            After::Both => drop(tokio::join!(self.cancel(order), self.refund(order, None))),
+            After::SellerRefundsParts => {
+                for part in PARTS {
+                    self.refund(order, Some(part)).await;
+                }
+            }
+            After::PartAndAll => {
+                tokio::join!(self.refund(order, Some(PARTS[0])), self.refund(order, None));
+            }
         }
         self.look(order).await;
     }
 
     async fn look(&self, order: &str) {
-        let path = format!("/api/orders/{order}");
-        let asked = Asked { method: Method::GET, path: &path, key: None, body: Value::Null };
-        self.ask(self.person(), Wish::LookAtOrder { order: order.to_owned() }, asked).await;
+        self.ask(Wish::LookAtOrder { order: order.to_owned() }, None).await;
     }
 
     async fn look_at_ticket(&self, ticket: &str) {
-        let path = format!("/api/tickets/{ticket}");
-        let asked = Asked { method: Method::GET, path: &path, key: None, body: Value::Null };
-        self.ask(self.person(), Wish::LookAtTicket { ticket: ticket.to_owned() }, asked).await;
+        self.ask(Wish::LookAtTicket { ticket: ticket.to_owned() }, None).await;
     }
 
     async fn cancel(&self, order: &str) {
-        let path = format!("/api/orders/{order}");
-        let asked = Asked { method: Method::DELETE, path: &path, key: None, body: Value::Null };
-        self.ask(self.person(), Wish::Cancel { order: order.to_owned() }, asked).await;
+        self.ask(Wish::Cancel { order: order.to_owned() }, None).await;
     }
 
-    async fn refund(&self, order: &str) {
-        let path = format!("/api/payments/{order}/refunds");
-        let key = format!("{}-refund-{order}", self.run);
-        let asked = Asked { method: Method::POST, path: &path, key: Some(&key), body: json!({}) };
-        self.ask(&self.world.seller, Wish::Refund { order: order.to_owned() }, asked).await;
+    async fn refund(&self, order: &str, amount: Option<i64>) {
+        let what = amount.map_or("all".to_owned(), |amount| amount.to_string());
+        let key = format!("{}-refund-{order}-{what}", self.run);
+        let wish = Wish::Refund { order: order.to_owned(), amount };
+        self.until_answered(&wish, &key, REPEATED_FOR).await;
     }
 
     /// Asks, and writes down what came of it.
-    async fn ask(&self, person: &Person, wish: Wish, asked: Asked<'_>) -> (Outcome, Value) {
+    async fn ask(&self, wish: Wish, key: Option<&str>) -> (Outcome, Value) {
+        let person = if matches!(wish, Wish::Refund { .. }) { &self.world.seller } else { self.person() };
+        let (method, path, body) = request(&wish);
         let began = SystemClock.now();
-        let answer = self.world.doors.ask(person, asked).await;
+        let answer = self.world.doors.ask(person, Asked { method, path: &path, key, body }).await;
         let ended = SystemClock.now();
         let (outcome, body) = match answer {
             Ok(answer) => (judged(answer.status, &answer.body), answer.body),
             Err(why) => (Outcome::Unknown(why), Value::Null),
         };
-        self.notes.add(Call { who: self.who, began, ended, wish, outcome: outcome.clone() });
+        let key = key.map(str::to_owned);
+        self.notes.add(Call { who: self.who, began, ended, wish, key, outcome: outcome.clone() });
         (outcome, body)
+    }
+}
+
+/// How a wish is put to Docket.
+fn request(wish: &Wish) -> (Method, String, Value) {
+    match wish {
+        Wish::Hold { ticket, quantity } => {
+            (Method::POST, "/api/orders".to_owned(), json!({ "ticketId": ticket, "quantity": quantity }))
+        }
+        Wish::Pay { order, method } => {
+            (Method::POST, "/api/payments".to_owned(), json!({ "orderId": order, "paymentMethod": method }))
+        }
+        Wish::Cancel { order } => (Method::DELETE, format!("/api/orders/{order}"), Value::Null),
+        Wish::Refund { order, amount } => {
+            let amount = amount.map(|minor| format!("{}.{:02}", minor / 100, minor % 100));
+            let body = amount.map_or_else(|| json!({}), |amount| json!({ "amount": amount }));
+            (Method::POST, format!("/api/payments/{order}/refunds"), body)
+        }
+        Wish::LookAtOrder { order } => (Method::GET, format!("/api/orders/{order}"), Value::Null),
+        Wish::LookAtTicket { ticket } => (Method::GET, format!("/api/tickets/{ticket}"), Value::Null),
     }
 }
 
@@ -200,6 +256,9 @@ fn judged(status: u16, body: &Value) -> Outcome {
             expires_at: text("expiresAt").parse::<Time>().ok(),
             places: places(body),
         }),
+        // Too many at once, or the first request with the key has not ended: nothing is said about what becomes of it.
+        429 => Outcome::Unknown(format!("429 {}", text("code"))),
+        409 if text("code") == "request_in_progress" => Outcome::Unknown(text("code")),
         400..500 => Outcome::Refused { status, code: text("code") },
         _ => Outcome::Unknown(format!("{status} {}", text("code"))),
     }

@@ -1,13 +1,15 @@
 //! The checker: decides from a history alone whether every promise was kept. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use common::clock::Time;
 
-use super::history::{Call, Charge, History, OrderSeen, Outcome, Places, Said, Wish};
+use super::history::{Call, Charge, Counted, History, OrderSeen, Outcome, Places, Said, Wish};
 
+mod keys;
 mod oversold;
+mod refunds;
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub enum Rule {
     HoldKept,
     /// An order is there only if somebody may have asked for it.
     OrderWanted,
+    /// What a request with a key makes is made once at the most, however often the request is repeated.
+    DoneOnce,
+    /// Who repeats a request gets an answer.
+    Answered,
     /// No more places are held and sold than there are, at any time.
     NeverOversold,
     /// A listing's page shows places that add up, and at rest those of the orders.
@@ -62,14 +68,16 @@ pub fn check(history: &History) -> Vec<Violation> {
     let mut found = Findings::default();
     let facts = Facts::of(history);
     holds(&facts, &mut found);
-    strays(&facts, &mut found);
+    keys::keys(&facts, &mut found);
     places(&facts, &mut found);
     oversold::oversold(history, &mut found);
     for (id, order) in &history.end.orders {
         money(&facts, id, order, &mut found);
+        refunds::refunds(&facts, id, order, &mut found);
     }
     promises(&facts, &mut found);
     let end = &history.end;
+    end.waiting.iter().for_each(|line| found.add(Rule::ComesToRest, line.clone()));
     end.dead_letters.iter().for_each(|letter| found.add(Rule::NoDeadLetters, letter.clone()));
     end.deaths.iter().for_each(|death| found.add(Rule::NoDeaths, death.clone()));
     found.0
@@ -118,10 +126,10 @@ fn acknowledged(history: &History) -> impl Iterator<Item = (&Call, &Said)> {
 }
 
 fn holds(facts: &Facts<'_>, found: &mut Findings) {
-    let mut promised: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut promised: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
     for (call, said) in acknowledged(facts.history) {
         let Wish::Hold { ticket, quantity } = &call.wish else { continue };
-        *promised.entry(&said.id).or_default() += 1;
+        promised.entry(&said.id).or_default().insert(call.key.as_deref());
         match facts.history.end.orders.get(&said.id) {
             None => found.add(Rule::HoldKept, format!("order {} of buyer {} is not found", said.id, call.who)),
             Some(order) if (order.buyer, &order.ticket, order.quantity) != (call.who, ticket, *quantity) => {
@@ -129,35 +137,15 @@ fn holds(facts: &Facts<'_>, found: &mut Findings) {
             }
             Some(_) => {}
         }
-        match facts.listed(&said.id) {
+    }
+    for (order, keys) in promised {
+        if keys.len() > 1 {
+            found.add(Rule::HoldKept, format!("order {order} was promised for several requests: {keys:?}"));
+        }
+        match facts.listed(order) {
             1 => {}
-            times => found.add(Rule::HoldKept, format!("order {} is listed {times} times", said.id)),
+            times => found.add(Rule::HoldKept, format!("order {order} is listed {times} times")),
         }
-    }
-    for (order, times) in promised.into_iter().filter(|(_, times)| *times > 1) {
-        found.add(Rule::HoldKept, format!("order {order} was promised {times} times"));
-    }
-}
-
-/// Orders that no answer has promised: only holds without an answer may have made them, each one at the most.
-fn strays(facts: &Facts<'_>, found: &mut Findings) {
-    let mut unanswered: BTreeMap<(usize, &str, u32), usize> = BTreeMap::new();
-    for call in facts.history.calls.iter().filter(|call| matches!(call.outcome, Outcome::Unknown(_))) {
-        if let Wish::Hold { ticket, quantity } = &call.wish {
-            *unanswered.entry((call.who, ticket, *quantity)).or_default() += 1;
-        }
-    }
-    let is_promised = |id: &str| {
-        acknowledged(facts.history).any(|(call, said)| matches!(call.wish, Wish::Hold { .. }) && said.id == id)
-    };
-    for (id, order) in facts.history.end.orders.iter().filter(|(id, _)| !is_promised(id)) {
-        match unanswered.get_mut(&(order.buyer, order.ticket.as_str(), order.quantity)) {
-            Some(left @ 1..) => *left -= 1,
-            _ => found.add(Rule::OrderWanted, format!("nobody asked for order {id}: {order:?}")),
-        }
-    }
-    for order in facts.charges.keys().filter(|order| !facts.history.end.orders.contains_key(**order)) {
-        found.add(Rule::MoneyHasPasses, format!("the bank has money for order {order}, which is not found"));
     }
 }
 
@@ -176,6 +164,12 @@ fn places(facts: &Facts<'_>, found: &mut Findings) {
         let (held, sold) = (of(&OrderSeen::is_held), of(&|order| order.status == "complete"));
         if (shown.held, shown.sold) != (held, sold) {
             let seen = format!("ticket {ticket} shows {shown:?}, but its orders hold {held} and have bought {sold}");
+            found.add(Rule::PlacesAddUp, seen);
+        }
+        let counted = facts.history.end.inventories.get(ticket);
+        if counted != Some(&Counted { held, sold }) {
+            let seen =
+                format!("the inventory of ticket {ticket} is {counted:?}, but its orders hold {held}, sold {sold}");
             found.add(Rule::PlacesAddUp, seen);
         }
     }
@@ -213,12 +207,11 @@ fn money(facts: &Facts<'_>, id: &str, order: &OrderSeen, found: &mut Findings) {
     if captured > returned && !has_passes {
         found.add(Rule::MoneyHasPasses, seen());
     }
-    if (order.passes > 0 || order.status == "complete") && captured - returned < order.total {
+    if (order.passes > 0 || order.status == "complete") && captured == returned {
         found.add(Rule::PassesHaveMoney, seen());
     }
-    let refunds: u32 = charges.iter().map(|charge| charge.refunds).sum();
-    if order.status == "refunded" && (captured != order.total || returned != captured || refunds != 1) {
-        found.add(Rule::RefundKept, format!("{} in {refunds} refunds", seen()));
+    if order.status == "refunded" && (captured != order.total || returned != captured) {
+        found.add(Rule::RefundKept, seen());
     }
     if captured > 0 && !matches!(order.status.as_str(), "complete" | "refunded") {
         found.add(Rule::MoneyHasPasses, format!("{}: it says nothing of its money", seen()));
@@ -228,7 +221,10 @@ fn money(facts: &Facts<'_>, id: &str, order: &OrderSeen, found: &mut Findings) {
 /// What answers about money and ends have promised.
 fn promises(facts: &Facts<'_>, found: &mut Findings) {
     for (call, said) in acknowledged(facts.history) {
-        let (Wish::Pay { order } | Wish::Cancel { order } | Wish::Refund { order }) = &call.wish else { continue };
+        let (Wish::Pay { order, .. } | Wish::Cancel { order } | Wish::Refund { order, amount: None }) = &call.wish
+        else {
+            continue;
+        };
         let Some(end) = facts.history.end.orders.get(order) else { continue };
         let returned: i64 = facts.charges_of(order).iter().map(|charge| charge.returned).sum();
         let kept = match (&call.wish, said.status.as_str()) {

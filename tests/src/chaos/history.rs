@@ -28,6 +28,8 @@ pub struct Call {
     pub ended: Time,
     /// What was called for.
     pub wish: Wish,
+    /// Its `Idempotency-Key`; calls with the same one are repetitions of one request.
+    pub key: Option<String>,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -46,16 +48,20 @@ pub enum Wish {
     Pay {
         /// The order.
         order: String,
+        /// With which of Stripe's test methods.
+        method: String,
     },
     /// To give an order up, or its money back.
     Cancel {
         /// The order.
         order: String,
     },
-    /// The seller gives all the money back.
+    /// The seller gives money back.
     Refund {
         /// The order.
         order: String,
+        /// How much, in minor units; all that is left if not said.
+        amount: Option<i64>,
     },
     /// To see an order.
     LookAtOrder {
@@ -120,12 +126,25 @@ pub struct Snapshot {
     pub orders: BTreeMap<String, OrderSeen>,
     /// The listings' pages, by id.
     pub tickets: BTreeMap<String, Places>,
+    /// The listings as orders counts them, by id.
+    pub inventories: BTreeMap<String, Counted>,
     /// All charges at the bank for these orders, and those that name no known order.
     pub charges: Vec<Charge>,
     /// Dead letters, each as one line: an event that was given up is never at rest.
     pub dead_letters: Vec<String>,
+    /// What still waits behind the API, each as one line: events that are parked, or that nobody has published.
+    pub waiting: Vec<String>,
     /// Processes that ended though nobody had ended them.
     pub deaths: Vec<String>,
+}
+
+/// The places of a listing as its inventory has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// How many are held.
+    pub held: u32,
+    /// How many are sold.
+    pub sold: u32,
 }
 
 /// An order as its buyer sees it.
@@ -154,8 +173,8 @@ pub struct Charge {
     pub captured: i64,
     /// What went back, in minor units.
     pub returned: i64,
-    /// In how many refunds.
-    pub refunds: u32,
+    /// What went back with each refund, in minor units.
+    pub refunds: Vec<i64>,
 }
 
 impl OrderSeen {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
-use super::plan::Server;
+use super::faults::Server;
 use crate::binaries::{Build, ops_of};
 use crate::fault_proxy::{FaultProxy, Way};
 use crate::wait::pause;
@@ -96,6 +96,11 @@ impl Member {
         self.name.split('-').next().unwrap_or(self.name)
     }
 
+    /// Its HTTP port.
+    pub(crate) fn port(&self) -> u16 {
+        self.http
+    }
+
     /// The address of its HTTP port.
     pub(crate) fn base(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
@@ -138,19 +143,27 @@ impl Member {
         state.child = None;
     }
 
-    /// Ends it as a power cut would (SIGKILL).
-    pub(crate) async fn kill(&self) {
+    /// Ends it as a power cut would (SIGKILL). Answers whether it ran.
+    pub(crate) async fn kill(&self) -> bool {
         let mut state = self.state.lock().await;
         self.note_death(&mut state);
         state.leash = None;
-        if let Some(mut child) = state.child.take() {
+        let child = state.child.take();
+        let ran = child.is_some();
+        if let Some(mut child) = child {
             child.kill().await.expect("it is our child");
         }
+        ran
     }
 
     /// Asks it to stop (SIGTERM), as an orchestrator does in a roll-out, and starts it from another build; comes back when it is
     /// ready.
     pub(crate) async fn replace(&self, build: &Build) -> Result<(), String> {
+        self.end_and_take(build).await;
+        self.heal().await
+    }
+
+    async fn end_and_take(&self, build: &Build) {
         self.signal(Signal::TERM).await;
         let mut state = self.state.lock().await;
         if let Some(mut child) = state.child.take() {
@@ -163,13 +176,18 @@ impl Member {
         }
         state.leash = None;
         state.build = build.clone();
-        drop(state);
-        self.heal().await
     }
 
-    /// Freezes it: connections stay open, and nothing answers.
-    pub(crate) async fn freeze(&self) {
-        self.signal(Signal::STOP).await;
+    /// Does so while other things go wrong: it is started, and nobody waits until it is ready. It changes between two builds.
+    pub(crate) async fn exchange(&self, builds: &[Build; 2]) {
+        let other = if self.state.lock().await.build == builds[0] { &builds[1] } else { &builds[0] };
+        self.end_and_take(other).await;
+        self.start(0).await;
+    }
+
+    /// Freezes it: connections stay open, and nothing answers. Answers whether it ran.
+    pub(crate) async fn freeze(&self) -> bool {
+        self.signal(Signal::STOP).await
     }
 
     /// Lets it go on.
@@ -177,27 +195,49 @@ impl Member {
         self.signal(Signal::CONT).await;
     }
 
-    async fn signal(&self, signal: Signal) {
+    async fn signal(&self, signal: Signal) -> bool {
         let mut state = self.state.lock().await;
         self.note_death(&mut state);
         let id = state.child.as_ref().and_then(Child::id);
         if let Some(pid) = id.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
             kill_process(pid, signal).expect("it is our child");
         }
+        id.is_some()
     }
 
     /// Changes its way to a server.
     pub(crate) fn set_way(&self, to: Server, way: Way) {
+        self.ways(to).iter().for_each(|proxy| proxy.set(way));
+    }
+
+    /// How much its way to a server has been felt so far, in connections and pieces.
+    pub(crate) fn felt(&self, to: Server) -> usize {
+        self.ways(to).iter().map(FaultProxy::felt).sum()
+    }
+
+    /// Has so many answers of a server to messages with one of these parts get lost.
+    pub(crate) fn lose_answers(&self, from: Server, parts: &[&[u8]], count: usize) {
+        self.ways(from).iter().for_each(|proxy| proxy.lose_answers_to(parts, count));
+    }
+
+    /// How many answers of a server were lost so far.
+    pub(crate) fn lost(&self, from: Server) -> usize {
+        self.ways(from).iter().map(FaultProxy::lost).sum()
+    }
+
+    fn ways(&self, to: Server) -> &[FaultProxy] {
         match to {
-            Server::Mongod => self.mongod.set(way),
-            Server::Nats => self.nats.iter().for_each(|proxy| proxy.set(way)),
+            Server::Mongod => std::slice::from_ref(&self.mongod),
+            Server::Nats => &self.nats,
         }
     }
 
     /// Opens its ways, lets it go on, and starts it if it is down, as an orchestrator does; comes back when it is ready.
     pub(crate) async fn heal(&self) -> Result<(), String> {
-        self.set_way(Server::Mongod, Way::Open);
-        self.set_way(Server::Nats, Way::Open);
+        for server in [Server::Mongod, Server::Nats] {
+            self.set_way(server, Way::Open);
+            self.lose_answers(server, &[], 0);
+        }
         self.thaw().await;
         let waiting = async {
             loop {

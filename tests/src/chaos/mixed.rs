@@ -20,6 +20,7 @@ use super::checker::{Rule, Violation};
 use super::doors::Asked;
 use super::history::History;
 use super::member::Member;
+use super::nemesis::Felt;
 use super::plan::{Length, Plan};
 use super::world::{Broker, World};
 use super::{Report, listings, rest};
@@ -97,14 +98,16 @@ pub async fn run(world: &World, seed: u64, change: Change<'_>) -> Result<Report,
         replace(world, change.stays).await?;
     }
     let harmed = SystemClock.now();
+    buyers::insist(world, &notes, "").await;
     history.calls = notes.take();
-    let mut violations = rest::rest(world, &mut history).await;
+    let mut violations = rest::rest(world, &mut history, rest::REST_WITHIN).await;
     violations.extend(admitted_again(world, &history, &admitted).await);
     violations.extend(set_aside(world).await);
     world.remember(history.end.orders.keys());
     let to_rest = SystemClock.now().since(harmed);
     let faults = format!("{}, {} passes let in", change.name, admitted.len());
-    Ok(Report { seed, faults, history, violations, harmed: harmed.since(began), to_rest })
+    let felt = Felt::default();
+    Ok(Report { seed, faults, felt, history, violations, harmed: harmed.since(began), to_rest })
 }
 
 /// What people want, while nothing but the build changes.

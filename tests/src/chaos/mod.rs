@@ -1,15 +1,19 @@
 //! Chaos: people buy while servers and processes fail, by a plan that one seed gives; then everything is healed, and a
 //! checker decides from the answers alone whether every promise was kept.
 
+mod behind;
 mod buyers;
 pub mod checker;
+mod disorder;
 mod doors;
+mod faults;
 pub mod history;
 mod member;
 pub mod mixed;
 mod nemesis;
 mod plan;
 mod rest;
+mod slow_peers;
 mod world;
 
 use std::collections::BTreeMap;
@@ -18,6 +22,7 @@ use std::time::Duration;
 use common::clock::{Clock, SystemClock};
 use serde_json::json;
 
+pub use nemesis::Felt;
 pub use plan::Length;
 pub use world::{Broker, World};
 
@@ -33,6 +38,8 @@ pub struct Report {
     pub seed: u64,
     /// What went wrong.
     pub faults: String,
+    /// What of it was felt.
+    pub felt: Felt,
     /// Everything the checker knew.
     pub history: History,
     /// The broken promises.
@@ -48,18 +55,23 @@ pub struct Report {
 /// # Errors
 /// What keeps the run from beginning; nothing is said about promises then.
 pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, String> {
-    let plan = Plan::of(seed, length);
+    let plan = if world.is_mixed() { Plan::mixed(seed, length) } else { Plan::of(seed, length) };
     let tickets = listings(world, &plan).await?;
     let capacities = tickets.iter().cloned().zip(plan.capacities.iter().copied()).collect();
     let mut history = History { capacities, skew_ms: plan.skew_ms(), ..History::default() };
     let notes = Notes::default();
     let began = SystemClock.now();
     let label = format!("{seed}-{}", began.millis());
-    tokio::join!(buyers::buy(world, &notes, &tickets, &plan, &label), nemesis::harm(world, &plan));
+    let ((), felt) = tokio::join!(buyers::buy(world, &notes, &tickets, &plan, &label), nemesis::harm(world, &plan));
     let harmed = SystemClock.now();
+    let healed = nemesis::heal(world).await;
+    if healed.is_ok() {
+        buyers::insist(world, &notes, &label).await;
+    }
     history.calls = notes.take();
-    let violations = match nemesis::heal(world).await {
-        Ok(()) => rest::rest(world, &mut history).await,
+    let within = if length == Length::Short { rest::REST_WITHIN } else { rest::REST_WITHIN_AFTER_LONG };
+    let violations = match healed {
+        Ok(()) => rest::rest(world, &mut history, within).await,
         Err(why) => vec![Violation { rule: Rule::ComesToRest, seen: why }],
     };
     world.remember(history.end.orders.keys());
@@ -69,7 +81,7 @@ pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, Str
     }
     let faults = plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let faults = format!("{faults} webhooks-{:?}", plan.webhooks);
-    Ok(Report { seed, faults, history, violations, harmed: harmed.since(began), to_rest })
+    Ok(Report { seed, faults, felt, history, violations, harmed: harmed.since(began), to_rest })
 }
 
 /// New listings, which orders knows already.

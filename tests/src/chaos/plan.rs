@@ -1,13 +1,11 @@
 //! What happens in a run, all of it from its seed: who wants what when, and what goes wrong meanwhile. Pure.
 
-use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::fault_proxy::Way;
+use super::faults::{Fault, Planned, exchanges, faults};
 
 /// How many people buy.
 pub(crate) const BUYERS: usize = 16;
@@ -29,6 +27,18 @@ pub enum Length {
     Short,
     /// Half a minute of it, with more of everything.
     Long,
+    /// Half a minute of it, as one of the faults is longer than every patience.
+    LongFault,
+}
+
+/// Every so many seeds one has a fault that is longer than every patience.
+const LONG_FAULT_EACH: u64 = 8;
+
+impl Length {
+    /// The length of a seed's run, where nobody wants all of them long.
+    pub fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(LONG_FAULT_EACH) { Self::LongFault } else { Self::Short }
+    }
 }
 
 /// A run to be.
@@ -91,6 +101,10 @@ pub(crate) enum After {
     SellerRefunds,
     /// Both at once.
     Both,
+    /// The seller gives back a part of the money, then another.
+    SellerRefundsParts,
+    /// The seller gives back a part of the money, and all the rest at the same time.
+    PartAndAll,
 }
 
 /// How the bank tells of what happened.
@@ -106,56 +120,27 @@ pub(crate) enum Webhooks {
     Lost,
 }
 
-/// Something that goes wrong, and when.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Planned {
-    pub(crate) at: Duration,
-    pub(crate) length: Duration,
-    pub(crate) fault: Fault,
-}
-
-/// Which server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Server {
-    Mongod,
-    Nats,
-}
-
-/// What goes wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Fault {
-    /// The way from some processes to a server.
-    Link { of: Vec<&'static str>, to: Server, way: Way },
-    /// A process is killed (SIGKILL), and started again when the fault is over.
-    Kill(&'static str),
-    /// A process is killed, and started again at once with a clock that is wrong by so many milliseconds.
-    Skew(&'static str, i64),
-    /// A process is frozen (SIGSTOP).
-    Freeze(&'static str),
-    /// A server is killed, and started again when the fault is over; of a cluster, the node with this number.
-    KillServer(Server, usize),
-    /// A server is frozen; of a cluster, the node with this number.
-    FreezeServer(Server, usize),
-    /// Every event comes again to everybody.
-    Redeliver,
-    /// The bank does what it is asked for, but its answers are lost.
-    BankSilent { calls: u32 },
-}
-
 impl Plan {
     /// The plan of a seed.
     pub(crate) fn of(seed: u64, length: Length) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let (rounds, listings, faults) = match length {
-            Length::Short => (2, 3, rng.random_range(3..=5)),
-            Length::Long => (8, 6, rng.random_range(10..=16)),
+        let (rounds, listings, longest_wait) = match length {
+            Length::Short => (2, 3, 900),
+            Length::Long => (8, 6, 900),
+            Length::LongFault => (4, 5, 8_000),
         };
-        let span = span(length);
         let capacities = (0..listings).map(|_| rng.random_range(2..=7)).collect();
-        let deals = (0..BUYERS).map(|_| (0..rounds).map(|_| deal(&mut rng, listings)).collect()).collect();
-        let mut faults: Vec<Planned> = (0..faults).map(|_| planned(&mut rng, span)).collect();
-        faults.sort_by_key(|planned| planned.at);
+        let deal = |rng: &mut StdRng| deal(rng, listings, longest_wait);
+        let deals = (0..BUYERS).map(|_| (0..rounds).map(|_| deal(&mut rng)).collect()).collect();
+        let faults = faults(&mut rng, length);
         Self { capacities, deals, faults, webhooks: webhooks(&mut rng) }
+    }
+
+    /// The same where two builds run side by side, of which a process changes to the other and back.
+    pub(crate) fn mixed(seed: u64, length: Length) -> Self {
+        let mut plan = Self::of(seed, length);
+        exchanges(&mut StdRng::seed_from_u64(seed), &mut plan.faults);
+        plan
     }
 
     /// How far a clock is from the true time at the most, in milliseconds.
@@ -168,18 +153,11 @@ impl Plan {
     }
 }
 
-fn span(length: Length) -> u64 {
-    match length {
-        Length::Short => 3_500,
-        Length::Long => 30_000,
-    }
-}
-
-fn millis(rng: &mut StdRng, range: std::ops::Range<u64>) -> Duration {
+pub(super) fn millis(rng: &mut StdRng, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(rng.random_range(range))
 }
 
-fn deal(rng: &mut StdRng, listings: usize) -> Deal {
+fn deal(rng: &mut StdRng, listings: usize, longest_wait: u64) -> Deal {
     let then = match rng.random_range(0..100) {
         0..12 => Then::Forget,
         12..24 => Then::GiveUp,
@@ -190,13 +168,15 @@ fn deal(rng: &mut StdRng, listings: usize) -> Deal {
         _ => Then::Process(rng.random_bool(0.7)),
     };
     let after = match rng.random_range(0..100) {
-        0..55 => After::Keep,
-        55..75 => After::BuyerReturns,
-        75..90 => After::SellerRefunds,
-        _ => After::Both,
+        0..45 => After::Keep,
+        45..62 => After::BuyerReturns,
+        62..74 => After::SellerRefunds,
+        74..82 => After::Both,
+        82..92 => After::SellerRefundsParts,
+        _ => After::PartAndAll,
     };
     Deal {
-        wait: millis(rng, 0..900),
+        wait: millis(rng, 0..longest_wait),
         ticket: rng.random_range(0..listings),
         quantity: rng.random_range(1..=2),
         think: millis(rng, 0..500),
@@ -211,95 +191,6 @@ fn webhooks(rng: &mut StdRng) -> Webhooks {
         1 => Webhooks::Late(millis(rng, 200..2_000)),
         2 => Webhooks::Repeated,
         _ => Webhooks::Lost,
-    }
-}
-
-fn planned(rng: &mut StdRng, span: u64) -> Planned {
-    Planned { at: millis(rng, 100..span), length: millis(rng, 400..2_500), fault: fault(rng) }
-}
-
-fn fault(rng: &mut StdRng) -> Fault {
-    match rng.random_range(0..100) {
-        0..30 => Fault::Link { of: victims(rng), to: server(rng), way: way(rng) },
-        30..48 => Fault::Kill(victim(rng)),
-        48..58 => Fault::Freeze(victim(rng)),
-        58..66 => Fault::Skew(orders(rng), rng.random_range(-2_500..=2_500)),
-        66..74 => Fault::KillServer(server(rng), rng.random_range(0..NODES)),
-        74..82 => Fault::FreezeServer(server(rng), rng.random_range(0..NODES)),
-        82..92 => Fault::Redeliver,
-        _ => Fault::BankSilent { calls: rng.random_range(1..=6) },
-    }
-}
-
-fn way(rng: &mut StdRng) -> Way {
-    match rng.random_range(0..3) {
-        0 => Way::Cut,
-        1 => Way::Stalled,
-        _ => Way::Slow(millis(rng, 20..150)),
-    }
-}
-
-fn server(rng: &mut StdRng) -> Server {
-    *[Server::Mongod, Server::Nats].choose(rng).expect("there are two")
-}
-
-fn orders(rng: &mut StdRng) -> &'static str {
-    CAST[CAST.len() - REPLICAS..].choose(rng).expect("there are three")
-}
-
-/// Mostly the two who decide about places and money.
-fn victim(rng: &mut StdRng) -> &'static str {
-    match rng.random_range(0..10) {
-        0..5 => orders(rng),
-        5..8 => "payments",
-        _ => ["auth", "tickets", "expiration"].choose(rng).expect("there are three"),
-    }
-}
-
-fn victims(rng: &mut StdRng) -> Vec<&'static str> {
-    if rng.random_bool(0.3) { CAST.to_vec() } else { vec![victim(rng)] }
-}
-
-impl fmt::Display for Planned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (at, length) = (self.at.as_millis(), self.length.as_millis());
-        match &self.fault {
-            Fault::Redeliver | Fault::BankSilent { .. } | Fault::Skew(..) => write!(f, "{}@{at}", self.fault),
-            fault => write!(f, "{fault}@{at}+{length}"),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Link { of, to, way } => {
-                let way = match way {
-                    Way::Open => "open".to_owned(),
-                    Way::Cut => "cut".to_owned(),
-                    Way::Stalled => "stall".to_owned(),
-                    Way::Slow(delay) => format!("slow{}", delay.as_millis()),
-                };
-                let of = if of.len() == CAST.len() { "all".to_owned() } else { of.join(",") };
-                write!(f, "{way}({of}>{to})")
-            }
-            Self::Kill(who) => write!(f, "kill({who})"),
-            Self::Skew(who, offset) => write!(f, "skew({who},{offset})"),
-            Self::Freeze(who) => write!(f, "freeze({who})"),
-            Self::KillServer(server, nth) => write!(f, "kill({server}-{nth})"),
-            Self::FreezeServer(server, nth) => write!(f, "freeze({server}-{nth})"),
-            Self::Redeliver => write!(f, "redeliver"),
-            Self::BankSilent { calls } => write!(f, "bank-silent({calls})"),
-        }
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mongod => "mongod",
-            Self::Nats => "nats",
-        })
     }
 }
 
@@ -318,9 +209,8 @@ mod tests {
 
     #[test]
     fn among_a_hundred_seeds_everything_goes_wrong_somewhere() {
-        let plans: Vec<Plan> = (0..100).map(|seed| Plan::of(seed, Length::Short)).collect();
-        let faults: Vec<String> =
-            plans.iter().flat_map(|plan| &plan.faults).map(|planned| planned.fault.to_string()).collect();
+        let plans: Vec<Plan> = (1..=100).map(|seed| Plan::of(seed, Length::of(seed))).collect();
+        let faults: Vec<String> = plans.iter().flat_map(|plan| &plan.faults).map(ToString::to_string).collect();
         for wanted in [
             "cut(",
             "stall(",
@@ -334,12 +224,39 @@ mod tests {
             "freeze(orders-",
             "freeze(mongod-",
             "freeze(nats-",
+            "lock(mongod-",
             "skew(",
             "redeliver",
+            "disorder(orders)",
+            "disorder(payments)",
+            "disorder(inventory)",
+            ">mongod,",
+            ">nats,",
+            "lose(buyers,",
+            "hang-up(",
+            "slow-peers(",
             "bank-silent",
+            "bank-fails(/cancel,",
+            "bank-fails(/v1/refunds,",
         ] {
             assert!(faults.iter().any(|fault| fault.contains(wanted)), "no {wanted}");
         }
-        assert!(plans.iter().all(|plan| (3..=5).contains(&plan.faults.len())));
+        assert!(plans.iter().all(|plan| (3..=6).contains(&plan.faults.len())));
+    }
+
+    #[test]
+    fn each_eighth_seed_has_a_fault_longer_than_every_patience() {
+        for seed in 1..=64 {
+            let plan = Plan::of(seed, Length::of(seed));
+            let long = plan.faults.iter().filter(|planned| planned.kind().starts_with("long-")).count();
+            assert_eq!(long, usize::from(seed % 8 == 0), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn where_two_builds_run_side_by_side_one_is_replaced_and_comes_back() {
+        let plan = Plan::mixed(3, Length::Short);
+        let exchanged = plan.faults.iter().filter(|planned| matches!(planned.fault, Fault::Exchange(_)));
+        assert_eq!(exchanged.count(), 2);
     }
 }

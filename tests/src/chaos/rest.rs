@@ -1,4 +1,5 @@
-//! Waiting until all has come to rest, and what everybody sees then.
+//! Waiting until all has come to rest, and what everybody sees then; behind the API it looks only for what still waits, and at
+//! the counts of the inventories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use futures::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::behind;
 use super::buyers::places;
 use super::checker::{Rule, Violation, check};
 use super::doors::Asked;
@@ -22,12 +24,16 @@ const SIDE_BY_SIDE: usize = 8;
 
 /// How long it may take. What a killed process had taken from the bus comes again after half a minute, and what came
 /// before its predecessor waits for it up to another half.
-const REST_WITHIN: Duration = Duration::from_secs(100);
+pub(crate) const REST_WITHIN: Duration = Duration::from_secs(100);
+
+/// The same after a fault of 25 s: what failed for so long is tried again after up to a minute, and a refund whose key is
+/// spent goes on under another within two.
+pub(crate) const REST_WITHIN_AFTER_LONG: Duration = Duration::from_secs(200);
 
 /// Looks until two looks in a row see the same, and nothing that is wrong; or for as long as it may take, but no longer
 /// where no time can heal what was seen. The last look stands in the history then.
-pub(crate) async fn rest(world: &World, history: &mut History) -> Vec<Violation> {
-    let until = SystemClock.now() + REST_WITHIN;
+pub(crate) async fn rest(world: &World, history: &mut History, within: Duration) -> Vec<Violation> {
+    let until = SystemClock.now() + within;
     let mut deaths = Vec::new();
     loop {
         decide_at_bank(world).await;
@@ -78,8 +84,10 @@ async fn look(world: &World, history: &History) -> Result<Snapshot, String> {
         let page = get(world, &world.seller, &format!("/api/tickets/{ticket}")).await?.unwrap_or_default();
         snapshot.tickets.insert(ticket.clone(), places(&page).unwrap_or_default());
     }
+    snapshot.inventories = behind::inventories(world, history).await?;
+    snapshot.waiting = behind::waiting(world).await?;
     snapshot.charges = charges(world, &snapshot.orders).await;
-    snapshot.dead_letters = dead_letters(world).await?;
+    snapshot.dead_letters = behind::dead_letters(world).await?;
     Ok(snapshot)
 }
 
@@ -160,36 +168,25 @@ async fn charges(world: &World, orders: &BTreeMap<String, OrderSeen>) -> Vec<Cha
         order: text(&charge["metadata"], "order"),
         captured: charge["amount"].as_i64().unwrap_or_default(),
         returned: charge["amount_refunded"].as_i64().unwrap_or_default(),
-        refunds: refunds.get(&text(charge, "id")).copied().unwrap_or_default(),
+        refunds: refunds.get(&text(charge, "id")).cloned().unwrap_or_default(),
     });
     charges.collect()
 }
 
-/// How many refunds each charge has.
-async fn refunds(world: &World) -> BTreeMap<String, u32> {
+/// What went back of each charge with each of its refunds, the least first.
+async fn refunds(world: &World) -> BTreeMap<String, Vec<i64>> {
     let bank = Person::visitor(&world.bank.base_url());
     let key = format!("Bearer {}", BankOptions::default().secret_key);
-    let mut counts = BTreeMap::new();
+    let mut amounts: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     let mut path = Some("/v1/refunds?limit=100".to_owned());
     while let Some(page) = path.take() {
         let page = bank.send(Method::GET, &page, &[("Authorization", &key)], Value::Null).await.body;
         for refund in items(&page["data"]).filter(|refund| refund["status"] == "succeeded") {
-            *counts.entry(text(refund, "charge")).or_default() += 1;
+            amounts.entry(text(refund, "charge")).or_default().push(refund["amount"].as_i64().unwrap_or_default());
         }
         let last = items(&page["data"]).last().map(|refund| text(refund, "id"));
         path = last.filter(|_| page["has_more"] == true).map(|id| format!("/v1/refunds?limit=100&starting_after={id}"));
     }
-    counts
-}
-
-async fn dead_letters(world: &World) -> Result<Vec<String>, String> {
-    let mut lines = Vec::new();
-    for service in ["orders", "payments", "tickets"] {
-        let page = get(world, &world.admin, &format!("/api/dead-letters/{service}?limit=100")).await?;
-        let page = page.ok_or("dead letters are not found")?;
-        lines.extend(items(&page["items"]).map(|letter| {
-            format!("{service}: {} {}: {}", text(letter, "id"), text(letter, "subject"), text(letter, "error"))
-        }));
-    }
-    Ok(lines)
+    amounts.values_mut().for_each(|amounts| amounts.sort_unstable());
+    amounts
 }

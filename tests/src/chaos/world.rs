@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use common::bus::{DOMAINS, Namespace};
 use docket_local::{LocalServers, NatsCluster, Options};
 use docket_stripe::{Options as BankOptions, StripeStandIn};
@@ -12,15 +13,22 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::doors::Doors;
+use super::faults::Server;
 use super::member::{Member, Targets};
-use super::plan::{BUYERS, CAST, NODES, Server};
-use crate::app::ADMIN;
+use super::plan::{BUYERS, CAST, NODES};
 use crate::binaries::Build;
 use crate::person::Person;
 use crate::servers::namespace;
 
 /// How long places are held: short, so that orders expire while they are being paid.
 const HOLD_SECONDS: u32 = 3;
+
+/// How long a mongod may take to do what it is told; a frozen one never answers.
+const TOLD_WITHIN: Duration = Duration::from_secs(4);
+
+/// The processes that are of an older build in the worlds that have one.
+const OLDER: [&[&str]; 4] =
+    [&["orders-2", "tickets"], &["payments"], &["orders-1", "orders-3", "expiration"], &["auth", "orders-2"]];
 
 /// What carries the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +43,12 @@ pub enum Broker {
 pub struct World {
     servers: LocalServers,
     cluster: Option<NatsCluster>,
+    database: mongodb::Client,
+    /// The builds between which a process changes.
+    pub(crate) builds: Option<[Build; 2]>,
     pub(crate) members: Vec<Member>,
     pub(crate) bank: StripeStandIn,
     pub(crate) doors: Doors,
-    pub(crate) admin: Person,
     pub(crate) seller: Person,
     pub(crate) buyers: Vec<Person>,
     namespace: String,
@@ -53,6 +63,27 @@ impl World {
     /// What did not start.
     pub async fn start(folder: &Path, broker: Broker) -> Result<Self, String> {
         Self::of(folder, broker, &CAST, &Build::this()).await
+    }
+
+    /// The same with some processes of an older build, which ones depends on `nth`; in each run one process changes its build and
+    /// comes back.
+    ///
+    /// # Errors
+    /// What did not start, or does not change.
+    pub async fn mixed(folder: &Path, broker: Broker, older: &Build, nth: usize) -> Result<Self, String> {
+        let mut world = Self::start(folder, broker).await?;
+        let builds = [Build::this(), older.clone()];
+        for name in OLDER[nth % OLDER.len()] {
+            world.member(name).exchange(&builds).await;
+            world.member(name).heal().await?;
+        }
+        world.builds = Some(builds);
+        Ok(world)
+    }
+
+    /// Whether two builds run side by side in it.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.builds.is_some()
     }
 
     /// The same with these processes, all of them of one build.
@@ -86,11 +117,13 @@ impl World {
         }
         let doors = doors(&members);
         bank.set_webhook_url(Some(format!("{}/api/payments/webhook", doors.payments[0])));
-        let admin = Person::sign_up(&doors.auth, ADMIN).await;
         let seller = Person::sign_up(&doors.auth, "seller@example.com").await;
         let emails = (0..BUYERS).map(|nth| format!("buyer{nth}@example.com"));
         let buyers = join_all(emails.map(|email| async { Person::sign_up(&doors.auth, &{ email }).await })).await;
-        Ok(Self { servers, cluster, members, bank, doors, admin, seller, buyers, namespace, earlier: Mutex::default() })
+        let uri = servers.mongodb_uri().unwrap_or_default();
+        let database = mongodb::Client::with_uri_str(uri).await.map_err(|error| error.to_string())?;
+        let (builds, earlier) = (None, Mutex::default());
+        Ok(Self { servers, cluster, database, builds, members, bank, doors, seller, buyers, namespace, earlier })
     }
 
     /// One of the servers; of a cluster, the node that is the `nth` in a circle.
@@ -107,6 +140,28 @@ impl World {
     pub(crate) fn all_servers(&self) -> Vec<&docket_local::Server> {
         let cluster = self.cluster.iter().flat_map(NatsCluster::nodes);
         self.servers.mongod().into_iter().chain(self.servers.nats()).chain(cluster).collect()
+    }
+
+    /// The database of a service, for looking behind the API.
+    pub(crate) fn database(&self, service: &str) -> mongodb::Database {
+        self.database.database(&format!("{}_{service}", self.namespace))
+    }
+
+    /// Has a mongod do something, whatever its state in the replica set.
+    pub(crate) async fn tell_mongod(&self, nth: usize, command: bson::Document) -> Result<(), String> {
+        let port = self.server(Server::Mongod, nth).port();
+        let direct = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
+        let client = mongodb::Client::with_uri_str(direct).await.map_err(|error| error.to_string())?;
+        let database = client.database("admin");
+        let told = tokio::time::timeout(TOLD_WITHIN, async { database.run_command(command).await }).await;
+        client.shutdown().immediate(true).await;
+        told.map_err(|_| "it does not answer".to_owned())?.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// A client of the broker, past all that is wrong with the ways of the processes.
+    pub(crate) async fn jetstream(&self) -> Result<(Context, Namespace), async_nats::Error> {
+        let client = async_nats::connect(self.nats_urls()).await?;
+        Ok((async_nats::jetstream::new(client), Namespace::new(&self.namespace)))
     }
 
     fn nats_urls(&self) -> Vec<String> {
@@ -133,22 +188,21 @@ impl World {
         self.members.iter().find(|member| member.name == name).expect("faults name members of the cast")
     }
 
-    /// Has every durable consumer forget how far it has read: all events come again to everybody.
+    /// Has every durable consumer forget how far it has read: all events come again to everybody. Answers how many have.
     ///
     /// # Errors
     /// If the broker does not answer; some may have forgotten then.
-    pub(crate) async fn redeliver(&self) -> Result<(), async_nats::Error> {
-        let client = async_nats::connect(self.nats_urls()).await?;
-        let jetstream = async_nats::jetstream::new(client);
-        let namespace = Namespace::new(&self.namespace);
+    pub(crate) async fn redeliver(&self) -> Result<usize, async_nats::Error> {
+        let (jetstream, namespace) = self.jetstream().await?;
+        let mut forgotten = 0;
         for stream in DOMAINS {
             let stream = jetstream.get_stream_no_info(namespace.stream(stream.domain)).await?;
             for service in ["auth", "tickets", "orders", "expiration", "payments"] {
                 // Not every service listens to every domain.
-                let _ = stream.delete_consumer(service).await;
+                forgotten += usize::from(stream.delete_consumer(service).await.is_ok());
             }
         }
-        Ok(())
+        Ok(forgotten)
     }
 
     /// Pulls a lever of the bank.
@@ -156,6 +210,11 @@ impl World {
         let bank = Person::visitor(&self.bank.base_url());
         let method = if body.is_null() { reqwest::Method::GET } else { reqwest::Method::POST };
         bank.send(method, path, &[], body).await.body
+    }
+
+    /// How many calls of the bank have failed so far, of those that faults of this path were to strike.
+    pub(crate) async fn bank_failed(&self, path: &str) -> u64 {
+        self.bank_lever("/test/faults", Value::Null).await["struck"][path].as_u64().unwrap_or_default()
     }
 
     /// The bank does what it is asked again, and tells of it at once.
@@ -210,7 +269,6 @@ fn shared(namespace: &str, bank: &StripeStandIn) -> Vec<(&'static str, String)> 
         ("HOLD_SECONDS", HOLD_SECONDS.to_string()),
         // The few people of a run let many holds run out, on purpose.
         ("HOLD_PAUSE_AFTER", "0".to_owned()),
-        ("BOOTSTRAP_ADMIN_EMAIL", ADMIN.to_owned()),
         ("STRIPE_SECRET_KEY", account.secret_key),
         ("STRIPE_WEBHOOK_SECRET", account.webhook_secret),
         ("STRIPE_API_BASE", bank.base_url()),
@@ -222,11 +280,5 @@ fn doors(members: &[Member]) -> Doors {
     let of = |service: &str| -> Vec<String> {
         members.iter().filter(|member| member.service() == service).map(Member::base).collect()
     };
-    Doors {
-        auth: of("auth").concat(),
-        tickets: of("tickets"),
-        payments: of("payments"),
-        orders: of("orders"),
-        turn: AtomicUsize::new(0),
-    }
+    Doors::to(of("auth").concat(), [of("tickets"), of("payments"), of("orders")])
 }

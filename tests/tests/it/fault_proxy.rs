@@ -108,3 +108,32 @@ async fn a_server_that_is_down_breaks_the_connection() {
     let error = ask(&mut stream, b"ping").await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
 }
+
+#[tokio::test]
+async fn the_answers_that_are_to_be_lost_are_lost_and_no_more() {
+    let proxy = FaultProxy::before(echo().await).await;
+    proxy.lose_answers_to(&[b"loss", b"gone"], 2);
+    for word in [b"ping", b"loss", b"gone", b"loss"] {
+        let mut stream = connect(&proxy).await;
+        let lost = proxy.lost();
+        let is_lost = ask(&mut stream, word).await.is_err();
+        assert_eq!(is_lost, proxy.lost() > lost, "{word:?} after {lost} lost answers");
+    }
+    assert_eq!((proxy.lost(), proxy.has_to_lose()), (2, false));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_way_is_counted_where_it_is_felt() {
+    let proxy = FaultProxy::before(echo().await).await;
+    let mut stream = connect(&proxy).await;
+    ask(&mut stream, b"ping").await.unwrap();
+    assert_eq!(proxy.felt(), 0);
+    proxy.set(Way::Slow(Duration::from_millis(1)));
+    ask(&mut stream, b"ping").await.unwrap();
+    let slowed = proxy.felt();
+    assert!(slowed >= 2, "{slowed} pieces were slowed");
+    proxy.set(Way::Cut);
+    let broken = timeout(Duration::from_secs(5), async { while ask(&mut stream, b"ping").await.is_ok() {} }).await;
+    broken.expect("the connection breaks");
+    assert!(proxy.felt() > slowed, "a cut connection counts");
+}

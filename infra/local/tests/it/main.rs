@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may do what tests may")]
 
 mod cluster;
+mod replica_set;
 
 use std::env;
 use std::net::TcpListener;

@@ -104,6 +104,7 @@ async fn a_call_that_fails_before_its_work_has_done_nothing() {
         assert_eq!((status, error.type_), (503, ApiErrorsType::ApiError));
         assert_eq!(app.charges("o1").await["succeeded"], 0);
     }
+    assert_eq!(app.look("/test/faults").await["struck"][""], 2);
     paying.customize().request_strategy(key("a")).send(&app.client).await.unwrap();
     assert_eq!(app.charges("o1").await["succeeded"], 1);
 }

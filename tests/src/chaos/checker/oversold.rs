@@ -67,10 +67,9 @@ fn granted(history: &History, order: &str) -> (Option<Time>, Time) {
 
 /// The first wish to end it, whatever came of that.
 fn ended(history: &History, id: &str) -> Time {
-    let ends = history
-        .calls
-        .iter()
-        .filter(|call| matches!(&call.wish, Wish::Cancel { order } | Wish::Refund { order } if order == id));
+    let ends = history.calls.iter().filter(
+        |call| matches!(&call.wish, Wish::Cancel { order } | Wish::Refund { order, amount: None } if order == id),
+    );
     ends.map(|call| call.began).min().unwrap_or(NEVER)
 }
 

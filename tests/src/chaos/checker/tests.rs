@@ -19,8 +19,9 @@ impl Story {
         story.pay("o1", 40).pay("o2", 50).look("o1", "complete", 60).look("o2", "complete", 70);
         story.answer(Wish::Cancel { order: "o3".into() }, 80, said("o3", "cancelled"));
         story.hold("o4", 90);
-        story.answer(Wish::Refund { order: "o2".into() }, 2_000, said("o2", "refunded"));
-        story.no_answer(Wish::Hold { ticket: "t".into(), quantity: 1 }, 2_100);
+        story.answer(Wish::Refund { order: "o2".into(), amount: None }, 2_000, said("o2", "refunded"));
+        story.no_answer(hold(), Some("o5"), 2_100);
+        story.refused(hold(), Some("o5"), 2_200);
         for (id, status) in
             [("o1", "complete"), ("o2", "refunded"), ("o3", "cancelled"), ("o4", "expired"), ("o5", "expired")]
         {
@@ -28,33 +29,56 @@ impl Story {
             story.0.end.listed.entry(0).or_default().push(id.to_owned());
         }
         story.0.end.charges = vec![charge("o1", 0), charge("o2", 100)];
-        story.0.end.tickets.insert("t".to_owned(), Places { quantity: 3, held: 0, sold: 1, available: 2 });
+        story.shows(Places { quantity: 3, held: 0, sold: 1, available: 2 });
         story
     }
 
+    /// At the end the page and the inventory count this.
+    fn shows(&mut self, places: Places) {
+        self.0.end.tickets.insert("t".to_owned(), places);
+        self.0.end.inventories.insert("t".to_owned(), Counted { held: places.held, sold: places.sold });
+    }
+
+    fn call(&mut self, wish: Wish, key: Option<&str>, at_: i64, outcome: Outcome) {
+        let key = key.map(str::to_owned);
+        self.0.calls.push(Call { who: 0, began: at(at_), ended: at(at_ + 5), wish, key, outcome });
+    }
+
     fn answer(&mut self, wish: Wish, at_: i64, said: Said) -> &mut Self {
-        self.0.calls.push(Call {
-            who: 0,
-            began: at(at_),
-            ended: at(at_ + 5),
-            wish,
-            outcome: Outcome::Acknowledged(said),
-        });
+        self.call(wish, None, at_, Outcome::Acknowledged(said));
         self
     }
 
-    fn no_answer(&mut self, wish: Wish, at_: i64) {
-        let outcome = Outcome::Unknown("it broke".to_owned());
-        self.0.calls.push(Call { who: 0, began: at(at_), ended: at(at_ + 5), wish, outcome });
+    fn no_answer(&mut self, wish: Wish, key: Option<&str>, at_: i64) {
+        self.call(wish, key, at_, Outcome::Unknown("it broke".to_owned()));
     }
 
+    fn refused(&mut self, wish: Wish, key: Option<&str>, at_: i64) {
+        self.call(wish, key, at_, Outcome::Refused { status: 409, code: "sold_out".to_owned() });
+    }
+
+    /// Each hold has a key of its own, which is called like the order.
     fn hold(&mut self, order: &str, at_: i64) -> &mut Self {
+        self.hold_by(order, order, at_)
+    }
+
+    fn hold_by(&mut self, key: &str, order: &str, at_: i64) -> &mut Self {
         let said = Said { expires_at: Some(at(at_ + HELD_FOR)), ..said(order, "created") };
-        self.answer(Wish::Hold { ticket: "t".to_owned(), quantity: 1 }, at_, said)
+        self.call(hold(), Some(key), at_, Outcome::Acknowledged(said));
+        self
     }
 
     fn pay(&mut self, order: &str, at_: i64) -> &mut Self {
-        self.answer(Wish::Pay { order: order.to_owned() }, at_, said(order, "succeeded"))
+        let wish = Wish::Pay { order: order.to_owned(), method: "pm_card_visa".to_owned() };
+        self.answer(wish, at_, said(order, "succeeded"))
+    }
+
+    /// Gives a part back, as a request of its own.
+    fn give_part(&mut self, order: &str, amount: i64, at_: i64) -> &mut Self {
+        let wish = Wish::Refund { order: order.to_owned(), amount: Some(amount) };
+        let key = format!("{order}-{amount}");
+        self.call(wish, Some(&key), at_, Outcome::Acknowledged(said(order, "refunded")));
+        self
     }
 
     fn look(&mut self, order: &str, status: &str, at_: i64) -> &mut Self {
@@ -78,6 +102,10 @@ impl Story {
     }
 }
 
+fn hold() -> Wish {
+    Wish::Hold { ticket: "t".to_owned(), quantity: 1 }
+}
+
 fn said(id: &str, status: &str) -> Said {
     Said { id: id.to_owned(), status: status.to_owned(), ..Said::default() }
 }
@@ -88,7 +116,12 @@ fn order(status: &str) -> OrderSeen {
 }
 
 fn charge(order: &str, returned: i64) -> Charge {
-    Charge { order: order.to_owned(), captured: 100, returned, refunds: u32::from(returned > 0) }
+    Charge {
+        order: order.to_owned(),
+        captured: 100,
+        returned,
+        refunds: if returned > 0 { vec![returned] } else { vec![] },
+    }
 }
 
 #[test]
@@ -126,8 +159,39 @@ fn a_hold_that_became_somebody_elses_or_another() {
 #[test]
 fn one_order_for_two_holds() {
     let mut story = Story::told();
-    story.hold("o3", 31);
+    story.hold_by("o3", "o3", 31);
+    story.breaks(&[]);
+    story.hold_by("another", "o3", 32);
     story.breaks(&[Rule::HoldKept]);
+}
+
+#[test]
+fn two_orders_for_one_request() {
+    let mut story = Story::told();
+    story.hold_by("o3", "o4", 95);
+    story.breaks(&[Rule::HoldKept, Rule::DoneOnce]);
+}
+
+#[test]
+fn a_request_without_an_answer_makes_one_order_and_one_that_was_granted_no_other() {
+    let mut story = Story::told();
+    story.no_answer(hold(), Some("o5"), 2_150);
+    story.end().orders.insert("o6".to_owned(), order("expired"));
+    story.breaks(&[Rule::OrderWanted]);
+    let mut story = Story::told();
+    story.no_answer(hold(), Some("o4"), 85);
+    story.end().orders.insert("o6".to_owned(), order("expired"));
+    story.breaks(&[Rule::OrderWanted]);
+}
+
+#[test]
+fn a_request_that_is_repeated_and_never_answered() {
+    let mut story = Story::told();
+    story.no_answer(hold(), Some("k"), 2_300);
+    story.no_answer(hold(), Some("k"), 2_400);
+    story.breaks(&[Rule::Answered]);
+    story.refused(hold(), Some("k"), 2_500);
+    story.breaks(&[]);
 }
 
 #[test]
@@ -169,7 +233,7 @@ fn more_sold_at_the_end_than_there_are() {
         story.end().charges.push(charge(id, 0));
     }
     story.0.calls.retain(|call| !matches!(call.wish, Wish::Cancel { .. }));
-    story.end().tickets.insert("t".to_owned(), Places { quantity: 3, held: 0, sold: 4, available: 0 });
+    story.shows(Places { quantity: 3, held: 0, sold: 4, available: 0 });
     story.breaks(&[Rule::NeverOversold]);
 }
 
@@ -189,6 +253,22 @@ fn a_page_that_shows_more_than_there_is_or_does_not_add_up() {
 
 #[test]
 fn counts_that_are_not_those_of_the_orders() {
+    let mut story = Story::told();
+    story.shows(Places { quantity: 3, held: 1, sold: 1, available: 1 });
+    story.breaks(&[Rule::PlacesAddUp]);
+}
+
+#[test]
+fn places_that_never_come_free_in_the_inventory_while_the_page_is_right() {
+    let mut story = Story::told();
+    story.end().inventories.insert("t".to_owned(), Counted { held: 1, sold: 1 });
+    story.breaks(&[Rule::PlacesAddUp]);
+    story.end().inventories.clear();
+    story.breaks(&[Rule::PlacesAddUp]);
+}
+
+#[test]
+fn a_page_that_never_hears_of_the_newest_counts() {
     let mut story = Story::told();
     story.end().tickets.insert("t".to_owned(), Places { quantity: 3, held: 1, sold: 1, available: 1 });
     story.breaks(&[Rule::PlacesAddUp]);
@@ -238,13 +318,37 @@ fn passes_without_money() {
 fn a_refund_that_was_acknowledged_and_not_made_or_made_twice() {
     let mut story = Story::told();
     story.end().charges[1].returned = 0;
-    story.end().charges[1].refunds = 0;
+    story.end().charges[1].refunds.clear();
     story.breaks(&[Rule::MoneyHasPasses, Rule::RefundKept]);
     let mut story = Story::told();
     story.end().charges[1].returned = 50;
     story.breaks(&[Rule::MoneyHasPasses, Rule::RefundKept]);
     let mut story = Story::told();
-    story.end().charges[1].refunds = 2;
+    story.end().charges[1].refunds = vec![50, 50];
+    story.breaks(&[Rule::RefundKept]);
+}
+
+#[test]
+fn a_part_of_the_money_goes_back_once_for_each_request() {
+    let mut story = Story::told();
+    story.give_part("o1", 10, 2_010).give_part("o1", 20, 2_020);
+    story.end().charges[0] = Charge { returned: 30, refunds: vec![10, 20], ..charge("o1", 0) };
+    story.breaks(&[]);
+    story.end().charges[0] = Charge { returned: 50, refunds: vec![10, 20, 20], ..charge("o1", 0) };
+    story.breaks(&[Rule::DoneOnce]);
+    story.end().charges[0] = Charge { returned: 10, refunds: vec![10], ..charge("o1", 0) };
+    story.breaks(&[Rule::RefundKept]);
+    story.end().charges[0] = Charge { returned: 35, refunds: vec![10, 20, 5], ..charge("o1", 0) };
+    story.breaks(&[Rule::RefundKept]);
+}
+
+#[test]
+fn a_part_and_then_the_rest_go_back() {
+    let mut story = Story::told();
+    story.give_part("o2", 10, 1_900);
+    story.end().charges[1] = Charge { returned: 100, refunds: vec![10, 90], ..charge("o2", 0) };
+    story.breaks(&[]);
+    story.end().charges[1] = Charge { returned: 100, refunds: vec![10, 45, 45], ..charge("o2", 0) };
     story.breaks(&[Rule::RefundKept]);
 }
 
@@ -259,7 +363,14 @@ fn a_cancelled_order_that_comes_back() {
 fn an_order_without_an_end() {
     let mut story = Story::told();
     story.order("o4").status = "expiring".to_owned();
-    story.end().tickets.insert("t".to_owned(), Places { quantity: 3, held: 1, sold: 1, available: 1 });
+    story.shows(Places { quantity: 3, held: 1, sold: 1, available: 1 });
+    story.breaks(&[Rule::ComesToRest]);
+}
+
+#[test]
+fn an_event_that_still_waits() {
+    let mut story = Story::told();
+    story.end().waiting.push("orders: 1 event is parked".to_owned());
     story.breaks(&[Rule::ComesToRest]);
 }
 
