@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use async_nats::HeaderMap;
 use async_nats::jetstream::Message;
 use bson::{Document, doc};
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::attempt;
@@ -135,13 +134,7 @@ impl DeadLetters {
         show: impl Fn(DeadLetter) -> T,
     ) -> Result<Vec<T>, StoreError> {
         let filter = after.map_or_else(|| doc! {}, |after| doc! { "_id": { "$gt": after } });
-        let found = self.collection.find(filter).sort(doc! { "_id": 1 }).limit(limit);
-        let mut letters = std::pin::pin!(found.stream().await?);
-        let mut shown = Vec::new();
-        while let Some(letter) = letters.try_next().await? {
-            shown.push(show(letter));
-        }
-        Ok(shown)
+        self.collection.find(filter).sort(doc! { "_id": 1 }).limit(limit).shown(show).await
     }
 
     /// The letter with this id.

@@ -247,7 +247,7 @@ impl Ear<'_> {
             self.meter.dead();
             return Ok(AckKind::Term);
         };
-        tracing::debug!(%error, cause = cause.name(), "event parked");
+        tracing::debug!(%error, %cause, "event parked");
         parked.park(&ParkedEvent::new(DeadLetter { attempts: 1, ..letter }, cause, now + cause.wait(1))).await?;
         self.meter.parked();
         Ok(AckKind::Ack)
@@ -263,7 +263,7 @@ fn quick_try(error: &ListenError, given: i64) -> Option<Duration> {
     let waits: &[Duration] = match error.cause()? {
         Cause::Early => &EARLY,
         Cause::Failed => &FAILED,
-        Cause::Panicked | Cause::Unknown => &[],
+        Cause::Panicked | Cause::NewerEvent | Cause::Unknown(_) => &[],
     };
     waits.get(usize::try_from(given).ok()?.checked_sub(1)?).copied()
 }

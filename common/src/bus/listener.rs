@@ -50,7 +50,7 @@ impl ListenError {
             Self::Early { .. } => Some(Cause::Early),
             Self::Transient(_) => Some(Cause::Failed),
             Self::Panicked(_) => Some(Cause::Panicked),
-            Self::Unknown(_) => Some(Cause::Unknown),
+            Self::Unknown(_) => Some(Cause::NewerEvent),
             Self::Permanent(_) => None,
         }
     }

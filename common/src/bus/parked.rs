@@ -19,6 +19,7 @@ use super::cause::LONGEST;
 use super::{Cause, DeadLetter};
 use crate::clock::{SharedClock, Time};
 use crate::gather::Gather;
+use crate::open_enum::OpenEnum as _;
 use crate::store::{Collection, Database, Indexes, StoreError, Table};
 
 /// How long a claim lasts. No try begins after [`BEGIN_WITHIN`], and each has its own limit, so it ends before the claim does.
@@ -186,7 +187,7 @@ impl ParkedEvents {
         let taken = doc! { "$set": { "claimedUntil": now + CLAIM, "claim": &claim } };
         let count = self.collection.update_many(free, taken).await?.matched_count;
         let taken = doc! { "_id": { "$in": &ids }, "claim": &claim };
-        let events = self.collection.find(taken).sort(doc! { "_id": 1 }).readable().await?;
+        let events = self.collection.find(taken).sort(doc! { "_id": 1 }).await?;
         if (events.len() as u64) < count {
             self.put_off(&events, &claim).await?;
         }
@@ -196,7 +197,7 @@ impl ParkedEvents {
     /// Releases what was claimed beside `events` and cannot be read, until a later build may have come.
     async fn put_off(&self, events: &[ParkedEvent], claim: &str) -> Result<(), StoreError> {
         let read: Vec<&str> = events.iter().map(|event| event.id.as_str()).collect();
-        let due_at = self.clock.now() + Cause::Unknown.wait(1);
+        let due_at = self.clock.now() + Cause::NewerEvent.wait(1);
         let released = doc! { "$set": { "dueAt": due_at, "claimedUntil": Time::default(), "claim": "" } };
         self.collection.update_many(doc! { "claim": claim, "_id": { "$nin": read } }, released).await?;
         Ok(())
@@ -243,7 +244,7 @@ impl ParkedEvents {
     pub(super) async fn release(&self, event: &ParkedEvent) -> Result<(), StoreError> {
         let ParkedEvent { cause, attempts, error, due_at, .. } = event;
         let set = doc! {
-            "cause": cause.name(), "attempts": attempts, "error": error, "dueAt": due_at,
+            "cause": cause.as_str(), "attempts": attempts, "error": error, "dueAt": due_at,
             "claimedUntil": Time::default(), "claim": "",
         };
         let claimed = doc! { "_id": &event.id, "claim": &event.claim };
@@ -257,14 +258,15 @@ impl ParkedEvents {
         Ok(self.table.collection().count(before, Some(1)).await? > 0)
     }
 
-    /// Says that an event of an aggregate was handled: what came before it was seen, and waits for it, is due. Costs nothing
-    /// while nothing is parked.
+    /// Says that an event of an aggregate was handled: what came before it was seen, and waits for it, is due, and what waits for
+    /// something that only a newer build knows may be. Costs nothing while nothing is parked.
     pub(super) async fn follow(&self, domain: &str, aggregate: &str) {
         if !self.any.load(Ordering::Relaxed) {
             return;
         }
         let now = self.clock.now();
-        let early = Cause::Early.name();
+        let others = [Cause::Failed, Cause::Panicked, Cause::NewerEvent].map(|cause| cause.to_string());
+        let early = doc! { "$nin": others.to_vec() };
         let waiting = doc! { "aggregate": aggregate, "domain": domain, "cause": early, "dueAt": { "$gt": now } };
         // If this is not done, the event's own time comes.
         match self.table.update_many(waiting, doc! { "$set": { "dueAt": now } }).await {
@@ -276,7 +278,7 @@ impl ParkedEvents {
     /// Makes up to `limit` events of a domain due that failed: those whose time comes next.
     pub(super) async fn hasten(&self, domain: &str, limit: usize) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let waiting = doc! { "domain": domain, "cause": Cause::Failed.name(), "dueAt": { "$gt": now } };
+        let waiting = doc! { "domain": domain, "cause": Cause::Failed.as_str(), "dueAt": { "$gt": now } };
         let ids = self.ids(waiting, doc! { "dueAt": 1 }, limit).await?;
         if ids.is_empty() {
             return Ok(());

@@ -196,7 +196,7 @@ impl ParkedWorker {
     async fn attempt(&self, event: &ParkedEvent) -> Tried {
         let Some((listener, meter)) = self.listeners.iter().find(|(listener, _)| listener.domain == event.domain)
         else {
-            return self.failed(event, Cause::Unknown, "this build does not listen to the domain".to_owned());
+            return self.failed(event, Cause::NewerEvent, "this build does not listen to the domain".to_owned());
         };
         let (headers, payload) = (header_map(&event.headers), &event.payload.bytes);
         match attempt(listener, meter, &event.subject, &headers, payload).await {
@@ -227,11 +227,12 @@ impl ParkedWorker {
     }
 
     /// Tries count from one again where the cause is another one.
-    fn failed(&self, event: &ParkedEvent, cause: Cause, error: String) -> Tried {
+    fn failed(&self, event: &ParkedEvent, tried: Cause, error: String) -> Tried {
+        let cause = event.cause.after(tried);
         let attempts = if event.cause == cause { event.attempts + 1 } else { 1 };
         let now = self.now();
-        let event = ParkedEvent { cause, attempts, error, due_at: now + cause.wait(attempts), ..event.clone() };
-        if cause.is_hopeless(attempts, now.since(event.parked_at)) { Tried::Dead(event) } else { Tried::Waits(event) }
+        let event = ParkedEvent { cause, attempts, error, due_at: now + tried.wait(attempts), ..event.clone() };
+        if tried.is_hopeless(attempts, now.since(event.parked_at)) { Tried::Dead(event) } else { Tried::Waits(event) }
     }
 
     /// Stores what became of a claimed event. A dead letter is kept before the event is forgotten.

@@ -32,6 +32,8 @@ use crate::telemetry::stopwatch;
 mod store;
 
 pub use store::IdempotencyStore;
+#[cfg(test)]
+pub(crate) use store::Record as StoredRecord;
 use store::{Answer, Begun};
 
 const HEADER: &str = "Idempotency-Key";

@@ -41,6 +41,8 @@ pub use fields::{Fields, Parsed};
 pub use guard::ServiceHttp;
 pub use health::{Readiness, serve_ops};
 pub use host::asks_this_machine;
+#[cfg(test)]
+pub(crate) use idempotency::StoredRecord;
 pub use idempotency::{Creation, IdempotencyKey, IdempotencyStore, MadeAgain};
 pub(crate) use meter::AnsweredBy;
 pub use openapi::openapi;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Mail, MailError, Post};
 use crate::clock::{SharedClock, Time};
 use crate::id::MailId;
-use crate::store::{Aggregate, Collection, Database, StoreError, from_document};
+use crate::store::{Aggregate, Collection, Database, StoreError};
 
 /// The array beside the state, for [`Change::pushing`](crate::store::Change::pushing).
 pub const LETTERS: &str = "letters";
@@ -86,11 +86,11 @@ struct Row<L> {
     letters: Vec<Letter<L>>,
 }
 
-impl<L: Serialize + DeserializeOwned> Letters<L> {
+impl<L: Serialize + DeserializeOwned + Unpin + Send + Sync> Letters<L> {
     /// The letters that stand beside the aggregates `A`.
     pub fn beside<A: Aggregate>(database: &Database, clock: SharedClock, post: Post) -> Self {
         Self {
-            collection: database.collection(A::COLLECTION),
+            collection: database.collection::<Document>(A::COLLECTION).beside_states(),
             clock,
             post,
             outcomes: Outcomes::new(),
@@ -126,15 +126,13 @@ impl<L: Serialize + DeserializeOwned> Letters<L> {
     async fn due(&self) -> Result<Vec<(String, Letter<L>)>, StoreError> {
         let now = self.clock.now();
         let waiting = doc! { "letters.0": { "$exists": true }, "letters.dueAt": { "$lte": now } };
-        let documents = self.collection.find(waiting).projection(doc! { LETTERS: 1 }).limit(BATCH).await?;
-        let mut due = Vec::with_capacity(documents.len());
-        for document in &documents {
-            let Row { document, letters } = from_document::<Row<L>>(document)?;
-            due.extend(
-                letters.into_iter().filter(|letter| letter.due_at <= now).map(|letter| (document.clone(), letter)),
-            );
-        }
-        Ok(due)
+        let rows = self.collection.beside_states::<Row<L>>();
+        let rows = rows.find(waiting).projection(doc! { LETTERS: 1 }).limit(BATCH).await?;
+        let due = |Row { document, letters }: Row<L>| {
+            let due = letters.into_iter().filter(move |letter| letter.due_at <= now);
+            due.map(move |letter| (document.clone(), letter))
+        };
+        Ok(rows.into_iter().flat_map(due).collect())
     }
 
     async fn take_up<F, Fut>(&self, document: String, letter: Letter<L>, write: &F) -> Result<(), StoreError>

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::JobError;
 use crate::bus::{Bus, Cause, DeadLetters, ParkedEvents};
 use crate::clock::SharedClock;
+use crate::open_enum::OpenEnum as _;
 use crate::store::Relay;
 
 /// How often: one command for each collection with outboxes, one for the dead letters, one for the parked events, and one question
@@ -81,7 +82,8 @@ impl Behind {
         for (domain, gauges) in self.domains.iter().zip(&gauges.domains) {
             for (cause, (events, age)) in &gauges.parked {
                 // Several causes that this build does not know are one to it.
-                let found = waiting.iter().filter(|waiting| waiting.of.domain == *domain && waiting.of.cause == *cause);
+                let found =
+                    waiting.iter().filter(|waiting| waiting.of.domain == *domain && waiting.of.cause.label() == *cause);
                 events.set(float(found.clone().map(|waiting| waiting.events.unsigned_abs()).sum()));
                 age.set(now.since(found.map(|waiting| waiting.since).min().unwrap_or(now)).as_secs_f64());
             }
@@ -113,7 +115,7 @@ struct OfDomain {
     pending: Gauge,
     unacknowledged: Gauge,
     /// For each cause, how many events are parked, and how long the first of them has waited.
-    parked: Vec<(Cause, (Gauge, Gauge))>,
+    parked: Vec<(&'static str, (Gauge, Gauge))>,
 }
 
 impl Gauges {
@@ -123,7 +125,7 @@ impl Gauges {
             OfDomain {
                 pending: gauge!("consumer_pending_events", &labels),
                 unacknowledged: gauge!("consumer_unacknowledged_events", &labels),
-                parked: Cause::ALL.map(|cause| (cause, parked(service, domain, cause))).to_vec(),
+                parked: Cause::TEXTS.iter().map(|cause| (*cause, parked(service, domain, cause))).collect(),
             }
         };
         Self {
@@ -136,8 +138,8 @@ impl Gauges {
     }
 }
 
-fn parked(service: &'static str, domain: &'static str, cause: Cause) -> (Gauge, Gauge) {
-    let labels = [("service", service), ("domain", domain), ("cause", cause.name())];
+fn parked(service: &'static str, domain: &'static str, cause: &'static str) -> (Gauge, Gauge) {
+    let labels = [("service", service), ("domain", domain), ("cause", cause)];
     (gauge!("parked_events", &labels), gauge!("parked_events_longest_wait_seconds", &labels))
 }
 

@@ -1,5 +1,7 @@
 //! Versioned aggregates: each write takes one version to the next, and raises exactly one event in the same document.
 
+mod reading;
+
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::marker::PhantomData;
@@ -53,9 +55,14 @@ impl<A: Aggregate> Aggregates<A> {
         Self { table, relay, clock, meter, kind: PhantomData }
     }
 
-    /// The collection, for queries.
+    /// The collection, for counts, for writes and for what stands [beside the states](Collection::beside_states).
     pub fn collection(&self) -> &Collection<Document> {
         self.table.collection()
+    }
+
+    /// The states, read as `R`, which takes a part of one.
+    pub fn states<R: Send + Sync>(&self) -> Collection<R> {
+        self.collection().states(Self::FORM)
     }
 
     /// The documents by their ids, for fields beside the state.
@@ -69,47 +76,6 @@ impl<A: Aggregate> Aggregates<A> {
     /// lives.
     pub fn hold_back(&self, id: impl Display) -> HeldBack {
         self.relay.hold_back(A::COLLECTION, id.to_string())
-    }
-
-    /// Reads one.
-    ///
-    /// # Errors
-    /// If the database does not answer or the document does not fit the type.
-    pub async fn get(&self, id: impl Display) -> Result<Option<Versioned<A>>, StoreError> {
-        self.table.find(id.to_string()).await?.map(|document| Self::FORM.decode(&document)).transpose()
-    }
-
-    /// Reads those that match and can be read, in the order of `sort`, `limit` at most.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    pub async fn find(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<Versioned<A>>, StoreError> {
-        let found = self.collection().find(filter).sort(sort).limit(limit).projection(doc! { "outbox": 0 });
-        found.read_by(|document| Self::FORM.decode(document)).await
-    }
-
-    /// [`Aggregates::find`] where none that matches may be passed over.
-    ///
-    /// # Errors
-    /// As [`Aggregates::get`].
-    pub async fn find_all(
-        &self,
-        filter: Document,
-        sort: Document,
-        limit: i64,
-    ) -> Result<Vec<Versioned<A>>, StoreError> {
-        let collection = self.collection().clone_with_type::<RawDocumentBuf>();
-        let without_outbox = doc! { "outbox": 0 };
-        let documents = collection.find(filter).sort(sort).limit(limit).projection(without_outbox).await?;
-        documents.iter().map(|document| Self::FORM.decode(document)).collect()
-    }
-
-    /// Reads the one that a unique value names. One that cannot be read is not said to be missing.
-    ///
-    /// # Errors
-    /// As [`Aggregates::get`].
-    pub async fn find_one(&self, filter: Document) -> Result<Option<Versioned<A>>, StoreError> {
-        Ok(self.find_all(filter, Document::new(), 1).await?.pop())
     }
 
     /// Stores a new one as version 1.

@@ -2,20 +2,20 @@
 //!
 //! The driver's own types stay within the store: its calls wait for ever for a connection that is stalled. A
 //! [`Collection`] has the few calls that the services need, and each of them, with the reading of what it found, ends
-//! within [`PATIENCE`](super::PATIENCE). Of a [stream](Find::stream) each step does.
-
-use std::future::IntoFuture;
+//! within [`PATIENCE`](super::PATIENCE). Of a [stream](Find::stream) each step does. Documents become values in one place
+//! ([`Collection::read`]), so none of a later schema is read, wherever it is found; `find` says what becomes of many.
 
 use bson::Document;
-use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, TryStreamExt, stream};
-use mongodb::Cursor;
-use mongodb::options::{AggregateOptions, FindOptions, Hint, ReturnDocument, UpdateModifications};
+use bson::raw::{RawDocument, RawDocumentBuf};
+use futures::TryStreamExt;
+use mongodb::options::{AggregateOptions, Hint, ReturnDocument, UpdateModifications};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use super::find::{Find, passed_over};
 use super::limit::{PATIENCE, in_time};
+use super::state::Form;
 
 /// The database of a service.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Database {
 
     /// One of its collections.
     pub fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
-        Collection { driver: self.0.collection(name) }
+        Collection { driver: self.0.collection(name), form: Some(Form::FIRST) }
     }
 
     /// Has it do a command of administration.
@@ -55,11 +55,13 @@ impl Database {
 #[derive(Debug)]
 pub struct Collection<T: Send + Sync = Document> {
     pub(super) driver: mongodb::Collection<T>,
+    /// None if what is read is no state but stands beside one, and so is of no schema.
+    pub(super) form: Option<Form>,
 }
 
 impl<T: Send + Sync> Clone for Collection<T> {
     fn clone(&self) -> Self {
-        Self { driver: self.driver.clone() }
+        Self { driver: self.driver.clone(), form: self.form }
     }
 }
 
@@ -79,8 +81,19 @@ impl<T: Send + Sync> Collection<T> {
     }
 
     /// The same collection, read as something else.
-    pub fn clone_with_type<U: Send + Sync>(&self) -> Collection<U> {
-        Collection { driver: self.driver.clone_with_type() }
+    pub(super) fn clone_with_type<U: Send + Sync>(&self) -> Collection<U> {
+        Collection { driver: self.driver.clone_with_type(), form: self.form }
+    }
+
+    /// The same collection, read as the states that have this form.
+    pub(super) fn states<U: Send + Sync>(&self, form: Form) -> Collection<U> {
+        Collection { driver: self.driver.clone_with_type(), form: Some(form) }
+    }
+
+    /// The same collection, of whose documents that is read which stands beside the state: work that waits in arrays, ids. It is
+    /// read whatever the schema of the state.
+    pub fn beside_states<U: Send + Sync>(&self) -> Collection<U> {
+        Collection { driver: self.driver.clone_with_type(), form: None }
     }
 
     /// How many documents `filter` finds; if there are more than `most`, that many.
@@ -100,10 +113,12 @@ impl<T: Send + Sync> Collection<T> {
         bounded(async { self.driver.estimated_document_count().max_time(PATIENCE).await }).await
     }
 
-    /// What the stages make of the documents, by the index over the keys `hint` if one is named.
+    /// What the stages make of the documents, by the index over the keys `hint` if one is named. What does not fit the type is
+    /// passed over, as in a list. The stages may read what an index names and what stands beside the state, no more: only
+    /// these mean the same in every schema.
     ///
     /// # Errors
-    /// If the database does not answer, or what is made does not fit the type.
+    /// If the database does not answer.
     pub async fn aggregate<R>(
         &self,
         stages: impl IntoIterator<Item = Document>,
@@ -113,8 +128,19 @@ impl<T: Send + Sync> Collection<T> {
         R: DeserializeOwned + Unpin + Send + Sync,
     {
         let by_index = AggregateOptions::builder().hint(hint.into().map(Hint::Keys)).max_time(PATIENCE).build();
-        let made = self.driver.aggregate(stages).with_options(by_index).with_type::<R>();
-        bounded(async { made.await?.try_collect().await }).await
+        let made = self.driver.aggregate(stages).with_options(by_index).with_type::<RawDocumentBuf>();
+        let made: Vec<RawDocumentBuf> = bounded(async { made.await?.try_collect().await }).await?;
+        let (mut values, mut last) = (Vec::with_capacity(made.len()), None);
+        for document in &made {
+            match bson::deserialize_from_slice(document.as_bytes()) {
+                Ok(value) => values.push(value),
+                Err(error) => last = Some(StoreError::from(error)),
+            }
+        }
+        if let Some(error) = last {
+            passed_over(self.name(), made.len() - values.len(), &error);
+        }
+        Ok(values)
     }
 
     /// Changes the document that `filter` finds.
@@ -190,12 +216,22 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Collection<T> {
     /// # Errors
     /// If the database does not answer or the document does not fit the type.
     pub async fn find_one(&self, filter: Document) -> Result<Option<T>, StoreError> {
-        bounded(async { self.driver.find_one(filter).max_time(PATIENCE).await }).await
+        let documents = self.clone_with_type::<RawDocumentBuf>();
+        let found = bounded(async { documents.driver.find_one(filter).max_time(PATIENCE).await }).await?;
+        found.map(|document| self.read(&document)).transpose()
     }
 
-    /// The documents that `filter` finds: awaited all of them, or [one after the other](Find::stream).
+    /// The documents that `filter` finds: awaited all of them that can be read, or [one after the other](Find::stream).
     pub fn find(&self, filter: Document) -> Find<'_, T> {
-        Find { collection: self, filter, options: FindOptions::default() }
+        Find::new(self, filter)
+    }
+
+    /// The value of a document.
+    pub(super) fn read(&self, document: &RawDocument) -> Result<T, StoreError> {
+        match &self.form {
+            Some(form) => form.read(document),
+            None => Ok(bson::deserialize_from_slice(document.as_bytes())?),
+        }
     }
 
     /// Changes the document that `filter` finds, or stores a new one; answers what there is then.
@@ -207,8 +243,10 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Collection<T> {
         filter: Document,
         change: impl Into<UpdateModifications>,
     ) -> Result<Option<T>, StoreError> {
-        let changed = self.driver.find_one_and_update(filter, change).upsert(true);
-        bounded(async { changed.return_document(ReturnDocument::After).await }).await
+        let documents = self.clone_with_type::<RawDocumentBuf>();
+        let changed = documents.driver.find_one_and_update(filter, change).upsert(true);
+        let changed = bounded(async { changed.return_document(ReturnDocument::After).await }).await?;
+        changed.map(|document| self.read(&document)).transpose()
     }
 }
 
@@ -218,70 +256,4 @@ pub(super) async fn bounded<T>(call: impl Future<Output = mongodb::error::Result
 
 fn updated(result: mongodb::results::UpdateResult) -> Updated {
     Updated { matched_count: result.matched_count, modified_count: result.modified_count }
-}
-
-/// Documents that are looked for.
-#[must_use]
-pub struct Find<'c, T: Send + Sync> {
-    pub(super) collection: &'c Collection<T>,
-    pub(super) filter: Document,
-    pub(super) options: FindOptions,
-}
-
-impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {
-    /// In this order.
-    pub fn sort(mut self, keys: Document) -> Self {
-        self.options.sort = Some(keys);
-        self
-    }
-
-    /// So many at most.
-    pub fn limit(mut self, most: i64) -> Self {
-        self.options.limit = Some(most);
-        self
-    }
-
-    /// Only these fields, or all but these.
-    pub fn projection(mut self, fields: Document) -> Self {
-        self.options.projection = Some(fields);
-        self
-    }
-
-    /// By the index over these keys.
-    pub fn hint(mut self, keys: Document) -> Self {
-        self.options.hint = Some(Hint::Keys(keys));
-        self
-    }
-
-    /// One after the other. The whole may take any time, but nobody waits for the next one longer than for a command.
-    ///
-    /// # Errors
-    /// If the database does not answer, at once or in the middle.
-    pub async fn stream(self) -> Result<impl Stream<Item = Result<T, StoreError>> + use<T>, StoreError> {
-        let Self { collection, filter, options } = self;
-        let cursor = bounded(async { collection.driver.find(filter).with_options(options).await }).await?;
-        Ok(stream::try_unfold(cursor, next))
-    }
-
-    async fn all(self) -> Result<Vec<T>, StoreError> {
-        let Self { collection, filter, mut options } = self;
-        options.max_time = Some(PATIENCE);
-        bounded(async { collection.driver.find(filter).with_options(options).await?.try_collect().await }).await
-    }
-}
-
-async fn next<T>(mut cursor: Cursor<T>) -> Result<Option<(T, Cursor<T>)>, StoreError>
-where
-    T: DeserializeOwned + Unpin + Send + Sync,
-{
-    Ok(bounded(cursor.try_next()).await?.map(|found| (found, cursor)))
-}
-
-impl<'c, T: DeserializeOwned + Unpin + Send + Sync + 'c> IntoFuture for Find<'c, T> {
-    type Output = Result<Vec<T>, StoreError>;
-    type IntoFuture = BoxFuture<'c, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.all().boxed()
-    }
 }

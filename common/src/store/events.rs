@@ -19,7 +19,7 @@ const BUNDLE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Events that were published about the same time. One document for many of them costs MongoDB little more than one for each.
 #[derive(Serialize, Deserialize)]
-struct Bundle<R> {
+pub(super) struct Bundle<R> {
     /// When they had been published.
     at: Time,
     events: Vec<R>,
@@ -68,7 +68,7 @@ impl EventArchive {
         struct Row {
             at: Time,
         }
-        let rows = self.collection.clone_with_type::<Row>();
+        let rows = self.collection.beside_states::<Row>();
         let newest = rows.find(doc! {}).sort(doc! { "at": -1 }).limit(1).projection(doc! { "_id": 0, "at": 1 }).await?;
         Ok(newest.first().map(|row| row.at))
     }
@@ -78,7 +78,7 @@ impl EventArchive {
     /// # Errors
     /// If the database does not answer.
     pub async fn since(&self, since: Time) -> Result<Published, StoreError> {
-        let found = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 });
+        let found = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).whole();
         Ok(Published { found: found.stream().await?.boxed() })
     }
 }

@@ -4,8 +4,7 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use bson::raw::RawDocumentBuf;
-use bson::{Document, doc, rawdoc};
+use bson::{doc, rawdoc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -93,9 +92,9 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         Self { form: Form { schema, upcast }, ..self }
     }
 
-    /// The collection, for queries.
-    pub fn collection(&self) -> &Collection<Document> {
-        self.table.collection()
+    /// The states, read as `R`, which takes a part of one.
+    pub fn states<R: Send + Sync>(&self) -> Collection<R> {
+        self.table.collection().states(self.form)
     }
 
     /// Reads one.
@@ -139,14 +138,13 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         }
     }
 
-    /// Reads those with the given ids, in no order.
+    /// Reads those with the given ids, in no order. None may be passed over.
     ///
     /// # Errors
     /// As [`Projection::get`].
     pub async fn get_many(&self, ids: Vec<String>) -> Result<Vec<Versioned<T>>, StoreError> {
-        let collection = self.collection().clone_with_type::<RawDocumentBuf>();
-        let documents = collection.find(doc! { "_id": { "$in": ids } }).await?;
-        documents.iter().map(|document| self.form.decode(document)).collect()
+        let found = self.table.collection().find(doc! { "_id": { "$in": ids } }).whole();
+        found.read_by(|document| self.form.decode(document)).await
     }
 
     /// Whether an event is the next one of its aggregate; false if it was applied before.

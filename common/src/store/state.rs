@@ -2,6 +2,9 @@
 //!
 //! A document is read by the build that wrote it, by a later one through the upcasters of its type, and by an earlier one not
 //! at all: it cannot know what it would lose, so it says that it cannot read it and leaves it to the later builds.
+//!
+//! Queries, indexes and sums are made by the database, which knows no upcasters. So a field that one of them names keeps its name
+//! and its meaning in all schemas; the stored fixtures of each service are compared with that ([`fixtures`](super::fixtures)).
 
 use std::collections::BTreeMap;
 
@@ -14,6 +17,9 @@ use super::{StoreError, Versioned};
 
 /// Brings a stored document of the schema `from` to the next one.
 pub type Upcast = fn(document: Document, from: i32) -> Document;
+
+/// The field that says by which schema the state is written.
+pub(super) const SCHEMA: &str = "schema";
 
 /// How the documents of a type are written.
 #[derive(Clone, Copy, Debug)]
@@ -45,15 +51,28 @@ impl Form {
     /// [`StoreError::Newer`] if a later build wrote it; if it does not fit the type.
     pub(super) fn decode<A: DeserializeOwned>(&self, document: &RawDocument) -> Result<Versioned<A>, StoreError> {
         let version = document.get_i64("version").map_err(|error| StoreError::Codec(error.into()))?;
-        let stored = document.get_i32("schema").unwrap_or(1);
+        Ok(Versioned { version, value: self.read(document)? })
+    }
+
+    /// Reads a state, or a part of it.
+    ///
+    /// # Errors
+    /// As [`Form::decode`].
+    pub(super) fn read<T: DeserializeOwned>(&self, document: &RawDocument) -> Result<T, StoreError> {
+        let stored = document.get_i32(SCHEMA).unwrap_or(1);
         if stored > self.schema {
             return Err(StoreError::Newer { stored, known: self.schema });
         }
         if stored == self.schema {
-            return Ok(Versioned { version, value: bson::deserialize_from_slice(document.as_bytes())? });
+            return Ok(bson::deserialize_from_slice(document.as_bytes())?);
         }
         let current = (stored..self.schema).fold(Document::try_from(document)?, self.upcast);
-        Ok(Versioned { version, value: bson::deserialize_from_slice(&current.to_vec()?)? })
+        Ok(bson::deserialize_from_slice(&current.to_vec()?)?)
+    }
+
+    /// Whether there are documents of an earlier schema.
+    pub(super) fn has_earlier(&self) -> bool {
+        self.schema > 1
     }
 
     /// The update from one state to the next. It names the fields that differ and no others: MongoDB looks after the indexes
@@ -64,7 +83,7 @@ impl Form {
             (bson::serialize_to_raw_document_buf(before)?, bson::serialize_to_raw_document_buf(after)?);
         let mut known: BTreeMap<_, RawBsonRef<'_>> = before.iter().collect::<Result<_, _>>()?;
         let mut set = rawdoc! { "version": version };
-        let whole = self.schema > 1;
+        let whole = self.has_earlier();
         if whole {
             set.append(cstr!("schema"), self.schema);
         }

@@ -71,7 +71,7 @@ impl Worker {
         let since = self.clock.now() - FORGOTTEN_AFTER;
         let forgotten = doc! { "outbox.0": { "$exists": true }, "outbox.at": { "$lt": since } };
         let first = doc! { "outbox": { "$slice": ["$outbox", EVENTS as i64] } };
-        let rows = table.collection().clone_with_type::<Row>();
+        let rows = table.collection().beside_states::<Row>();
         let rows = rows.find(forgotten).projection(first).limit(DOCUMENTS as i64).await?;
         let full = rows.len() == DOCUMENTS || rows.iter().any(|row| row.outbox.len() == EVENTS);
         let events = rows.into_iter().flat_map(|Row { id, outbox }| {

@@ -20,6 +20,7 @@ use crate::gather::{BATCH, Gather};
 use super::away::{away, says_away};
 use super::error::DUPLICATE_KEY;
 use super::limit::{PATIENCE, in_time};
+use super::state::Form;
 use super::{Collection, Database, StoreError};
 
 /// A command is a document, and MongoDB takes none of more than 16 MiB.
@@ -57,15 +58,20 @@ impl Table {
         let writer = Shelf::new(database, name, fields);
         let finder = writer.clone();
         Self {
-            collection: database.collection(name),
+            collection: database.collection::<Document>(name).beside_states(),
             finds: Gather::new(move |ids| finder.clone().find(ids)),
             writes: Gather::new(move |writes| writer.clone().write(writes)),
         }
     }
 
-    /// The collection, for queries, and for writes whose number of matches counts.
+    /// The collection, for counts, and for writes whose number of matches counts.
     pub fn collection(&self) -> &Collection<Document> {
         &self.collection
+    }
+
+    /// The documents, read as `R`.
+    pub fn documents<R: Send + Sync>(&self) -> Collection<R> {
+        self.collection.states(Form::FIRST)
     }
 
     /// Reads a document.
@@ -74,7 +80,7 @@ impl Table {
     /// If the database does not answer or the document does not fit the type.
     pub async fn get<T: DeserializeOwned>(&self, id: impl Into<String>) -> Result<Option<T>, StoreError> {
         let found = self.find(id.into()).await?;
-        Ok(found.map(|document| bson::deserialize_from_slice(document.as_bytes())).transpose()?)
+        found.map(|document| Form::FIRST.read(&document)).transpose()
     }
 
     pub(super) async fn find(&self, id: String) -> Found {

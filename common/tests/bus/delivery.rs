@@ -173,7 +173,7 @@ async fn what_a_newer_build_published_waits_for_it_and_what_is_broken_does_not()
     let dead: Vec<String> = broker.dead_letters().await.into_iter().map(|letter| letter.subject).collect();
     assert_eq!(dead.len(), 1, "{dead:?}");
     assert!(dead[0].ends_with(&broken));
-    assert!(broker.parked().await.iter().all(|event| event.cause == Cause::Unknown));
+    assert!(broker.parked().await.iter().all(|event| event.cause == Cause::NewerEvent));
 
     let hear = move |_: Arc<()>, received: Received<NewerEvent>| heard_by(&tell, received.record);
     let newer = Service::new("orders", async |_| Ok(())).listen(hear).build();

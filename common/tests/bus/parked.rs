@@ -255,3 +255,32 @@ async fn what_a_process_whose_clock_was_ahead_has_parked_is_not_left_for_its_tim
     until("nothing is parked", BOUND, async || broker.parked().await.is_empty()).await;
     right.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_event_waits_for_in_a_newer_build_is_kept_when_this_one_fails_too() {
+    let broker = Broker::new().await;
+    let over = Arc::new(AtomicBool::new(false));
+    let is_over = over.clone();
+    let hear = move |_: EventRecord| {
+        let answer = if is_over.load(Ordering::SeqCst) { Ok(()) } else { Err(ListenError::transient("not yet")) };
+        async { answer }
+    };
+    broker.publish().await;
+    let running = broker.run(hear.clone()).await;
+    until("it is parked", BOUND, async || broker.parked().await.len() == 1).await;
+    running.stop().await;
+    let parked = broker.parked_events().await;
+    let newer = doc! { "$set": { "cause": "storm", "error": "it rains", "dueAt": now(), "attempts": 3_i64 } };
+    parked.update_one(doc! { "_id": { "$gt": "" } }, newer).await.unwrap();
+    let running = broker.run(hear).await;
+    let tried =
+        async || broker.parked().await.iter().any(|event| event.error.contains("not yet") && event.attempts > 3);
+    until("it was tried", BOUND, tried).await;
+    let causes: Vec<String> = broker.parked().await.iter().map(|event| event.cause.to_string()).collect();
+    assert_eq!(causes, ["storm"]);
+    over.store(true, Ordering::SeqCst);
+    let due = doc! { "$set": { "dueAt": now() } };
+    parked.update_one(doc! { "_id": { "$gt": "" } }, due).await.unwrap();
+    until("it is handled", BOUND, async || broker.parked().await.is_empty()).await;
+    running.stop().await;
+}

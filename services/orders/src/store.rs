@@ -207,7 +207,7 @@ impl OrderStore {
         change.pushing("movements", &movement)
     }
 
-    /// The movements that wait in the given orders.
+    /// The movements that wait in the given orders. None may be passed over: what is missing would count as made.
     ///
     /// # Errors
     /// The store's.
@@ -218,7 +218,7 @@ impl OrderStore {
             movements: Vec<Movement>,
         }
         let wanted: HashSet<OrderId> = orders.into_iter().collect();
-        let rows = wanted.into_iter().map(|order| self.orders.table().get::<Row>(order.to_string()));
+        let rows = wanted.into_iter().map(|order| self.orders.beside_state::<Row>(order));
         Ok(try_join_all(rows).await?.into_iter().flatten().flat_map(|row| row.movements).collect())
     }
 
@@ -238,7 +238,7 @@ impl OrderStore {
             ticket_id: TicketId,
         }
         let forgotten = doc! { "movements.0": { "$exists": true }, "movements.at": { "$lt": since } };
-        let collection = self.orders.collection().clone_with_type::<Row>();
+        let collection = self.orders.states::<Row>();
         let found = collection.find(forgotten).projection(doc! { "ticketId": 1 });
         Ok(found.stream().await?.map_ok(|row| (row.ticket_id, row.id)))
     }
@@ -272,7 +272,7 @@ pub(crate) async fn forgotten_holds(
         id: TicketId,
     }
     let forgotten = doc! { "pending.0": { "$exists": true }, "pending.at": { "$lt": since } };
-    let collection = inventories.collection().clone_with_type::<Row>();
+    let collection = inventories.states::<Row>();
     let found = collection.find(forgotten).projection(doc! { "_id": 1 });
     Ok(found.stream().await?.map_ok(|row| row.id))
 }
@@ -304,4 +304,21 @@ pub(crate) async fn pass_key(database: &Database, now: Time) -> Result<SigningKe
     }
     let stored = keys.find_one(doc! { "_id": PASS_KEY }).await?.ok_or(StoreError::Conflict)?;
     SigningKey::from_pkcs8(&stored.pkcs8.bytes).map_err(StartError::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use common::store::fixtures::{Fixtures, element};
+
+    use super::*;
+
+    #[test]
+    fn stored_documents_of_every_version_are_read() {
+        let fixtures = Fixtures::of(env!("CARGO_MANIFEST_DIR"), indexes())
+            .aggregate::<Order>(&[("movements", element::<Movement>)])
+            .aggregate::<Inventory>(&[])
+            .projection::<Replica>(TICKETS)
+            .documents::<StoredKey>(PASS_KEYS);
+        assert_eq!(fixtures.wrong(), Vec::<String>::new());
+    }
 }

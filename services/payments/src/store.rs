@@ -235,7 +235,7 @@ impl PaymentStore {
     ) -> Result<Vec<Versioned<Payment>>, StoreError> {
         let one_of = to_document(&OneOf { states })?;
         let due = doc! { "state": one_of, "attentionAt": { "$gt": EPOCH, "$lte": now } };
-        self.payments.find(due, doc! { "attentionAt": 1 }, limit).await
+        self.payments.find_work(due, doc! { "attentionAt": 1 }, limit).await
     }
 
     /// How many payments will need attention if nothing else happens to them, `most` at most.
@@ -308,5 +308,22 @@ impl PaymentStore {
         let seen = doc! { "_id": payment.value.order_id, "version": payment.version, "attentionAt": payment.value.attention_at };
         let result = self.payments.collection().update_one(seen, doc! { "$set": { "attentionAt": at } }).await?;
         Ok(result.matched_count == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::store::fixtures::Fixtures;
+
+    use super::*;
+    use crate::store::inbox::Letter;
+
+    #[test]
+    fn stored_documents_of_every_version_are_read() {
+        let fixtures = Fixtures::of(env!("CARGO_MANIFEST_DIR"), indexes())
+            .aggregate::<Payment>(&[])
+            .projection::<OrderReplica>(ORDERS)
+            .documents::<Letter>(Inbox::COLLECTION);
+        assert_eq!(fixtures.wrong(), Vec::<String>::new());
     }
 }

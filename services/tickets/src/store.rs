@@ -119,3 +119,17 @@ impl TicketStore {
         Ok(self.tickets.collection().update_many(started, moved).await?.modified_count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::store::fixtures::{Fixtures, element};
+
+    use super::*;
+
+    #[test]
+    fn stored_documents_of_every_version_are_read() {
+        let fixtures =
+            Fixtures::of(env!("CARGO_MANIFEST_DIR"), indexes()).aggregate::<Ticket>(&[("places", element::<Places>)]);
+        assert_eq!(fixtures.wrong(), Vec::<String>::new());
+    }
+}

@@ -32,6 +32,8 @@ mod rolling;
 mod sale;
 mod sales;
 mod stage;
+mod stored;
 mod stripe_load;
 mod tickets;
+mod unreadable;
 mod versions;

@@ -12,24 +12,24 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 /// The services of a newer build.
-struct NewerBuild<'a> {
+pub(crate) struct NewerBuild<'a> {
     app: &'a App,
     jetstream: async_nats::jetstream::Context,
 }
 
 impl<'a> NewerBuild<'a> {
-    async fn beside(app: &'a App) -> Self {
+    pub(crate) async fn beside(app: &'a App) -> Self {
         let url = app.settings_used().nats_url.as_ref().unwrap();
         let client = async_nats::connect(url.expose_secret()).await.unwrap();
         Self { app, jetstream: async_nats::jetstream::new(client) }
     }
 
-    async fn collection(&self, service: &str, name: &str) -> Collection<Document> {
+    pub(crate) async fn collection(&self, service: &str, name: &str) -> Collection<Document> {
         self.app.database(service).await.collection(name)
     }
 
     /// Publishes an event of an aggregate, as every build does.
-    async fn publish(&self, domain: &str, (event, schema): (&str, u16), of: (&str, i64), payload: Value) {
+    pub(crate) async fn publish(&self, domain: &str, (event, schema): (&str, u16), of: (&str, i64), payload: Value) {
         let (aggregate, version) = of;
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", format!("newer:{domain}:{aggregate}:{version}").as_str());
@@ -43,7 +43,7 @@ impl<'a> NewerBuild<'a> {
     }
 
     /// Changes a stored document as a newer build does; its version then.
-    async fn write(&self, (service, collection): (&str, &str), id: &str, set: Document) -> i64 {
+    pub(crate) async fn write(&self, (service, collection): (&str, &str), id: &str, set: Document) -> i64 {
         let documents = self.collection(service, collection).await;
         let update = doc! { "$set": set, "$inc": { "version": 1_i64 } };
         let after = documents.find_one_and_update(doc! { "_id": id }, update);
@@ -57,7 +57,7 @@ impl<'a> NewerBuild<'a> {
     }
 }
 
-fn id(value: &Value) -> &str {
+pub(crate) fn id(value: &Value) -> &str {
     value["id"].as_str().unwrap()
 }
 

@@ -26,7 +26,7 @@ pub struct IdempotencyStore {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Record {
+pub(crate) struct Record {
     #[serde(rename = "_id")]
     id: String,
     fingerprint: String,

@@ -5,6 +5,8 @@ use common::id::UserId;
 use common::store::{Collection, Database, StoreError};
 use serde::{Deserialize, Serialize};
 
+/// Where it is stored.
+pub(super) const GUARDS: &str = "guards";
 const ID: &str = "admins";
 
 /// How somebody stops being an administrator.
@@ -60,7 +62,7 @@ impl Admins {
     /// # Errors
     /// If the database does not answer.
     pub async fn open(database: &Database) -> Result<Self, StoreError> {
-        let collection = database.collection("guards");
+        let collection = database.collection(GUARDS);
         let first = Turn { id: ID.to_owned(), number: 0, leaving: None };
         match collection.insert_one(&first).await {
             Ok(()) | Err(StoreError::Exists) => Ok(Self { collection }),

@@ -15,7 +15,7 @@ const TRIES: usize = 4;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Window {
+pub(super) struct Window {
     #[serde(rename = "_id")]
     id: String,
     count: i64,
@@ -66,7 +66,8 @@ impl Attempts {
         let most: HashMap<String, i64> = of.iter().map(|(limit, who)| (id(limit, who), limit.most)).collect();
         let ids: Vec<&String> = most.keys().collect();
         let open = doc! { "_id": { "$in": ids }, "endsAt": { "$gt": now } };
-        let windows = self.collection.find(open).await?;
+        // A count that cannot be read lets nobody in.
+        let windows = self.collection.find(open).whole().await?;
         let reached =
             windows.into_iter().filter(|window| most.get(&window.id).is_some_and(|most| window.count >= *most));
         Ok(reached.map(|window| window.ends_at.since(now)).max())

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bson::doc;
 use common::clock::Time;
 use common::id::{SessionId, UserId};
-use common::store::{Aggregates, StoreError, from_document};
+use common::store::{Aggregates, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::user::User;
@@ -43,13 +43,10 @@ pub async fn unfinished_endings(
     limit: i64,
 ) -> Result<Vec<(UserId, Ending)>, StoreError> {
     let left = doc! { "endings.0": { "$exists": true }, "endings.at": { "$lt": now - LEFT_ALONE } };
-    let documents = users.collection().find(left).projection(doc! { ENDINGS: 1 }).limit(limit).await?;
-    let mut endings = Vec::with_capacity(documents.len());
-    for document in &documents {
-        let row: Row = from_document(document)?;
-        endings.extend(row.endings.into_iter().map(|ending| (row.user, ending)));
-    }
-    Ok(endings)
+    let rows = users.collection().beside_states::<Row>();
+    let rows = rows.find(left).projection(doc! { ENDINGS: 1 }).limit(limit).await?;
+    let endings = |Row { user, endings }| endings.into_iter().map(move |ending| (user, ending));
+    Ok(rows.into_iter().flat_map(endings).collect())
 }
 
 /// Takes out what is done.

@@ -100,10 +100,11 @@ pub async fn sessions_of(
     sessions.find(filter, doc! { "_id": -1 }, limit).await
 }
 
-/// Somebody's sessions that have not been ended, but `spared`, newest first.
+/// Somebody's sessions that have not been ended, but `spared`, newest first: those that can be read, so that one which cannot
+/// keeps none of the others alive.
 ///
 /// # Errors
-/// If the database does not answer.
+/// If the database does not answer, or if there are only sessions left that cannot be read: it must not be taken for the end.
 pub async fn live_sessions(
     sessions: &Aggregates<Session>,
     user: UserId,
@@ -115,7 +116,8 @@ pub async fn live_sessions(
     if let Some(spared) = spared {
         filter.insert("_id", doc! { "$ne": spared });
     }
-    sessions.find_all(filter, doc! { "_id": -1 }, limit).await
+    let readable = sessions.find(filter.clone(), doc! { "_id": -1 }, limit).await?;
+    if readable.is_empty() { sessions.find_all(filter, doc! { "_id": -1 }, 1).await } else { Ok(readable) }
 }
 
 /// Somebody's API keys that have not been taken back, newest first, after the one that `after` names.
@@ -136,5 +138,35 @@ pub async fn api_keys_of(
 fn older_than(filter: &mut Document, after: Option<String>) {
     if let Some(after) = after {
         filter.insert("_id", doc! { "$lt": after });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::mail::{LETTERS, Letter};
+    use common::store::fixtures::{Fixtures, element};
+
+    use super::*;
+    use crate::account_token::AccountToken;
+    use crate::notes::Note;
+    use crate::refresh_token::RefreshToken;
+    use crate::signing_key::SigningKey;
+    use crate::store::admins::GUARDS;
+    use crate::store::attempts::Window;
+
+    #[test]
+    fn stored_documents_of_every_version_are_read() {
+        let fixtures = Fixtures::of(env!("CARGO_MANIFEST_DIR"), indexes())
+            .aggregate::<User>(&[(LETTERS, element::<Letter<Note>>), (ENDINGS, element::<Ending>)])
+            .aggregate::<Session>(&[])
+            .aggregate::<ApiKey>(&[])
+            .documents::<RefreshToken>(RefreshTokens::COLLECTION)
+            .documents::<AccountToken>(AccountTokens::COLLECTION)
+            .documents::<ResetRequest>(ResetRequests::COLLECTION)
+            .documents::<Window>(Attempts::COLLECTION)
+            .documents::<AuditEntry>(AuditTrail::COLLECTION)
+            .documents::<Turn>(GUARDS)
+            .documents::<SigningKey>(SigningKeys::COLLECTION);
+        assert_eq!(fixtures.wrong(), Vec::<String>::new());
     }
 }

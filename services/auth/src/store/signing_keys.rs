@@ -10,9 +10,12 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
+    /// The collection's name.
+    pub const COLLECTION: &str = "signing_keys";
+
     /// The keys in auth's database.
     pub fn new(database: &Database) -> Self {
-        Self { collection: database.collection("signing_keys") }
+        Self { collection: database.collection(Self::COLLECTION) }
     }
 
     /// All of them.
@@ -20,7 +23,7 @@ impl SigningKeys {
     /// # Errors
     /// If the database does not answer.
     pub async fn all(&self) -> Result<Vec<SigningKey>, StoreError> {
-        self.collection.find(Document::new()).sort(doc! { "_id": 1 }).await
+        self.collection.find(Document::new()).sort(doc! { "_id": 1 }).whole().await
     }
 
     /// Keeps a new key, unless another replica has made that generation.

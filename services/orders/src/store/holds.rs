@@ -41,7 +41,7 @@ impl OrderStore {
     pub(crate) async fn holding_of(&self, orders: Vec<OrderId>) -> Result<Vec<OrderId>, StoreError> {
         let mut wanted = holding();
         wanted.insert("_id", doc! { "$in": orders });
-        let collection = self.orders.collection().clone_with_type::<Row>();
+        let collection = self.orders.states::<Row>();
         let rows = collection.find(wanted).projection(doc! { "_id": 1 }).await?;
         Ok(rows.into_iter().map(|row| row.id).collect())
     }
@@ -56,7 +56,7 @@ impl OrderStore {
     ) -> Result<impl Stream<Item = Result<OrderId, StoreError>> + use<>, StoreError> {
         let mut wanted = holding();
         wanted.insert("expiresAt", doc! { "$lt": since });
-        let collection = self.orders.collection().clone_with_type::<Row>();
+        let collection = self.orders.states::<Row>();
         let found = collection.find(wanted).projection(doc! { "_id": 1 }).sort(doc! { "expiresAt": 1 });
         Ok(found.stream().await?.map_ok(|row| row.id))
     }
@@ -79,7 +79,7 @@ impl OrderStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn stored_of(&self, orders: Vec<OrderId>) -> Result<Vec<Standing>, StoreError> {
-        let found = orders.into_iter().map(|order| self.orders.table().get::<Standing>(order.to_string()));
+        let found = orders.into_iter().map(|order| self.orders.part::<Standing>(order));
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 }

@@ -118,11 +118,11 @@ impl OrderStore {
         if let Some(before) = before {
             filter.insert("_id", doc! { "$lt": before });
         }
-        let orders = self.orders.collection().clone_with_type::<SoldOrder>();
+        let orders = self.orders.states::<SoldOrder>();
         orders.find(filter).sort(doc! { "_id": -1 }).limit(limit).projection(fields()).await
     }
 
-    /// All orders of a listing, in the order of their making.
+    /// All orders of a listing, in the order of their making. None may be passed over.
     ///
     /// # Errors
     /// The store's, at once or in the middle.
@@ -130,8 +130,8 @@ impl OrderStore {
         &self,
         ticket: TicketId,
     ) -> Result<impl Stream<Item = Result<SoldOrder, StoreError>> + use<>, StoreError> {
-        let orders = self.orders.collection().clone_with_type::<SoldOrder>();
-        orders.find(doc! { "ticketId": ticket }).sort(doc! { "_id": 1 }).projection(fields()).stream().await
+        let orders = self.orders.states::<SoldOrder>();
+        orders.find(doc! { "ticketId": ticket }).sort(doc! { "_id": 1 }).projection(fields()).whole().stream().await
     }
 }
 
@@ -155,7 +155,7 @@ async fn of_seller(
     if let Some(before) = before {
         filter.insert("_id", doc! { "$lt": before });
     }
-    let replicas = tickets.collection().clone_with_type::<Replica>();
+    let replicas = tickets.states::<Replica>();
     replicas.find(filter).sort(doc! { "_id": -1 }).limit(limit).await
 }
 

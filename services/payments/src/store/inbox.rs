@@ -106,8 +106,7 @@ impl Inbox {
     pub(crate) async fn due(&self, now: Time, limit: i64) -> Result<Vec<Letter>, StoreError> {
         // Those of an earlier build have no time at which they are due.
         let due = doc! { "handled": false, "dueAt": { "$not": { "$gt": now } } };
-        let letters = self.letters.collection().clone_with_type::<Letter>();
-        letters.find(due).sort(doc! { "dueAt": 1 }).limit(limit).readable().await
+        self.letters.documents().find(due).sort(doc! { "dueAt": 1 }).limit(limit).await
     }
 
     /// Takes a webhook that is due before another replica does.
