@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::doors::Asked;
-use super::history::{Call, Outcome, Places, Said, Wish};
+use super::history::{Call, IN_PROGRESS, Outcome, Places, Said, Wish};
 use super::plan::{After, Deal, Plan, Then};
 use super::world::World;
 use crate::person::Person;
@@ -21,6 +21,7 @@ const TRIES: usize = 3;
 /// How long somebody without an answer repeats a request before going on; in the end nobody is left without one.
 const REPEATED_FOR: Duration = Duration::from_secs(10);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(90);
+const ANSWERED_SOON: Duration = Duration::from_secs(8);
 const BETWEEN_TRIES: Duration = Duration::from_millis(300);
 const UNTIL_PLACES_MAY_BE_FREE: Duration = Duration::from_millis(700);
 
@@ -80,12 +81,16 @@ pub(crate) async fn buy(world: &World, notes: &Notes, tickets: &[String], plan: 
     futures::future::join_all(people).await;
 }
 
-/// When all is well again: everybody who has no answer repeats the request until there is one.
-pub(crate) async fn insist(world: &World, notes: &Notes, run: &str) {
+/// When all is well again: everybody who has no answer repeats the request until there is one; `insists` says whether also for as
+/// long as the lease of a first request may last, whose process was killed.
+pub(crate) async fn insist(world: &World, notes: &Notes, insists: bool) {
     let repeated = notes.unanswered().into_iter().map(|call| async move {
-        let buyer = Buyer { world, notes, tickets: &[], who: call.who, run: run.to_owned() };
+        let buyer = Buyer { world, notes, tickets: &[], who: call.who, run: String::new() };
         let key = call.key.unwrap_or_default();
-        buyer.until_answered(&call.wish, &key, ANSWERED_WITHIN).await;
+        let answer = buyer.until_answered(&call.wish, &key, ANSWERED_SOON).await.0;
+        if matches!(&answer, Outcome::Unknown(why) if insists || why != IN_PROGRESS) {
+            buyer.until_answered(&call.wish, &key, ANSWERED_WITHIN).await;
+        }
     });
     futures::future::join_all(repeated).await;
 }
@@ -258,7 +263,7 @@ fn judged(status: u16, body: &Value) -> Outcome {
         }),
         // Too many at once, or the first request with the key has not ended: nothing is said about what becomes of it.
         429 => Outcome::Unknown(format!("429 {}", text("code"))),
-        409 if text("code") == "request_in_progress" => Outcome::Unknown(text("code")),
+        409 if text("code") == IN_PROGRESS => Outcome::Unknown(text("code")),
         400..500 => Outcome::Refused { status, code: text("code") },
         _ => Outcome::Unknown(format!("{status} {}", text("code"))),
     }

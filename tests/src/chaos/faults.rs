@@ -58,7 +58,7 @@ pub(crate) enum Fault {
     LockDatabase(usize),
     /// Every event comes again to everybody.
     Redeliver,
-    /// The events of a domain that were published while its listeners were cut off come in the opposite order.
+    /// The events of a domain that were published while its consumers were paused come in the opposite order.
     Disorder(&'static str),
     /// What is asked for is done, but so many answers are lost.
     LoseAnswers(Asker, usize),
@@ -103,7 +103,15 @@ pub(super) fn exchanges(rng: &mut StdRng, faults: &mut Vec<Planned>) {
 }
 
 fn planned(rng: &mut StdRng, span: u64) -> Planned {
-    Planned { at: millis(rng, 100..span), length: millis(rng, 400..2_500), fault: fault(rng) }
+    let fault = fault(rng);
+    // Some wait for something to happen that they can harm.
+    let length = match fault {
+        Fault::Disorder(_) | Fault::LoseAnswers(..) | Fault::BankSilent { .. } | Fault::BankFails { .. } => {
+            2_000..5_000
+        }
+        _ => 400..2_500,
+    };
+    Planned { at: millis(rng, 100..span), length: millis(rng, length), fault }
 }
 
 fn fault(rng: &mut StdRng) -> Fault {
@@ -178,6 +186,13 @@ fn victim(rng: &mut StdRng) -> &'static str {
 
 fn victims(rng: &mut StdRng) -> Vec<&'static str> {
     if rng.random_bool(0.3) { CAST.to_vec() } else { vec![victim(rng)] }
+}
+
+impl Fault {
+    /// Whether nothing is lost by it, neither a process nor an answer.
+    pub(super) fn is_gentle(&self) -> bool {
+        matches!(self, Self::Redeliver | Self::SlowPeers(..) | Self::Link { way: Way::Slow(_), .. })
+    }
 }
 
 impl Planned {

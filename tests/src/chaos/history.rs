@@ -11,6 +11,9 @@ pub struct History {
     pub capacities: BTreeMap<String, u32>,
     /// How far the clocks of the processes may have been from the true time, in milliseconds.
     pub skew_ms: i64,
+    /// Whether everybody has insisted on an answer also where a first request with the same key was said to be in progress: one
+    /// whose process was killed is, until its lease ends.
+    pub insisted: bool,
     /// Every call, in the order of the answers.
     pub calls: Vec<Call>,
     /// What everybody sees when all has come to rest.
@@ -176,6 +179,9 @@ pub struct Charge {
     /// What went back with each refund, in minor units.
     pub refunds: Vec<i64>,
 }
+
+/// The code of the problem that says so.
+pub const IN_PROGRESS: &str = "request_in_progress";
 
 impl OrderSeen {
     /// Whether it holds places that are not paid.

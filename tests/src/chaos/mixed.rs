@@ -84,7 +84,7 @@ pub async fn run(world: &World, seed: u64, change: Change<'_>) -> Result<Report,
     let plan = plan(seed);
     let tickets = listings(world, &plan).await?;
     let capacities = tickets.iter().cloned().zip(plan.capacities.iter().copied()).collect();
-    let mut history = History { capacities, ..History::default() };
+    let mut history = History { capacities, insisted: true, ..History::default() };
     let (notes, is_over, began) = (Notes::default(), AtomicBool::new(false), SystemClock.now());
     let replacing = async {
         let replaced = replace(world, change.to).await;
@@ -98,7 +98,7 @@ pub async fn run(world: &World, seed: u64, change: Change<'_>) -> Result<Report,
         replace(world, change.stays).await?;
     }
     let harmed = SystemClock.now();
-    buyers::insist(world, &notes, "").await;
+    buyers::insist(world, &notes, true).await;
     history.calls = notes.take();
     let mut violations = rest::rest(world, &mut history, rest::REST_WITHIN).await;
     violations.extend(admitted_again(world, &history, &admitted).await);

@@ -31,6 +31,9 @@ use checker::{Rule, Violation};
 use history::{History, Outcome, Wish};
 use plan::Plan;
 
+/// In the run of every so many seeds everybody insists on an answer for as long as a killed process's lease may last.
+const INSISTED_EACH: u64 = 4;
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Report {
@@ -58,7 +61,8 @@ pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, Str
     let plan = if world.is_mixed() { Plan::mixed(seed, length) } else { Plan::of(seed, length) };
     let tickets = listings(world, &plan).await?;
     let capacities = tickets.iter().cloned().zip(plan.capacities.iter().copied()).collect();
-    let mut history = History { capacities, skew_ms: plan.skew_ms(), ..History::default() };
+    let insisted = seed.is_multiple_of(INSISTED_EACH);
+    let mut history = History { capacities, skew_ms: plan.skew_ms(), insisted, ..History::default() };
     let notes = Notes::default();
     let began = SystemClock.now();
     let label = format!("{seed}-{}", began.millis());
@@ -66,7 +70,7 @@ pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, Str
     let harmed = SystemClock.now();
     let healed = nemesis::heal(world).await;
     if healed.is_ok() {
-        buyers::insist(world, &notes, &label).await;
+        buyers::insist(world, &notes, history.insisted).await;
     }
     history.calls = notes.take();
     let within = if length == Length::Short { rest::REST_WITHIN } else { rest::REST_WITHIN_AFTER_LONG };

@@ -8,7 +8,7 @@ use bson::doc;
 use docket_local::Server as Running;
 use serde_json::json;
 
-use super::disorder::Since;
+use super::disorder::Paused;
 use super::faults::{Asker, Fault, Planned, Server};
 use super::member::Member;
 use super::plan::{NODES, Plan, Webhooks};
@@ -22,6 +22,9 @@ const WRITES: [&[u8]; 4] = [b"\x02update\0", b"\x02insert\0", b"\x02delete\0", b
 
 /// The beginning of a message that is published with headers, as every event is.
 const PUBLISHES: [&[u8]; 1] = [b"HPUB "];
+
+/// How long turning around may take; a broker that is harmed too may never do it.
+const TURNED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often each kind of fault was planned, and how much of it was felt: in processes, servers, connections, messages, answers
 /// or calls, whatever it harms.
@@ -163,16 +166,13 @@ fn heard(done: Result<usize, async_nats::Error>) -> usize {
     })
 }
 
-/// Cuts off all who listen to a domain and do not publish in it, and has what they did not hear come in the opposite order.
-async fn disorder(world: &World, domain: &'static str, length: Duration) -> Result<usize, async_nats::Error> {
-    let since = Since::of(world, domain).await?;
-    let publisher = if domain == "inventory" { "orders" } else { domain };
-    let cut_off = || world.members.iter().filter(|member| member.service() != publisher);
-    cut_off().for_each(|member| member.set_way(Server::Nats, Way::Cut));
+/// Pauses all who listen to a domain, and has what they did not hear come in the opposite order.
+async fn disorder(world: &World, domain: &str, length: Duration) -> Result<usize, async_nats::Error> {
+    let paused = Paused::begin(world, domain, length).await?;
     pause(length).await;
-    let turned = since.turn_around(world).await;
-    cut_off().for_each(|member| member.set_way(Server::Nats, Way::Open));
-    turned
+    let turned = tokio::time::timeout(TURNED_WITHIN, paused.turn_around()).await;
+    paused.end().await?;
+    turned?
 }
 
 async fn lose_answers(world: &World, asker: Asker, count: usize, length: Duration) -> usize {

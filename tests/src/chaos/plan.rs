@@ -136,9 +136,11 @@ impl Plan {
         Self { capacities, deals, faults, webhooks: webhooks(&mut rng) }
     }
 
-    /// The same where two builds run side by side, of which a process changes to the other and back.
+    /// The same where two builds run side by side, of which a process changes to the other and back. Otherwise only that goes
+    /// wrong which every build has survived: an older one may have the faults that this one has not.
     pub(crate) fn mixed(seed: u64, length: Length) -> Self {
         let mut plan = Self::of(seed, length);
+        plan.faults.retain(|planned| planned.fault.is_gentle());
         exchanges(&mut StdRng::seed_from_u64(seed), &mut plan.faults);
         plan
     }

@@ -30,6 +30,9 @@ const TOLD_WITHIN: Duration = Duration::from_secs(4);
 const OLDER: [&[&str]; 4] =
     [&["orders-2", "tickets"], &["payments"], &["orders-1", "orders-3", "expiration"], &["auth", "orders-2"]];
 
+/// The services that listen to events; their consumers are called like them.
+pub(super) const LISTENING: [&str; 5] = ["auth", "tickets", "orders", "expiration", "payments"];
+
 /// What carries the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broker {
@@ -197,7 +200,7 @@ impl World {
         let mut forgotten = 0;
         for stream in DOMAINS {
             let stream = jetstream.get_stream_no_info(namespace.stream(stream.domain)).await?;
-            for service in ["auth", "tickets", "orders", "expiration", "payments"] {
+            for service in LISTENING {
                 // Not every service listens to every domain.
                 forgotten += usize::from(stream.delete_consumer(service).await.is_ok());
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::history::{Call, Outcome, Wish};
+use super::super::history::{Call, IN_PROGRESS, Outcome, Wish};
 use super::{Facts, Findings, Rule, acknowledged};
 
 pub(super) fn keys(facts: &Facts<'_>, found: &mut Findings) {
@@ -13,8 +13,9 @@ pub(super) fn keys(facts: &Facts<'_>, found: &mut Findings) {
         }
     }
     for (key, calls) in &requests {
-        if calls.iter().all(|call| is_unanswered(call)) {
-            let (times, last) = (calls.len(), calls.last());
+        let (times, last) = (calls.len(), calls.last());
+        let may_wait = !facts.history.insisted && last.is_some_and(|call| is_in_progress(call));
+        if calls.iter().all(|call| is_unanswered(call)) && !may_wait {
             found.add(Rule::Answered, format!("request {key} was made {times} times without an answer: {last:?}"));
         }
         let made: BTreeSet<&str> = calls.iter().filter_map(|call| made(call)).collect();
@@ -27,6 +28,10 @@ pub(super) fn keys(facts: &Facts<'_>, found: &mut Findings) {
 
 fn is_unanswered(call: &Call) -> bool {
     matches!(call.outcome, Outcome::Unknown(_))
+}
+
+fn is_in_progress(call: &Call) -> bool {
+    matches!(&call.outcome, Outcome::Unknown(why) if why == IN_PROGRESS)
 }
 
 /// The order that a hold was answered with.

@@ -1,7 +1,7 @@
 //! Each kind of broken promise is found in a history made by hand, and nothing in a history without one.
 
 use super::*;
-use crate::chaos::history::Snapshot;
+use crate::chaos::history::{IN_PROGRESS, Snapshot};
 
 const HELD_FOR: i64 = 1_000;
 
@@ -192,6 +192,15 @@ fn a_request_that_is_repeated_and_never_answered() {
     story.breaks(&[Rule::Answered]);
     story.refused(hold(), Some("k"), 2_500);
     story.breaks(&[]);
+}
+
+#[test]
+fn a_request_that_is_in_progress_for_longer_than_everybody_insisted() {
+    let mut story = Story::told();
+    story.call(hold(), Some("k"), 2_300, Outcome::Unknown(IN_PROGRESS.to_owned()));
+    story.breaks(&[]);
+    story.0.insisted = true;
+    story.breaks(&[Rule::Answered]);
 }
 
 #[test]
