@@ -183,3 +183,6 @@ impl BoxOffice {
 }
 
 struct Full;
+
+#[cfg(test)]
+mod tests;

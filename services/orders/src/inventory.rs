@@ -121,7 +121,7 @@ impl Inventory {
 
     /// How many places are free.
     pub fn left(&self) -> u32 {
-        self.capacity.saturating_sub(self.held + self.sold)
+        self.capacity.saturating_sub(self.held.saturating_add(self.sold))
     }
 
     /// The event that tells its counts.
@@ -144,7 +144,7 @@ impl Inventory {
             return Ok(());
         }
         self.take(hold.quantity)?;
-        self.held += hold.quantity;
+        self.held = self.held.saturating_add(hold.quantity);
         self.pending.push(hold);
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Inventory {
 
     /// Sets the number of places, but never below what is held and sold.
     pub fn resize(&mut self, capacity: u32) {
-        self.capacity = capacity.max(self.held + self.sold);
+        self.capacity = capacity.max(self.held.saturating_add(self.sold));
     }
 
     fn shift(&mut self, places: Move, quantity: u32) -> bool {
@@ -179,14 +179,14 @@ impl Inventory {
             Move::Release => self.held = self.held.saturating_sub(quantity),
             Move::Sell => {
                 self.held = self.held.saturating_sub(quantity);
-                self.sold += quantity;
+                self.sold = self.sold.saturating_add(quantity);
             }
             Move::Return => self.sold = self.sold.saturating_sub(quantity),
             Move::Reacquire => {
                 if self.take(quantity).is_err() {
                     return false;
                 }
-                self.sold += quantity;
+                self.sold = self.sold.saturating_add(quantity);
             }
         }
         true

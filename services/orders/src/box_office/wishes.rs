@@ -128,7 +128,7 @@ impl Known {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use common::events::tickets::RefundPolicy;
     use common::money::{Currency, Money};
     use tokio::sync::oneshot;
@@ -140,9 +140,9 @@ mod tests {
     const NOW: Time = Time::from_millis(100_000_000);
     const LIMITS: HoldLimits = HoldLimits { unpaid_places: 100, pause_after: 2, pause: Duration::from_secs(300) };
 
-    fn wish(buyer_id: UserId, quantity: u32) -> (Wish, oneshot::Receiver<Result<Held, HoldError>>) {
+    pub(in crate::box_office) fn order(buyer_id: UserId, quantity: u32) -> Order {
         let price = Money::from_minor(500, Currency::USD).unwrap();
-        let order = Order {
+        Order {
             id: OrderId::generate(NOW),
             ticket_id: TicketId::generate(NOW),
             buyer_id,
@@ -163,7 +163,11 @@ mod tests {
             passes: Vec::new(),
             admitted: 0,
             returned: Returned::default(),
-        };
+        }
+    }
+
+    fn wish(buyer_id: UserId, quantity: u32) -> (Wish, oneshot::Receiver<Result<Held, HoldError>>) {
+        let order = order(buyer_id, quantity);
         let (answer, answered) = oneshot::channel();
         let order = Box::new(order);
         (Wish { order, repeated: false, limit: Some(2), since: NOW, traceparent: None, answer }, answered)
