@@ -321,3 +321,35 @@ fn learn(revocations: &Revocations, received: &Received<UserEvent>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_hangs_for_ever_is_given_up_and_the_next_one_comes() {
+        let (turns, (told, mut heard)) = (Arc::new(AtomicU32::new(0)), mpsc::unbounded_channel());
+        let turn = move || {
+            let (nth, told) = (turns.fetch_add(1, Ordering::SeqCst), told.clone());
+            async move {
+                if nth == 0 {
+                    std::future::pending::<()>().await;
+                }
+                told.send(nth)?;
+                Ok(())
+            }
+            .boxed()
+        };
+        let job = Job { name: "hangs", every: Duration::from_secs(1), turn: Arc::new(turn) };
+        let stop = CancellationToken::new();
+        let going_on = stop.run_until_cancelled(take_turns("tests", job, Counter::noop(), stop.clone()));
+        tokio::select! {
+            _ = going_on => panic!("a job goes on until the stop"),
+            turn = tokio::time::timeout(TURN_LIMIT * 2, heard.recv()) => assert_eq!(turn, Ok(Some(1))),
+        }
+    }
+}
