@@ -77,10 +77,12 @@ fn variable(name: &str) -> String {
 async fn a_hold_queue_that_panics_tells_who_waits_and_another_one_goes_on() {
     let client = Client::connect(&variable("DOCKET_TEST_MONGODB_URI")).await.unwrap();
     let name = format!("hold_queue_{}", UserId::generate(SystemClock.now()).uuid().simple());
-    let queue = Queue::on(&client.database(&name)).await;
+    let database = client.database(&name);
+    let queue = Queue::on(&database).await;
     let mut told = 0;
     for look in 2..=LOOKS {
         told += usize::from(queue.hold_once(look).await);
     }
+    database.run_command(bson::doc! { "dropDatabase": 1 }).await.unwrap();
     assert!(told > 0, "no hold queue has looked at the clock, so none has panicked");
 }
