@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn stored_documents_of_every_version_are_read() {
         let fixtures = Fixtures::of(env!("CARGO_MANIFEST_DIR"), indexes())
-            .aggregate::<Order>(&[("movements", element::<Movement>)])
+            .aggregate::<Order>(&[("movements", element::<Movement>), ("returned", element::<Returned>)])
             .aggregate::<Inventory>(&[])
             .projection::<Replica>(TICKETS)
             .documents::<StoredKey>(PASS_KEYS);
