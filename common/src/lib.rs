@@ -1,5 +1,6 @@
 //! What Docket's services share: the service frame, HTTP manners, the typed event registry, the bus and the store.
 
+pub mod backoff;
 pub mod bus;
 pub mod clock;
 pub mod events;
