@@ -7,6 +7,7 @@ pub mod events;
 pub mod gather;
 pub mod http;
 pub mod id;
+pub mod limits;
 pub mod mail;
 pub mod money;
 pub mod open_enum;
