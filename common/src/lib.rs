@@ -1,11 +1,13 @@
 //! What Docket's services share: the service frame, HTTP manners, the typed event registry, the bus and the store.
 
+pub mod backoff;
 pub mod bus;
 pub mod clock;
 pub mod events;
 pub mod gather;
 pub mod http;
 pub mod id;
+pub mod limits;
 pub mod mail;
 pub mod money;
 pub mod open_enum;

@@ -97,10 +97,11 @@ pub struct Settings {
 
     /// How many places of a listing one person may hold without having paid; a listing's own limit per order comes first.
     /// 0: any number, of every listing
-    #[arg(long, env = "HOLD_UNPAID_PLACES", default_value = "100")]
+    #[arg(long, env = "HOLD_UNPAID_PLACES", default_value = "20")]
     pub hold_unpaid_places: u32,
 
-    /// After how many holds of a listing that a person let run out within an hour the next one has to wait. 0: never
+    /// After how many holds of a listing that a person let run out, or gave up late, within an hour the next one has to wait. 0:
+    /// never
     #[arg(long, env = "HOLD_PAUSE_AFTER", default_value = "2")]
     pub hold_pause_after: u32,
 

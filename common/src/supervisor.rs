@@ -17,12 +17,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backoff::Backoff;
 use crate::http::Readiness;
 use crate::telemetry::stopwatch;
 
-/// Waits before a task begins anew: the first, and the longest of those that follow.
+/// Waits before a task begins anew.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const WAITS: Backoff = Backoff::new(FIRST_WAIT, Duration::from_secs(30));
 
 /// A task that has run for so long is up again.
 const STEADY: Duration = Duration::from_secs(5);
@@ -131,12 +132,12 @@ impl Task {
         F: Fn(CancellationToken) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let mut wait = FIRST_WAIT;
+        let mut waits = WAITS.waits();
         loop {
             let began = stopwatch();
             let panic = self.run(&begin).await;
-            if began.elapsed() > LONGEST_WAIT {
-                wait = FIRST_WAIT;
+            if began.elapsed() > WAITS.longest() {
+                waits.begin_anew();
             }
             match panic {
                 Some(cause) => self.panics.report(&cause),
@@ -144,10 +145,9 @@ impl Task {
                 None => tracing::error!(task = self.panics.task(), "a task ended although nobody has stopped it"),
             }
             self.tell(true);
-            if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if self.stop.run_until_cancelled(tokio::time::sleep(waits.next_wait())).await.is_none() {
                 return;
             }
-            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 

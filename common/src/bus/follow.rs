@@ -10,15 +10,15 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Bus, BusError, EventRecord, Received};
+use crate::backoff::Backoff;
 use crate::clock::Time;
 use crate::events::DomainEvent;
 
 /// The broker forgets the consumer of a process that was not heard of for so long.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(30);
 
-/// Waits before the stream is subscribed to again: the first, and the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Waits before the stream is subscribed to again.
+const AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 impl Bus {
     /// Feeds `learn` with every event of the domain since `since`, and goes on until `stop`.
@@ -125,14 +125,13 @@ impl<E: DomainEvent, L: Fn(Received<E>) + Send + 'static> Follower<E, L> {
     }
 
     async fn subscribe_again(&mut self) -> pull::Stream {
-        let mut wait = FIRST_WAIT;
+        let mut waits = AGAIN.waits();
         loop {
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(waits.next_wait()).await;
             match self.subscribe().await {
                 Ok((messages, _)) => return messages,
                 Err(error) => tracing::warn!(%error, domain = E::DOMAIN, "a follower is still without a subscription"),
             }
-            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 }

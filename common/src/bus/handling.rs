@@ -5,14 +5,14 @@
 //! beside the next batches, up to [`IN_WORK`] messages. What has to wait is parked and then acknowledged, so it takes no room
 //! at the broker from what can be handled. Parking also finds out whether the database is there: if an event can neither
 //! be handled nor kept, the cause is not its own. Nothing is acknowledged then, no try counts, and the listener rests before it
-//! takes more. The broker hears of work that takes long for those messages only that were not answered for yet.
+//! takes more. Whatever waits here meanwhile stays this process's: see `unanswered`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::{AckKind, Message};
+use async_nats::jetstream::AckKind;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -25,7 +25,9 @@ use super::dead_letters::Origin;
 use super::listen::Intake;
 use super::meter::Meter;
 use super::parked::unanswered;
+use super::unanswered::Given;
 use super::{Cause, DeadLetter, EventRecord, ListenError, Listener, ParkedEvent};
+use crate::backoff::Backoff;
 use crate::clock::Time;
 use crate::store::StoreError;
 
@@ -37,9 +39,6 @@ pub(super) const BATCH: usize = 256;
 const GRACE: Duration = Duration::from_millis(250);
 const IN_WORK: usize = 4 * BATCH;
 
-/// How often the broker hears that a message is worked on: well within its patience.
-const WORD_EVERY: Duration = Duration::from_secs(10);
-
 /// Quick tries before an event is parked: a predecessor may be a moment away.
 const EARLY: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 const FAILED: [Duration; 1] = [Duration::from_millis(250)];
@@ -50,10 +49,10 @@ const OVERTAKEN_AGAIN: Duration = Duration::from_secs(1);
 /// When a message comes again that has no form as a document: such a one stays at the broker.
 const UNWRITTEN_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long the database may take to keep an event, and the rests while it does not: the first, and the longest of those that follow.
+/// How long the database may take to keep an event, and the rests while it does not.
 const KEEPING: Duration = Duration::from_secs(10);
 const REST: Duration = Duration::from_millis(250);
-const LONGEST_REST: Duration = Duration::from_secs(5);
+const RESTS: Backoff = Backoff::new(REST, Duration::from_secs(5));
 
 /// A listener at work.
 pub(super) struct Ear<'l> {
@@ -70,14 +69,14 @@ pub(super) struct Ear<'l> {
 #[derive(Default)]
 struct InWork<'e> {
     running: FuturesUnordered<BoxFuture<'e, (String, usize)>>,
-    behind: HashMap<String, Vec<Message>>,
+    behind: HashMap<String, Vec<Given>>,
     messages: usize,
 }
 
 impl<'e> InWork<'e> {
     /// Begins with a batch; what is of an aggregate that is worked on waits for that to end.
-    fn begin(&mut self, ear: &'e Ear<'e>, batch: impl Iterator<Item = Message>) {
-        let mut aggregates: HashMap<String, Vec<Message>> = HashMap::new();
+    fn begin(&mut self, ear: &'e Ear<'e>, batch: impl Iterator<Item = Given>) {
+        let mut aggregates: HashMap<String, Vec<Given>> = HashMap::new();
         for message in batch {
             self.messages += 1;
             match self.behind.get_mut(message.subject.as_str()) {
@@ -88,7 +87,7 @@ impl<'e> InWork<'e> {
         aggregates.into_iter().for_each(|(subject, events)| self.start(ear, subject, events));
     }
 
-    fn start(&mut self, ear: &'e Ear<'e>, subject: String, events: Vec<Message>) {
+    fn start(&mut self, ear: &'e Ear<'e>, subject: String, events: Vec<Given>) {
         self.behind.insert(subject.clone(), Vec::new());
         self.running.push(Box::pin(async move {
             let count = events.len();
@@ -115,15 +114,13 @@ impl<'e> InWork<'e> {
 
 impl Ear<'_> {
     /// Handles what is given until no more can come.
-    pub(super) async fn work_off(&self, mut given: mpsc::Receiver<Message>, stop: &CancellationToken) {
+    pub(super) async fn work_off(&self, mut given: mpsc::Receiver<Given>, stop: &CancellationToken) {
         let (mut work, mut batch) = (InWork::default(), Vec::with_capacity(BATCH));
-        let mut words = tokio::time::interval(WORD_EVERY);
-        let mut rest = REST;
+        let mut rests = RESTS.waits();
         loop {
             tokio::select! {
                 biased;
                 true = work.step(self), if !work.running.is_empty() => {}
-                _ = words.tick() => give_word_once(work.behind.values().flatten()).await,
                 taken = given.recv_many(&mut batch, BATCH), if work.messages < IN_WORK => {
                     if taken == 0 {
                         break;
@@ -138,59 +135,55 @@ impl Ear<'_> {
                     work.finish(self).await;
                     std::future::pending::<()>().await;
                 };
-                let _ = tokio::time::timeout(rest, stop.run_until_cancelled(resting)).await;
-                rest = (rest * 2).min(LONGEST_REST);
+                let _ = tokio::time::timeout(rests.next_wait(), stop.run_until_cancelled(resting)).await;
             } else {
-                rest = REST;
+                rests.begin_anew();
             }
         }
         work.finish(self).await;
     }
 
-    async fn handle_aggregate(&self, mut events: Vec<Message>) {
+    async fn handle_aggregate(&self, mut events: Vec<Given>) {
         // Messages of one version keep the order in which they came.
         events.sort_by_key(|message| EventRecord::version_in(message));
         let mut first = 0;
         for nth in 0..events.len() {
             if !self.is_overtaken(&events[nth], &events[nth + 1..]) {
-                self.handle(&events[first..=nth], &events[nth + 1..]).await;
+                self.handle(&events[first..=nth]).await;
                 first = nth + 1;
             }
         }
     }
 
     /// Whether one of the later messages has a greater version and says all that this one says.
-    fn is_overtaken(&self, message: &Message, later: &[Message]) -> bool {
+    fn is_overtaken(&self, message: &Given, later: &[Given]) -> bool {
         let Some(name) = EventRecord::name_in(message) else { return false };
         let version = EventRecord::version_in(message);
         let mut greater = later.iter().filter(|later| EventRecord::version_in(later) > version);
         greater.any(|later| EventRecord::name_in(later).is_some_and(|later| (self.listener.overtaken)(name, later)))
     }
 
-    /// Handles the last of some messages, of which the others are overtaken by it, while more wait for their turn. An overtaken
-    /// event is done when the one that overtakes it has been handled; if that fails, it comes again.
-    async fn handle(&self, messages: &[Message], waiting: &[Message]) {
+    /// Handles the last of some messages, of which the others are overtaken by it. An overtaken event is done when the one that
+    /// overtakes it has been handled; if that fails, it comes again.
+    async fn handle(&self, messages: &[Given]) {
         let Some((message, overtaken)) = messages.split_last() else { return };
         async {
-            let outcome = tokio::select! {
-                outcome = self.attempt(message) => outcome,
-                () = give_word(messages, waiting) => return,
-            };
+            let outcome = self.attempt(message).await;
             for earlier in overtaken {
                 let kind = if outcome.is_ok() { AckKind::Ack } else { AckKind::Nak(Some(OVERTAKEN_AGAIN)) };
-                sent(earlier.ack_with(kind).await);
+                earlier.answer(kind).await;
             }
             let answer = match outcome {
                 Ok(committed) => self.handled(message, committed, overtaken.len()).await,
                 Err(error) => self.fail(message, error).await,
             };
-            sent(message.ack_with(answer).await);
+            message.answer(answer).await;
         }
         .instrument(self.span(message))
         .await;
     }
 
-    fn span(&self, message: &Message) -> tracing::Span {
+    fn span(&self, message: &Given) -> tracing::Span {
         let span = tracing::info_span!("listen", service = self.intake.service, subject = %message.subject);
         let traceparent = message.headers.as_ref().and_then(|headers| headers.get("traceparent"));
         if let Some(traceparent) = traceparent {
@@ -200,13 +193,13 @@ impl Ear<'_> {
     }
 
     /// Answers when the event was committed.
-    async fn attempt(&self, message: &Message) -> Result<Time, ListenError> {
+    async fn attempt(&self, message: &Given) -> Result<Time, ListenError> {
         let none = HeaderMap::new();
         let headers = message.headers.as_ref().unwrap_or(&none);
         attempt(self.listener, self.meter, &message.subject, headers, &message.payload).await
     }
 
-    async fn handled(&self, message: &Message, committed: Time, overtaken: usize) -> AckKind {
+    async fn handled(&self, message: &Given, committed: Time, overtaken: usize) -> AckKind {
         self.meter.handled(self.now().since(committed), overtaken);
         let aggregate = message.subject.rsplit('.').next().unwrap_or_default();
         self.intake.parked.follow(self.listener.domain, aggregate).await;
@@ -214,7 +207,7 @@ impl Ear<'_> {
     }
 
     /// What the broker is told of a message that was not handled. It is taken from it only when it has been kept elsewhere.
-    async fn fail(&self, message: &Message, error: ListenError) -> AckKind {
+    async fn fail(&self, message: &Given, error: ListenError) -> AckKind {
         let tries = message.info().map_or(1, |info| info.delivered);
         if let Some(wait) = quick_try(&error, tries) {
             self.meter.retried();
@@ -236,7 +229,7 @@ impl Ear<'_> {
         }
     }
 
-    async fn keep(&self, message: &Message, error: &ListenError) -> Result<AckKind, StoreError> {
+    async fn keep(&self, message: &Given, error: &ListenError) -> Result<AckKind, StoreError> {
         let Intake { service, letters, parked } = self.intake;
         let origin = Origin { service, domain: self.listener.domain, made: self.made };
         let now = self.now();
@@ -266,26 +259,4 @@ fn quick_try(error: &ListenError, given: i64) -> Option<Duration> {
         Cause::Panicked | Cause::NewerEvent | Cause::Unknown(_) => &[],
     };
     waits.get(usize::try_from(given).ok()?.checked_sub(1)?).copied()
-}
-
-fn sent(acknowledged: Result<(), async_nats::Error>) {
-    if let Err(error) = acknowledged {
-        tracing::warn!(error, "acknowledgement not sent; the event will come again");
-    }
-}
-
-/// Tells the broker again and again that the messages are being worked on.
-async fn give_word(messages: &[Message], waiting: &[Message]) {
-    loop {
-        tokio::time::sleep(WORD_EVERY).await;
-        give_word_once(messages.iter().chain(waiting)).await;
-    }
-}
-
-async fn give_word_once(messages: impl Iterator<Item = &Message>) {
-    for message in messages {
-        if let Err(error) = message.ack_with(AckKind::Progress).await {
-            tracing::debug!(error, "the broker was not told that work goes on");
-        }
-    }
 }

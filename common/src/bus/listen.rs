@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::handling::{BATCH, Ear};
 use super::meter::Meter;
 use super::pull::Pulls;
+use super::unanswered::Unanswered;
 use super::{Bus, BusError, DeadLetters, Listener, ParkedEvents};
+use crate::backoff::Backoff;
 use crate::clock::Time;
 use crate::telemetry::stopwatch;
 
@@ -26,9 +28,8 @@ const ACK_WAIT: Duration = Duration::from_secs(30);
 /// this is far away: who comes near it has an alert.
 const MAX_UNANSWERED: i64 = 65_536;
 
-/// Waits before a lost consumer is made anew: the first, and the longest of those that follow.
-const AGAIN: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
+/// Waits before a lost consumer is made anew.
+const AGAIN: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// Where a service puts what it does not handle at once.
 #[derive(Clone)]
@@ -42,19 +43,18 @@ pub(crate) struct Intake {
 pub(crate) async fn listen(bus: Bus, intake: Intake, listener: Listener, stop: CancellationToken) {
     let (service, domain) = (intake.service, listener.domain);
     let meter = Meter::of(service, domain);
-    let mut wait = AGAIN;
+    let mut waits = AGAIN.waits();
     loop {
         let begun = stopwatch();
         match hear(&bus, &intake, &listener, &meter, &stop).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, service, domain, "listener lost its consumer; trying again"),
         }
-        if begun.elapsed() > LONGEST {
-            wait = AGAIN;
+        if begun.elapsed() > AGAIN.longest() {
+            waits.begin_anew();
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST),
+        if stop.run_until_cancelled(tokio::time::sleep(waits.next_wait())).await.is_none() {
+            return;
         }
     }
 }
@@ -69,11 +69,16 @@ async fn hear(
 ) -> Result<(), BusError> {
     let lost = |error| bus.about(listener.domain, error);
     let (consumer, made) = consumer(bus, intake.service, listener.domain).await?;
-    let pulls = Pulls::new(bus, &consumer).await.map_err(lost)?;
+    let unanswered = Unanswered::default();
+    let pulls = Pulls::new(bus, &consumer, unanswered.clone()).await.map_err(lost)?;
     let (room, given) = mpsc::channel(ROOM);
     let ear = Ear { intake, listener, meter, made, away: AtomicBool::new(false) };
-    let (pulled, ()) = tokio::join!(pulls.run(BATCH, room, stop), ear.work_off(given, stop));
-    pulled.map_err(lost)
+    let heard = async { tokio::join!(pulls.run(BATCH, room, stop), ear.work_off(given, stop)) };
+    let client = bus.jetstream.client();
+    tokio::select! {
+        (pulled, ()) = heard => pulled.map_err(lost),
+        never = unanswered.keep_giving_word(&client) => match never {},
+    }
 }
 
 /// The consumer of a service, and when its stream was made. One that has other settings gets these.

@@ -16,6 +16,7 @@ mod pull;
 mod record;
 mod schedule;
 mod streams;
+mod unanswered;
 
 pub use cause::Cause;
 pub use consumers::Lag;

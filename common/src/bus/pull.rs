@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Bus;
+use super::unanswered::{Given, Unanswered};
 
 /// For how long the broker is asked, and how much later than that it may say that it has no more. Whoever stops waits for that.
 const EXPIRES: Duration = Duration::from_millis(500);
@@ -30,17 +31,18 @@ pub(super) struct Pulls<'c> {
     context: Context,
     inbox: String,
     answers: Subscriber,
+    unanswered: Unanswered,
     /// How many pulls there were. Each has an inbox of its own within the subscription's, by which its end is known.
     asked: u64,
 }
 
 impl<'c> Pulls<'c> {
-    /// Nothing is asked for yet.
-    pub(super) async fn new(bus: &Bus, consumer: &'c PullConsumer) -> Result<Self, Error> {
+    /// Nothing is asked for yet. What comes is among the `unanswered` at once.
+    pub(super) async fn new(bus: &Bus, consumer: &'c PullConsumer, unanswered: Unanswered) -> Result<Self, Error> {
         let context = bus.jetstream.clone();
         let inbox = context.client().new_inbox();
         let answers = context.client().subscribe(format!("{inbox}.*")).await?;
-        Ok(Self { consumer, context, inbox, answers, asked: 0 })
+        Ok(Self { consumer, context, inbox, answers, unanswered, asked: 0 })
     }
 
     /// Pulls so many messages at a time, whenever there is room for them, until told to stop or an answer is a failure. In either
@@ -48,7 +50,7 @@ impl<'c> Pulls<'c> {
     pub(super) async fn run(
         mut self,
         batch: usize,
-        room: Sender<Message>,
+        room: Sender<Given>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         let pulled = self.pull(batch, &room, stop).await;
@@ -60,7 +62,7 @@ impl<'c> Pulls<'c> {
         pulled
     }
 
-    async fn pull(&mut self, batch: usize, room: &Sender<Message>, stop: &CancellationToken) -> Result<(), Error> {
+    async fn pull(&mut self, batch: usize, room: &Sender<Given>, stop: &CancellationToken) -> Result<(), Error> {
         loop {
             let places = tokio::select! {
                 biased;
@@ -75,7 +77,7 @@ impl<'c> Pulls<'c> {
     }
 
     /// Pulls once, and gives a place to each message until the pull has ended.
-    async fn fill(&mut self, batch: usize, places: PermitIterator<'_, Message>) -> Result<(), Error> {
+    async fn fill(&mut self, batch: usize, places: PermitIterator<'_, Given>) -> Result<(), Error> {
         self.asked += 1;
         let own = Subject::from(format!("{}.{}", self.inbox, self.asked));
         let ask = BatchConfig { batch, expires: Some(EXPIRES), ..BatchConfig::default() };
@@ -93,8 +95,8 @@ impl<'c> Pulls<'c> {
         Ok(())
     }
 
-    fn message(&self, message: async_nats::Message) -> Message {
-        Message { message, context: self.context.clone() }
+    fn message(&self, message: async_nats::Message) -> Given {
+        self.unanswered.take(Message { message, context: self.context.clone() })
     }
 }
 

@@ -1,15 +1,17 @@
 //! The last word on every answer: faults are logged once, here, and clients learn no more than they should. A request that
-//! was read is answered within [`ANSWER_WITHIN`], streams excepted: of them it is the head.
+//! was read is answered within [`ANSWER_WITHIN`], streams excepted: of them it is the head. What is said to programs as a problem
+//! is told to people by a [`FaultPage`].
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _};
+use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures::FutureExt as _;
 use tracing_actix_web::RequestId;
 use uuid::Uuid;
@@ -18,11 +20,11 @@ use super::health::Readiness;
 use super::meter::Metered;
 use super::problem::{self, Problem};
 use super::reading::Reading;
+use crate::limits::ANSWER_WITHIN;
 use crate::telemetry::stopwatch;
 
-/// How long the work on a request may take before its client is told to come again. What an Idempotency-Key names goes on,
-/// for its repetition to find; other work is given up, as when the client hangs up.
-const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// When a client comes again whose answer took too long. What an Idempotency-Key names goes on, for its repetition to find; other
+/// work is given up, as when the client hangs up.
 const COME_AGAIN: Duration = Duration::from_secs(2);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,6 +33,11 @@ const SAFE_HEADERS: [(HeaderName, HeaderValue); 3] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
+
+/// How people are told what has no answer of its own: that it took too long, or failed. Data of the app; of the path, the fault
+/// and the id of the request it makes a page, or none where programs ask.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultPage(pub fn(&str, &Problem, &str) -> Option<HttpResponse>);
 
 pub(super) async fn finish(
     readiness: Readiness,
@@ -41,6 +48,7 @@ pub(super) async fn finish(
     let started = stopwatch();
     let (method, metered) = (request.method().clone(), Metered::default());
     request.extensions_mut().insert(metered.clone());
+    let page = request.app_data::<FaultPage>().map(|page| (*page, request.uri().clone()));
     let uuid = request.extensions().get::<RequestId>().map_or_else(Uuid::nil, |id| (*id).into());
     let mut text = Uuid::encode_buffer();
     let id: &str = uuid.hyphenated().encode_lower(&mut text);
@@ -53,7 +61,10 @@ pub(super) async fn finish(
     let status = outcome.as_ref().map_or_else(Problem::status, ServiceResponse::status);
     let answered = outcome.as_ref().ok().map(ServiceResponse::request);
     metered.count(answered, &method, status, started.elapsed());
-    Ok(outcome?)
+    outcome.map_err(|problem| match page.and_then(|(page, uri)| (page.0)(uri.path(), &problem, id)) {
+        Some(page) => InternalError::from_response(problem, page).into(),
+        None => problem.into(),
+    })
 }
 
 /// Reads the request and has it answered, each in its time.
@@ -107,7 +118,7 @@ fn told_as_problem(response: ServiceResponse, id: &str) -> ServiceResponse {
 }
 
 /// The answer to give instead, if the one at hand is a fault of ours or an error in actix's own words.
-fn told(error: &Error, status: StatusCode, id: &str) -> Option<actix_web::HttpResponse> {
+fn told(error: &Error, status: StatusCode, id: &str) -> Option<HttpResponse> {
     match error.as_error::<Problem>() {
         Some(problem) if !status.is_server_error() => {
             tracing::debug!(%problem, cause = problem.chain(), "refused");

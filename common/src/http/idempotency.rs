@@ -27,6 +27,7 @@ use super::problem::Problem;
 use super::reading;
 use super::turn::{self, Turn};
 use super::under_way::UnderWay;
+use crate::limits::ANSWER_WITHIN;
 use crate::telemetry::stopwatch;
 
 mod store;
@@ -40,6 +41,7 @@ const HEADER: &str = "Idempotency-Key";
 const REPLAYED: &str = "Idempotent-Replayed";
 /// So long one attempt may go on, whether its client is still there or not; less than its lease by more than clocks differ.
 const WORK: Duration = Duration::from_secs(30);
+const _: () = assert!(ANSWER_WITHIN.as_millis() < WORK.as_millis() && WORK.as_millis() < store::LEASE.as_millis());
 /// A longer answer is not kept but made again, in bytes.
 const LONGEST_KEPT: usize = 256 * 1024;
 /// What a repeated answer shows again; never a cookie.

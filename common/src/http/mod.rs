@@ -38,6 +38,7 @@ pub use client::{client, client_to_the_outside, install_tls_provider};
 pub use client_address::{client_address, is_private};
 pub use etag::{Created, IfMatch, Tagged};
 pub use fields::{Fields, Parsed};
+pub use finish::FaultPage;
 pub use guard::ServiceHttp;
 pub use health::{Readiness, serve_ops};
 pub use host::asks_this_machine;
@@ -54,7 +55,7 @@ pub use server::{ServerOptions, bind, serve};
 pub use shed::LoadShedder;
 pub use status::Status;
 pub(crate) use turn::aside;
-pub use under_way::UnderWay;
+pub use under_way::{OneOf, UnderWay};
 
 pub use crate::routes;
 

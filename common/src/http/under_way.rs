@@ -18,7 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct UnderWay(Arc<AtomicUsize>);
 
 /// One of them, for as long as this lives.
-pub(super) struct OneOf(Arc<AtomicUsize>);
+#[derive(Debug)]
+pub struct OneOf(Arc<AtomicUsize>);
 
 impl UnderWay {
     /// Counts a request until it is answered.
@@ -31,7 +32,7 @@ impl UnderWay {
     }
 
     /// Counts work that goes on when its client has hung up.
-    pub(super) fn one(&self) -> OneOf {
+    pub fn one(&self) -> OneOf {
         self.0.fetch_add(1, Ordering::SeqCst);
         OneOf(self.0.clone())
     }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Mail, MailError, Post};
+use crate::backoff::Backoff;
 use crate::clock::{SharedClock, Time};
 use crate::id::MailId;
 use crate::store::{Aggregate, Collection, Database, StoreError};
@@ -189,8 +190,7 @@ impl<L: Serialize + DeserializeOwned + Unpin + Send + Sync> Letters<L> {
 /// Twice as long after each try. Who refused is left in peace for longer than who did not answer.
 fn pause(tries: i32, error: &MailError) -> Duration {
     let longest = if error.is_refusal() { PAUSE_AFTER_REFUSAL } else { PAUSE };
-    let doubled = 1_u64.checked_shl(u32::try_from(tries).unwrap_or(0)).unwrap_or(u64::MAX);
-    Duration::from_secs(doubled).min(longest)
+    Backoff::new(Duration::from_secs(1), longest).after(u32::try_from(tries).unwrap_or(0))
 }
 
 #[cfg(test)]

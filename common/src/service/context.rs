@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::{Bus, BusError, Received};
 use crate::clock::{SharedClock, Time};
 use crate::events::DomainEvent;
-use crate::http::Admission;
+use crate::http::{Admission, Status};
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Aggregate, Aggregates, ConnectionError, Database, Projection, Relay, StoreError};
 use crate::supervisor::{Need, Supervisor};
@@ -63,6 +63,7 @@ pub struct Context {
     pub(super) relay: Relay,
     pub(super) admission: Admission,
     pub(super) supervisor: Supervisor,
+    pub(super) status: Status,
 }
 
 impl Context {
@@ -104,6 +105,11 @@ impl Context {
     /// How much work the process takes on at once.
     pub fn admission(&self) -> &Admission {
         &self.admission
+    }
+
+    /// What stands at `/status`: there a service tells of what it shares with others, such as a payment provider.
+    pub fn status(&self) -> Status {
+        self.status.clone()
     }
 
     /// Is cancelled when the process begins to stop.

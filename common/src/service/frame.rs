@@ -187,6 +187,7 @@ impl Frame {
             relay,
             admission: self.admission.clone(),
             supervisor: self.supervisor.clone(),
+            status: self.status.clone(),
         }
     }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use mongodb::error::Error;
 
 use super::away::away;
+use crate::limits::COMMAND_WITHIN;
 
-/// So long a command may take, with the wait for a connection, its answer, and what is read through its cursor. A visitor's
-/// request waits for one command that is stalled at the most, and is to be answered within ten seconds.
+/// So long a command may take, with the wait for a connection, its answer, and what is read through its cursor.
 ///
 /// What is given up here may still be done by the server: see
 /// [`StoreError::may_have_been_done`](super::StoreError::may_have_been_done).
-pub const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = COMMAND_WITHIN;
 
 /// Gives a call up after [`PATIENCE`].
 pub(super) async fn in_time<T, E: From<Error>>(call: impl Future<Output = Result<T, E>>) -> Result<T, E> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use common::bus::EventRecord;
 use common::service::Running;
+use futures::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::{Broker, next, now};
+use super::{Broker, aggregate, next, now};
 
 /// More than a listener takes at once, and no more than it is given ahead.
 const EVENTS: usize = 300;
@@ -91,5 +92,41 @@ async fn nothing_is_kept_from_the_others_however_often_a_listener_is_replaced() 
         assert!(late < KEPT_BACK, "an event was heard after {late:?}");
         seen.insert(event);
     }
+    running.stop().await;
+}
+
+/// More than a listener works on at a time, and no more than it takes ahead.
+const MORE_THAN_IN_WORK: usize = 1_500;
+
+/// Shorter than a try may take, so that nothing is tried again meanwhile, and than the broker's patience.
+const A_WORD_WITHIN: Duration = Duration::from_secs(19);
+
+/// Who waits in this process for room, or behind a slow event of its aggregate, must not be given to another replica too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_hears_of_every_event_that_waits_in_the_process() {
+    let broker = Broker::new().await;
+    let mut answers = broker.jetstream.client().subscribe("$JS.ACK.>").await.unwrap();
+    let aggregates: Vec<String> = (0..MORE_THAN_IN_WORK / 2).map(|_| aggregate()).collect();
+    for version in [1, 2] {
+        let events: Vec<(&str, i64)> = aggregates.iter().map(|aggregate| (aggregate.as_str(), version)).collect();
+        for some in events.chunks(250) {
+            broker.publish_versions(some).await;
+        }
+    }
+    let gate = Arc::new(Semaphore::new(0));
+    let (heard, _told) = unbounded_channel();
+    let running = run(&broker, gate.clone(), heard).await;
+    let mut with_a_word = BTreeSet::new();
+    let words = async {
+        while with_a_word.len() < MORE_THAN_IN_WORK {
+            let answer = answers.next().await.unwrap();
+            if answer.payload.as_ref() == b"+WPI" && answer.subject.contains(&broker.stream) {
+                with_a_word.insert(answer.subject);
+            }
+        }
+    };
+    let all = tokio::time::timeout(A_WORD_WITHIN, words).await.is_ok();
+    assert!(all, "the broker has heard of {} of {MORE_THAN_IN_WORK} events", with_a_word.len());
+    gate.add_permits(4 * MORE_THAN_IN_WORK);
     running.stop().await;
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use common::bus::{Bus, Namespace};
 use common::clock::{Clock as _, ManualClock, SharedClock, Time};
 use common::events::expiration::ExpirationDue;
 use common::events::{By as _, ExpirationEvent, Raised};
 use common::id::OrderId;
-use common::store::{Aggregate, Aggregates, Backlog, Change, Indexes, Relay, Versioned};
+use common::store::{Aggregate, Backlog, Change, Versioned};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::outboxes::relayed;
 use crate::database::TestDatabase;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,12 +39,7 @@ impl Deadline {
 async fn a_backlog_has_what_the_broker_has_not_and_the_time_of_the_oldest() {
     let (database, clock) = (TestDatabase::new().await, ManualClock::at(Time::from_millis(1_790_000_000_000)));
     let (shared, stop): (SharedClock, _) = (clock.clone(), CancellationToken::new());
-    let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
-    let bus = Bus::connect(&url, Namespace::new(database.0.name())).await.unwrap();
-    bus.ensure_streams(1).await.unwrap();
-    let (relay, work) = Relay::new("deadlines", &database.0, bus, shared.clone());
-    let deadlines: Aggregates<Deadline> = Aggregates::new(&database.0, relay.clone(), shared);
-    Indexes::of(Deadline::COLLECTION).outbox().ensure(&database.0).await.unwrap();
+    let (deadlines, relay, work) = relayed::<Deadline>(&database, shared).await;
     let begun = clock.now();
     assert_eq!(relay.backlog().await.unwrap(), Backlog::default());
 

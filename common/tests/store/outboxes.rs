@@ -8,7 +8,9 @@ use common::clock::{Clock as _, SharedClock, SystemClock};
 use common::events::inventory::InventoryChanged;
 use common::events::{By as _, InventoryEvent, Raised};
 use common::id::{OrderId, TicketId};
-use common::store::{Aggregate, Aggregates, Applied, Change, ChangeError, Indexes, Projection, Relay, StoreError};
+use common::store::{
+    Aggregate, Aggregates, Applied, Change, ChangeError, Indexes, Projection, Relay, RelayWork, StoreError,
+};
 use mongodb::bson::{Bson, Document, doc};
 use serde::{Deserialize, Serialize};
 
@@ -48,13 +50,22 @@ impl Counts {
     }
 }
 
-pub(super) async fn aggregates<A: Aggregate>(database: &TestDatabase) -> Aggregates<A> {
-    let clock: SharedClock = Arc::new(SystemClock);
+/// The aggregates of one kind, and the relay to which they hand their events.
+pub(super) async fn relayed<A: Aggregate>(
+    database: &TestDatabase,
+    clock: SharedClock,
+) -> (Aggregates<A>, Relay, RelayWork) {
     let url = std::env::var("DOCKET_TEST_NATS_URL").expect("run `cargo xtask test`, or set DOCKET_TEST_NATS_URL");
     let bus = Bus::connect(&url, Namespace::new(database.0.name())).await.unwrap();
-    let (relay, _idle) = Relay::new("outboxes", &database.0, bus, clock.clone());
+    bus.ensure_streams(1).await.unwrap();
+    let (relay, work) = Relay::new("outboxes", &database.0, bus, clock.clone());
     Indexes::of(A::COLLECTION).outbox().ensure(&database.0).await.unwrap();
-    Aggregates::new(&database.0, relay, clock)
+    (Aggregates::new(&database.0, relay.clone(), clock), relay, work)
+}
+
+/// Aggregates whose relay does nothing.
+pub(super) async fn aggregates<A: Aggregate>(database: &TestDatabase) -> Aggregates<A> {
+    relayed(database, Arc::new(SystemClock)).await.0
 }
 
 #[actix_web::test]

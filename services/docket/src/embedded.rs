@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::backoff::Backoff;
 use common::bus::Publishing;
 use common::service::{Running, StartError};
 use common::settings::Settings;
@@ -17,9 +18,8 @@ use crate::services;
 const STALLED: Duration = Duration::from_secs(6);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Waits after such a start: the first, and the longest. While the disk is full, a start does not help.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// Waits after such a start. While the disk is full, a start does not help.
+const WAITS: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(15));
 
 /// The servers that this process has started.
 pub(crate) struct Embedded {
@@ -82,12 +82,14 @@ impl Embedded {
 }
 
 async fn heal(servers: &LocalServers, publishing: Option<&Publishing>) {
-    let mut wait = FIRST_WAIT;
+    let mut waits = WAITS.waits();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let stalled = publishing.map(Publishing::stalled_for).unwrap_or_default();
         if stalled < STALLED {
-            wait = if stalled.is_zero() { FIRST_WAIT } else { wait };
+            if stalled.is_zero() {
+                waits.begin_anew();
+            }
             continue;
         }
         let Some(nats) = servers.nats() else { return };
@@ -95,8 +97,7 @@ async fn heal(servers: &LocalServers, publishing: Option<&Publishing>) {
         if let Err(error) = nats.restart().await {
             tracing::error!(%error, "nats-server was not started again");
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_WAIT);
+        tokio::time::sleep(waits.next_wait()).await;
     }
 }
 

@@ -115,7 +115,7 @@ impl OrderBody {
 /// Holds places of a ticket for the buyer, at the price of this moment, until `expiresAt`.
 #[utoipa::path(post, path = "/api/orders", request_body = NewOrder,
     responses((status = 201, description = "Held; the order as it is by then if the request was sent before", body = OrderBody),
-        (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `hold_limit`: too many unpaid places of this ticket; `hold_pause`: several holds of it ran out, come again after `Retry-After`")))]
+        (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `hold_limit`: too many unpaid places of this ticket; `hold_pause`: several holds of it ran out or were given up late, come again after `Retry-After`")))]
 pub(crate) async fn create(
     orders: web::Data<Orders>,
     buyer: Principal,

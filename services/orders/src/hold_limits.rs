@@ -2,10 +2,12 @@
 //!
 //! What a person holds unpaid of a listing in all is at most what one order may have, or else one account could hold a whole
 //! sale. Who has let holds of a listing run out within the last hour waits before the next one, twice as long with each
-//! further hold, or else the same account could hold the places again after each deadline.
+//! further hold, or else the same account could hold the places again after each deadline. A hold that was given up in the
+//! second half of its time counts like one that ran out, or else the account would give it up just before the deadline.
 
 use std::time::Duration;
 
+use common::backoff::Backoff;
 use common::clock::Time;
 use common::id::{OrderId, UserId};
 use common::settings::Settings;
@@ -34,8 +36,11 @@ pub(crate) enum TooMany {
     /// Of places that are held and not paid.
     #[error("you hold {held} unpaid places of this ticket and may hold {limit}: pay for them or give them up first")]
     Places { held: u32, limit: u32 },
+    /// Of places in one order.
+    #[error("you may hold at most {limit} unpaid places of this ticket")]
+    AtOnce { limit: u32 },
     /// Of holds that were let run out.
-    #[error("you let several holds of this ticket run out and may hold places again in {}", minutes(*wait))]
+    #[error("you let several holds of this ticket run out, or gave them up late, and may hold places again in {}", minutes(*wait))]
     RunOut { wait: Duration },
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct Standing {
     pub(crate) state: OrderState,
     pub(crate) quantity: u32,
     pub(crate) expires_at: Time,
+    #[serde(default)]
+    pub(crate) given_up_late_at: Option<Time>,
 }
 
 impl Standing {
@@ -64,15 +71,16 @@ impl Standing {
         matches!(self.state, Created | AwaitingPayment | Expiring)
     }
 
-    fn ran_out_since(&self, since: Time) -> bool {
-        self.state == OrderState::Expired && self.expires_at > since
+    /// When the places were let go without having been paid, at the deadline or not long before it.
+    fn ran_out_at(&self) -> Option<Time> {
+        self.given_up_late_at.or_else(|| (self.state == OrderState::Expired).then_some(self.expires_at))
     }
 }
 
 impl From<&PendingHold> for Standing {
     fn from(hold: &PendingHold) -> Self {
         let PendingHold { order_id: id, buyer_id, quantity, expires_at, .. } = *hold;
-        Self { id, buyer_id, state: OrderState::Created, quantity, expires_at }
+        Self { id, buyer_id, state: OrderState::Created, quantity, expires_at, given_up_late_at: None }
     }
 }
 
@@ -106,10 +114,12 @@ impl HoldLimits {
     /// [`TooMany`].
     pub(crate) fn allow(&self, has: &[Standing], quantity: u32, limit: Option<u32>, now: Time) -> Result<(), TooMany> {
         let held: u32 = has.iter().filter(|order| order.holds()).map(|order| order.quantity).sum();
-        if let Some(limit) = limit.filter(|limit| held > 0 && held.saturating_add(quantity) > *limit) {
-            return Err(TooMany::Places { held, limit });
+        match limit.filter(|limit| held.saturating_add(quantity) > *limit) {
+            Some(limit) if held > 0 => return Err(TooMany::Places { held, limit }),
+            Some(limit) => return Err(TooMany::AtOnce { limit }),
+            None => {}
         }
-        let ran_out = has.iter().filter(|order| order.ran_out_since(now - REMEMBERED)).map(|order| order.expires_at);
+        let ran_out = has.iter().filter_map(Standing::ran_out_at).filter(|at| *at > now - REMEMBERED);
         let (count, last) = ran_out.fold((0, None), |(count, last), at| (count + 1, last.max(Some(at))));
         match last.map(|last| last + self.pause_for(count)) {
             Some(until) if until > now => Err(TooMany::RunOut { wait: until.since(now) }),
@@ -118,10 +128,8 @@ impl HoldLimits {
     }
 
     fn pause_for(&self, ran_out: u32) -> Duration {
-        let Some(further) = ran_out.checked_sub(self.pause_after).filter(|_| self.pauses()) else {
-            return Duration::ZERO;
-        };
-        self.pause.saturating_mul(1_u32.checked_shl(further).unwrap_or(u32::MAX)).min(REMEMBERED)
+        let further = ran_out.checked_sub(self.pause_after).filter(|_| self.pauses());
+        further.map_or(Duration::ZERO, |further| Backoff::new(self.pause, REMEMBERED).after(further))
     }
 }
 
@@ -135,7 +143,7 @@ mod tests {
 
     fn order(state: OrderState, quantity: u32, expires_at: Time) -> Standing {
         let (id, buyer_id) = (OrderId::generate(NOW), UserId::generate(NOW));
-        Standing { id, buyer_id, state, quantity, expires_at }
+        Standing { id, buyer_id, state, quantity, expires_at, given_up_late_at: None }
     }
 
     fn ran_out(minutes_ago: &[u32]) -> Vec<Standing> {
@@ -163,6 +171,23 @@ mod tests {
         }
         let ended = [Cancelled, Complete, Expired, Refunded].map(|state| order(state, 4, old));
         assert_eq!(LIMITS.allow(&ended, 4, Some(4), NOW), Ok(()));
+    }
+
+    #[test]
+    fn nobody_holds_more_at_once_than_in_all() {
+        let at_once = |quantity| LIMITS.allow(&[], quantity, LIMITS.of_listing(None), NOW);
+        assert_eq!((at_once(100), at_once(101)), (Ok(()), Err(TooMany::AtOnce { limit: 100 })));
+    }
+
+    #[test]
+    fn a_hold_that_was_given_up_late_counts_like_one_that_ran_out() {
+        let mut has = ran_out(&[40]);
+        let given_up = order(OrderState::Cancelled, 1, NOW + MINUTE);
+        has.push(given_up.clone());
+        assert_eq!(LIMITS.allow(&has, 1, None, NOW), Ok(()), "given up soon");
+        has.push(Standing { given_up_late_at: Some(NOW - MINUTE), ..given_up });
+        let wait = Err(TooMany::RunOut { wait: 4 * MINUTE });
+        assert_eq!(LIMITS.allow(&has, 1, None, NOW), wait, "since it was given up");
     }
 
     #[test]

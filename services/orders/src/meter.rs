@@ -68,7 +68,7 @@ impl Meter {
                 &self.granted
             }
             Ok(Held::Before) => &self.repeated,
-            Err(HoldError::TooMany(TooMany::Places { .. })) => &self.hold_limit,
+            Err(HoldError::TooMany(TooMany::Places { .. } | TooMany::AtOnce { .. })) => &self.hold_limit,
             Err(HoldError::TooMany(TooMany::RunOut { .. })) => &self.hold_pause,
             Err(HoldError::SoldOut(_)) => &self.sold_out,
             Err(HoldError::Busy) => &self.busy,

@@ -159,6 +159,9 @@ pub struct Order {
     /// How many of them were used. Beside them, so that an index has it.
     #[serde(default)]
     pub admitted: u32,
+    /// When its buyer gave the hold up, if that was so late that the places were as good as kept from others until the deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up_late_at: Option<Time>,
     /// What of its money went back. Only payments' events write it: it is read with the order and never written with it.
     #[serde(default, skip_serializing)]
     pub returned: Returned,
@@ -339,11 +342,20 @@ impl Order {
             AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Reacquiring, Refunded, Refunding,
         };
         match self.state {
-            Created | AwaitingPayment | Expiring => Ok(Some(self.step(Cancelled, Some(Move::Release)))),
+            Created | AwaitingPayment | Expiring => {
+                let mut step = self.step(Cancelled, Some(Move::Release));
+                step.next.given_up_late_at = self.is_late(now).then_some(now);
+                Ok(Some(step))
+            }
             Cancelled | Refunding | Refunded => Ok(None),
             Expired | Reacquiring => Err(OrderError::Ended(self.state)),
             Complete => self.give_back(now).map(Some),
         }
+    }
+
+    /// Whether more than half of the hold's time has gone by.
+    fn is_late(&self, now: Time) -> bool {
+        now.since(self.created_at) > self.expires_at.since(self.created_at) / 2
     }
 
     fn give_back(&self, now: Time) -> Result<Step, OrderError> {

@@ -94,6 +94,7 @@ impl Replica {
             refund_reason: None,
             passes: Vec::new(),
             admitted: 0,
+            given_up_late_at: None,
             returned: Returned::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::backoff::Backoff;
 use common::clock::Time;
 
 use crate::payment::{Payment, PaymentState};
@@ -13,8 +14,8 @@ const RARELY: Duration = Duration::from_secs(10 * 60);
 /// So long somebody's calls of Stripe may be at work. Who comes sooner would only be told that they are.
 const LONGEST_CALL: Duration = Duration::from_secs(15);
 
-/// The longest time between two tries of a refund that Stripe refuses.
-const REFUSED: Duration = Duration::from_secs(6 * 3600);
+/// How long a payment waits between two tries of its refunds, by how many of them Stripe has refused.
+const REFUSED: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(6 * 3600));
 
 /// When to look first after a change at `now`; never, if the payment can move only by somebody's wish.
 pub(crate) fn first(payment: &Payment, now: Time) -> Option<Time> {
@@ -37,7 +38,9 @@ fn patience(payment: &Payment) -> Option<Duration> {
         PaymentState::Initiated | PaymentState::Failed => Some(Duration::from_secs(30)),
         PaymentState::RequiresAction | PaymentState::Processing => Some(Duration::from_secs(10)),
         PaymentState::Cancelling => Some(LONGEST_CALL),
-        PaymentState::Cancelled | PaymentState::Refunded => None,
+        PaymentState::Cancelled => None,
+        // Another one was made meanwhile, so Stripe can only refuse it.
+        PaymentState::Refunded => payment.started_refunds().next().map(|_| LONGEST_CALL),
         PaymentState::Succeeded | PaymentState::PartiallyRefunded => refund_patience(payment),
     }
 }
@@ -45,7 +48,6 @@ fn patience(payment: &Payment) -> Option<Duration> {
 fn refund_patience(payment: &Payment) -> Option<Duration> {
     let counted = |state| payment.refunds.iter().filter(|refund| refund.state == state).count();
     let (started, failed) = (counted(RefundState::Started), counted(RefundState::Failed));
-    let doublings = u32::try_from(failed.min(12)).unwrap_or(12);
     let least = if started > 0 { LONGEST_CALL } else { Duration::ZERO };
-    (started + failed > 0).then(|| (Duration::from_secs(5) * 2_u32.pow(doublings)).clamp(least, REFUSED))
+    (started + failed > 0).then(|| REFUSED.after(u32::try_from(failed).unwrap_or(u32::MAX)).max(least))
 }

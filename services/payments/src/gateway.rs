@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use common::http::Status;
 use common::id::{OrderId, RefundId};
 use common::money::Money;
 use common::settings::Settings;
@@ -20,11 +21,13 @@ use crate::meter::Calls;
 
 mod answers;
 mod client;
+mod key;
 mod patience;
 mod throttle;
 
 pub(crate) use answers::{GatewayError, Intent, StripeRefund, StripeRefundState};
 use client::Client;
+use key::Key;
 use patience::Patience;
 pub(crate) use patience::unwaited;
 use throttle::Throttle;
@@ -66,15 +69,15 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// The gateway that the settings describe.
+    /// The gateway that the settings describe. `status` is told whether Stripe takes the key.
     ///
     /// # Errors
     /// If the settings name no key, or one that cannot be sent.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, GatewayError> {
+    pub(crate) fn new(settings: &Settings, status: Status) -> Result<Self, GatewayError> {
         let missing = || GatewayError::Misconfigured("STRIPE_SECRET_KEY is not set, so nobody could pay".to_owned());
         let key = settings.stripe_secret_key.as_ref().ok_or_else(missing)?.expose_secret();
         let client = Client::new(settings, key)?;
-        let patience = Patience::new(Calls::new(), Throttle::new(settings));
+        let patience = Patience::new(Calls::new(), Throttle::new(settings), Key::new(status));
         Ok(Self { client, shop: settings.public_url(), test_mode: key.contains("_test_"), patience })
     }
 
@@ -149,7 +152,7 @@ impl Gateway {
                 Confirmation { payment_method: None, payment_method_data: Some(data), return_url }
             }
         };
-        let key = key(&format!("confirm:{order}:{attempt}:{}", method.name()))?;
+        let key = idempotency_key(&format!("confirm:{order}:{attempt}:{}", method.name()))?;
         // The library's own form has no field for a card token.
         let request = || ConfirmPaymentIntent::new(intent).build().form(&confirmation).customize::<PaymentIntent>();
         let strategy = RequestStrategy::Idempotent(key);
@@ -190,7 +193,7 @@ impl Gateway {
         let request = CreateRefund::new().payment_intent(intent).amount(amount.minor()).metadata(metadata);
         let first = format!("refund:{order}:{refund}");
         let name = if spent == 0 { first } else { format!("{first}:{spent}") };
-        let strategy = RequestStrategy::Idempotent(key(&name)?);
+        let strategy = RequestStrategy::Idempotent(idempotency_key(&name)?);
         let sent = || Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client));
         self.patience.ask(sent).await.map(StripeRefund::from)
     }
@@ -220,7 +223,8 @@ impl Gateway {
         request: &impl StripeRequest<Output = PaymentIntent>,
         name: Option<&str>,
     ) -> Result<Intent, GatewayError> {
-        let strategy = name.map(key).transpose()?.map_or(RequestStrategy::Once, RequestStrategy::Idempotent);
+        let strategy =
+            name.map(idempotency_key).transpose()?.map_or(RequestStrategy::Once, RequestStrategy::Idempotent);
         let sent = || Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client));
         self.patience.ask(sent).await.map(Intent::from)
     }
@@ -233,7 +237,7 @@ impl Gateway {
     }
 }
 
-fn key(text: &str) -> Result<IdempotencyKey, GatewayError> {
+fn idempotency_key(text: &str) -> Result<IdempotencyKey, GatewayError> {
     let too_long = |_| GatewayError::Refused {
         code: "invalid_payment_method".to_owned(),
         message: "The payment method is not valid.".to_owned(),

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use common::backoff::Backoff;
 use tokio::time::Instant;
 
 /// So many are taken in one turn, and so many of them are done side by side.
@@ -22,9 +23,8 @@ const EVERY: Duration = Duration::from_secs(2);
 /// A turn begins nothing after this time, so that a process that stops does not wait for long.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
-/// How long a lane rests after the first turn of failures, and how often that doubles.
-const FIRST_REST: Duration = Duration::from_millis(500);
-const MOST_DOUBLINGS: u32 = 4;
+/// How long a lane rests after a turn of failures.
+const RESTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(8));
 
 /// The lanes of payments.
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl Lane {
     pub(crate) fn end(&self, turn: &Turn, now: Instant) {
         let mut state = self.state();
         if turn.is_all_in_vain() {
-            state.rests_until = Some(now + FIRST_REST * 2_u32.pow(state.failed_turns.min(MOST_DOUBLINGS)));
+            state.rests_until = Some(now + RESTS.after(state.failed_turns));
             state.failed_turns += 1;
         } else if turn.done.load(Ordering::Relaxed) > 0 {
             state.failed_turns = 0;

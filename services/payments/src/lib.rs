@@ -24,10 +24,10 @@ use std::time::Duration;
 
 use common::clock::SharedClock;
 use common::events::OrderEvent;
-use common::http::{Policy, routes};
+use common::http::{Policy, Status, routes};
 use common::service::{Context, Finding, Health, Service, StartError};
 use common::settings::Settings;
-use metrics::Gauge;
+use metrics::{Counter, Gauge};
 use moka::sync::Cache;
 use secrecy::SecretString;
 
@@ -64,7 +64,7 @@ pub fn service() -> Service {
 
 /// Whether Stripe takes the key that the settings name.
 pub async fn examine(settings: &Settings) -> Finding {
-    let Ok(gateway) = Gateway::new(settings) else {
+    let Ok(gateway) = Gateway::new(settings, Status::default()) else {
         return Finding::new("stripe", Health::Ill, "STRIPE_SECRET_KEY is not set, or is none, so nobody can pay");
     };
     match gateway.greet().await {
@@ -87,6 +87,7 @@ pub struct Payments {
     publishable_key: Option<String>,
     webhooks: Webhooks,
     unsettled: Gauge,
+    doubled_refunds: Counter,
     clock: SharedClock,
 }
 
@@ -95,7 +96,7 @@ impl Payments {
         Ok(Self {
             payments: PaymentStore::new(ctx.aggregates(), ctx.clock()),
             orders: ctx.projection(store::ORDERS),
-            gateway: Gateway::new(ctx.settings()).map_err(StartError::other)?,
+            gateway: Gateway::new(ctx.settings(), ctx.status()).map_err(StartError::other)?,
             seen: checkout::seen(),
             lanes: Lanes::default(),
             inbox: Inbox::new(ctx.database(), ctx.clock()),
@@ -103,6 +104,7 @@ impl Payments {
             publishable_key: ctx.settings().stripe_publishable_key.clone(),
             webhooks: Webhooks::new(ctx.now()),
             unsettled: meter::unsettled(),
+            doubled_refunds: meter::doubled_refunds(),
             clock: ctx.clock(),
         })
     }

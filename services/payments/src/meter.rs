@@ -123,6 +123,13 @@ impl Calls {
     }
 }
 
+/// How many refunds Stripe has made twice.
+pub(crate) fn doubled_refunds() -> Counter {
+    let name = "payments_refunds_doubled_total";
+    describe_counter!(name, "Refunds that Stripe has made although it has made one with the same id of ours.");
+    counter!(name)
+}
+
 /// How many payments have begun and not come to an end.
 pub(crate) fn unsettled() -> Gauge {
     let name = "payments_unsettled";

@@ -42,6 +42,14 @@ fn refund_id(number: u8) -> RefundId {
     RefundId::derived(OrderId::generate(NOW).uuid(), &number.to_string())
 }
 
+fn stripe_id(id: RefundId) -> String {
+    format!("re_{id}")
+}
+
+fn done(id: RefundId, amount: Money) -> Refunding {
+    Refunding::Done { id, stripe_id: stripe_id(id), amount }
+}
+
 fn standing() -> impl Strategy<Value = Standing> {
     prop_oneof![
         Just(Standing::Open { error: None }),
@@ -62,7 +70,11 @@ fn refunding() -> impl Strategy<Value = Refunding> {
             reason: None
         }),
         Just(Refunding::All),
-        id.clone().prop_map(|id| Refunding::Refused { id: refund_id(id), code: "declined".to_owned() }),
+        id.clone().prop_map(|id| Refunding::Refused {
+            id: refund_id(id),
+            stripe_id: None,
+            code: "declined".to_owned()
+        }),
     ]
 }
 
@@ -81,8 +93,7 @@ fn run(inputs: &[Input], mut check: impl FnMut(&Payment, &Step)) -> Payment {
     let mut payment = begun();
     for (number, input) in inputs.iter().enumerate() {
         let started = payment.started_refunds().next().filter(|_| number % 3 == 0).cloned();
-        let confirmed =
-            started.map(|refund| Input::Refunding(Refunding::Done { id: refund.id, amount: refund.amount }));
+        let confirmed = started.map(|refund| Input::Refunding(done(refund.id, refund.amount)));
         for input in confirmed.into_iter().chain([input.clone()]) {
             if let Ok(Some(step)) = payment.handle(input, NOW) {
                 check(&payment, &step);
@@ -274,12 +285,11 @@ fn a_refund_that_bounces_is_wanted_again() {
     let all = Input::Refunding(Refunding::All);
     let started = after(&after(&begun(), stands(Standing::Succeeded)), all.clone());
     let first = started.refunds[0].clone();
-    let done = after(&started, Input::Refunding(Refunding::Done { id: first.id, amount: first.amount }));
-    assert_eq!(done.state, PaymentState::Refunded);
-    let bounced = after(
-        &done,
-        Input::Refunding(Refunding::Refused { id: first.id, code: "expired_or_canceled_card".to_owned() }),
-    );
+    let made = after(&started, Input::Refunding(done(first.id, first.amount)));
+    assert_eq!(made.state, PaymentState::Refunded);
+    let refused = |stripe_id| Input::Refunding(Refunding::Refused { id: first.id, stripe_id, code: "lost".to_owned() });
+    assert_eq!(made.handle(refused(None), NOW), Ok(None), "an answer that comes late says nothing of what was made");
+    let bounced = after(&made, refused(Some(stripe_id(first.id))));
     assert_eq!((bounced.state, bounced.left()), (PaymentState::Succeeded, TOTAL));
     assert!(bounced.attention_at.is_some());
     let again = after(&bounced, all);
@@ -290,10 +300,51 @@ fn a_refund_that_bounces_is_wanted_again() {
 #[test]
 fn a_refund_made_at_stripe_counts() {
     let paid = after(&begun(), stands(Standing::Succeeded));
-    let done = Input::Refunding(Refunding::Done { id: refund_id(9), amount: usd(TOTAL) });
+    let done = Input::Refunding(done(refund_id(9), usd(TOTAL)));
     let step = paid.handle(done.clone(), NOW).unwrap().unwrap();
     assert!(matches!(step.event, PaymentEvent::Refunded(PaymentRefunded { in_full: true, .. })));
     assert_eq!(step.next.handle(done, NOW), Ok(None));
+}
+
+/// Paid, and `amount` of it is being given back as the refund 1.
+fn giving_back(amount: i64) -> Payment {
+    let asked = Refunding::Asked { id: refund_id(1), amount: Some(usd(amount)), reason: None };
+    after(&after(&begun(), stands(Standing::Succeeded)), Input::Refunding(asked))
+}
+
+#[test]
+fn two_refunds_at_stripe_with_one_id_of_ours_both_count() {
+    let started = giving_back(400);
+    let id = started.refunds[0].id;
+    let once = after(&started, Input::Refunding(done(id, usd(400))));
+    let second = Refunding::Done { id, stripe_id: "re_second".to_owned(), amount: usd(300) };
+    let twice = after(&once, Input::Refunding(second.clone()));
+    assert_eq!((twice.returned(), twice.left(), twice.refunds.len()), (700, TOTAL - 700, 2));
+    assert!(twice.doubled("re_second").is_some() && once.doubled("re_second").is_none());
+    assert_eq!(twice.handle(Input::Refunding(second), NOW), Ok(None));
+    assert_eq!(twice.handle(Input::Refunding(done(id, usd(400))), NOW), Ok(None));
+    // When the second one bounces, the first one has gone back all the same.
+    let stripe_id = Some("re_second".to_owned());
+    let bounced = Refunding::Refused { id, stripe_id, code: "lost".to_owned() };
+    assert_eq!(after(&twice, Input::Refunding(bounced)).returned(), 400);
+}
+
+#[test]
+fn a_refund_that_an_answer_refused_and_the_books_have_went_back() {
+    let started = giving_back(TOTAL);
+    let id = started.refunds[0].id;
+    let refused = Refunding::Refused { id, stripe_id: None, code: "api_error".to_owned() };
+    let failed = after(&started, Input::Refunding(refused));
+    assert_eq!((failed.refunds[0].state, failed.returned()), (RefundState::Failed, 0));
+    // Meanwhile all is wanted again: that one can only be refused.
+    let again = after(&failed, Input::Refunding(Refunding::All));
+    let known = after(&again, Input::Refunding(done(id, usd(TOTAL))));
+    assert_eq!((known.state, known.returned(), known.left()), (PaymentState::Refunded, TOTAL, 0));
+    assert!(known.attention_at.is_some(), "the second one is still to be refused");
+    let second =
+        Refunding::Refused { id: known.refunds[1].id, stripe_id: None, code: "charge_already_refunded".to_owned() };
+    let ended = after(&known, Input::Refunding(second));
+    assert_eq!((ended.state, ended.attention_at), (PaymentState::Refunded, None));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::refunds::RefundError;
 use crate::webhook::NotGenuine;
 
 const SOON: Duration = Duration::from_secs(2);
+const AFTER_MENDING: Duration = Duration::from_secs(30);
 
 impl From<PayError> for Problem {
     fn from(error: PayError) -> Self {
@@ -68,6 +69,8 @@ impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::Unavailable { .. } => Self::unavailable(SOON).caused_by(error),
+            // The operator's to mend; what is wanted can be had then.
+            GatewayError::Misconfigured(_) => Self::unavailable(AFTER_MENDING).caused_by(error),
             error => Self::internal(error),
         }
     }

@@ -1,4 +1,8 @@
 //! Money that goes back: never more than came in. Pure.
+//!
+//! A refund here is one refund at Stripe, whose id it learns with what became of it. Should Stripe have two refunds with the
+//! id of one of ours, the second one is a refund of its own here, as if it were made at Stripe directly: what the ledger says
+//! went back is what Stripe gave back. An answer that refuses a refund is not the last word on it, Stripe's list is.
 
 use common::events::payments::{PaymentRefundFailed, PaymentRefundStarted, PaymentRefunded};
 use common::id::RefundId;
@@ -31,6 +35,9 @@ pub struct Refund {
     pub state: RefundState,
     /// Why, if somebody said so.
     pub reason: Option<String>,
+    /// Its id at Stripe, once what became of it there is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripe_id: Option<String>,
 }
 
 /// What can happen about refunds.
@@ -51,6 +58,8 @@ pub enum Refunding {
     Done {
         /// The refund.
         id: RefundId,
+        /// Its id at Stripe.
+        stripe_id: String,
         /// How much.
         amount: Money,
     },
@@ -58,9 +67,22 @@ pub enum Refunding {
     Refused {
         /// The refund.
         id: RefundId,
+        /// Its id at Stripe; none if Stripe has not made it.
+        stripe_id: Option<String>,
         /// Stripe's reason.
         code: String,
     },
+}
+
+impl Refund {
+    /// Whether Stripe's books may still say that it was made.
+    fn is_open(&self) -> bool {
+        match self.state {
+            RefundState::Started => true,
+            RefundState::Failed => self.stripe_id.is_none(),
+            RefundState::Succeeded => false,
+        }
+    }
 }
 
 impl Payment {
@@ -68,8 +90,8 @@ impl Payment {
         match refunding {
             Refunding::Asked { id, amount, reason } => self.give_back(id, amount, reason),
             Refunding::All => self.give_all_back(),
-            Refunding::Done { id, amount } => Ok(self.gone_back(id, amount)),
-            Refunding::Refused { id, code } => Ok(self.refused(id, code)),
+            Refunding::Done { id, stripe_id, amount } => Ok(self.gone_back(id, stripe_id, amount)),
+            Refunding::Refused { id, stripe_id, code } => Ok(self.refused(id, stripe_id, code)),
         }
     }
 
@@ -96,7 +118,7 @@ impl Payment {
         if left.minor() == 0 || amount.minor() > left.minor() || amount.currency() != left.currency() {
             return Err(PaymentError::ExceedsPayment(left));
         }
-        Ok(Some(self.start(Refund { id, amount, state: RefundState::Started, reason })))
+        Ok(Some(self.start(Refund { id, amount, state: RefundState::Started, reason, stripe_id: None })))
     }
 
     /// The same as often as it is wanted: what is on its way back already is not left.
@@ -116,13 +138,35 @@ impl Payment {
         Step { next, event: event.into() }
     }
 
-    fn gone_back(&self, id: RefundId, refund: Money) -> Option<Step> {
-        let mut next = self.clone();
+    /// The refund that is this one at Stripe, where it has the id of another refund of ours.
+    pub(crate) fn doubled(&self, stripe_id: &str) -> Option<&Refund> {
+        let id = self.id_of_double(stripe_id);
+        self.refunds.iter().find(|refund| refund.id == id)
+    }
+
+    fn id_of_double(&self, stripe_id: &str) -> RefundId {
+        RefundId::derived(self.order_id.uuid(), stripe_id)
+    }
+
+    /// Which refund of ours is meant by what Stripe says of one of its own.
+    fn meant(&self, id: RefundId, stripe_id: &str) -> RefundId {
+        let is_other =
+            |known: &Refund| known.id == id && known.stripe_id.as_ref().is_some_and(|known| known != stripe_id);
+        if self.refunds.iter().any(is_other) { self.id_of_double(stripe_id) } else { id }
+    }
+
+    fn gone_back(&self, id: RefundId, stripe_id: String, refund: Money) -> Option<Step> {
+        let (id, mut next) = (self.meant(id, &stripe_id), self.clone());
         match next.refunds.iter_mut().find(|refund| refund.id == id) {
-            Some(known) if known.state == RefundState::Started => known.state = RefundState::Succeeded,
+            Some(known) if known.is_open() => {
+                (known.state, known.stripe_id) = (RefundState::Succeeded, Some(stripe_id));
+            }
             Some(_) => return None,
             None if !self.state.is_paid() => return None,
-            None => next.refunds.push(Refund { id, amount: refund, state: RefundState::Succeeded, reason: None }),
+            None => {
+                let (state, stripe_id) = (RefundState::Succeeded, Some(stripe_id));
+                next.refunds.push(Refund { id, amount: refund, state, reason: None, stripe_id });
+            }
         }
         next.state = next.state_by_refunds();
         let in_full = next.state == PaymentState::Refunded;
@@ -132,10 +176,17 @@ impl Payment {
         Some(Step { next, event: event.into() })
     }
 
-    fn refused(&self, id: RefundId, code: String) -> Option<Step> {
-        let mut next = self.clone();
-        let known = next.refunds.iter_mut().find(|refund| refund.id == id && refund.state != RefundState::Failed)?;
+    fn refused(&self, id: RefundId, stripe_id: Option<String>, code: String) -> Option<Step> {
+        let (id, mut next) = (stripe_id.as_ref().map_or(id, |stripe_id| self.meant(id, stripe_id)), self.clone());
+        let known = next.refunds.iter_mut().find(|refund| refund.id == id)?;
+        // Of money that went back only Stripe's own refund can say that it did not.
+        let may_fail =
+            known.state == RefundState::Started || (known.state == RefundState::Succeeded && stripe_id.is_some());
+        if !may_fail {
+            return None;
+        }
         known.state = RefundState::Failed;
+        known.stripe_id = stripe_id.or(known.stripe_id.take());
         next.state = next.state_by_refunds();
         let Self { order_id, buyer_id, amount, .. } = *self;
         let returned = Some(next.returned_money());

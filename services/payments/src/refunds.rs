@@ -119,7 +119,7 @@ impl Payments {
             Ok(made) => self.record(payment, &made).await,
             Err(GatewayError::Refused { code, message }) => {
                 tracing::error!(order = %payment.order_id, refund = %refund.id, code, message, "Stripe refused a refund");
-                self.tell(payment, Refunding::Refused { id: refund.id, code }).await
+                self.tell(payment, Refunding::Refused { id: refund.id, stripe_id: None, code }).await.map(drop)
             }
             Err(error) => Err(error.into()),
         }
@@ -127,19 +127,31 @@ impl Payments {
 
     /// A refund that was made at Stripe directly counts too; its id here follows from its id there.
     async fn record(&self, payment: &Payment, refund: &StripeRefund) -> Result<(), SettleError> {
-        let id = refund.id.unwrap_or_else(|| RefundId::derived(payment.order_id.uuid(), &refund.stripe_id));
-        match &refund.state {
-            StripeRefundState::Pending => Ok(()),
-            StripeRefundState::Failed(code) => self.tell(payment, Refunding::Refused { id, code: code.clone() }).await,
+        let stripe_id = &refund.stripe_id;
+        let id = refund.id.unwrap_or_else(|| RefundId::derived(payment.order_id.uuid(), stripe_id));
+        let told = match &refund.state {
+            StripeRefundState::Pending => return Ok(()),
+            StripeRefundState::Failed(code) => {
+                Refunding::Refused { id, stripe_id: Some(stripe_id.clone()), code: code.clone() }
+            }
             StripeRefundState::Done => {
                 let Ok(amount) = Money::from_minor(refund.amount, payment.amount.currency()) else { return Ok(()) };
-                self.tell(payment, Refunding::Done { id, amount }).await
+                Refunding::Done { id, stripe_id: stripe_id.clone(), amount }
             }
+        };
+        let known = self.tell(payment, told).await?;
+        let doubled = known.as_ref().and_then(|known| known.value.doubled(stripe_id));
+        if refund.id.is_some() && doubled.is_some() && payment.doubled(stripe_id).is_none() {
+            self.doubled_refunds.increment(1);
+            tracing::error!(
+                order = %payment.order_id, refund = %id, stripe_id, amount = refund.amount,
+                "Stripe has made one refund twice; the buyer has this amount too"
+            );
         }
+        Ok(())
     }
 
-    async fn tell(&self, payment: &Payment, refunding: Refunding) -> Result<(), SettleError> {
-        self.payments.inform(payment.order_id, Input::Refunding(refunding)).await?;
-        Ok(())
+    async fn tell(&self, payment: &Payment, refunding: Refunding) -> Result<Option<Versioned<Payment>>, SettleError> {
+        Ok(self.payments.inform(payment.order_id, Input::Refunding(refunding)).await?)
     }
 }

@@ -3,12 +3,14 @@
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use askama::Template;
+use common::http::Problem;
 
 use crate::failure::{ApiProblem, Failure};
+use crate::is_of_the_api;
 use crate::shell::{Shell, next_query};
 use crate::visit::NewCookies;
 
@@ -69,10 +71,15 @@ pub(crate) async fn dress(request: ServiceRequest, next: Next<BoxBody>) -> Resul
         None => response,
     };
     let cookies = response.request().extensions().get::<NewCookies>().map(NewCookies::take).unwrap_or_default();
-    let headers = response.headers_mut();
     for cookie in cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
-        headers.append(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    protect(response.headers_mut());
+    Ok(response)
+}
+
+/// Gives an answer the headers that all pages have.
+fn protect(headers: &mut HeaderMap) {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-store"),
@@ -83,7 +90,19 @@ pub(crate) async fn dress(request: ServiceRequest, next: Next<BoxBody>) -> Resul
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    Ok(response)
+}
+
+/// The page that says that an address of ours had no answer: it took too long, or failed.
+pub(crate) fn fault_page(path: &str, fault: &Problem, request_id: &str) -> Option<HttpResponse> {
+    if is_of_the_api(path) {
+        return None;
+    }
+    let (heading, text, id) = if fault.status() == StatusCode::SERVICE_UNAVAILABLE { no_answer() } else { our_fault() };
+    let page =
+        FailurePage { shell: Shell::new(None, "/"), heading, text, request_id: id.or(Some(request_id.to_owned())) };
+    let mut response = with_status(fault.status(), &page).ok()?;
+    protect(response.headers_mut());
+    Some(response)
 }
 
 #[derive(Template)]
@@ -110,11 +129,7 @@ fn told(failure: &Failure) -> HttpResponse {
         Failure::Refused(problem) if problem.status == 429 || problem.status == 503 => very_busy(),
         Failure::Full => very_busy(),
         Failure::Refused(problem) => ("That did not work", problem.words(), problem.request_id.clone()),
-        _ => (
-            "Out of order",
-            "Part of Docket does not answer. Nothing is lost: please try again in a moment.".to_owned(),
-            None,
-        ),
+        _ => no_answer(),
     };
     let page = FailurePage { shell: Shell::new(None, "/"), heading, text, request_id };
     with_status(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
@@ -122,6 +137,15 @@ fn told(failure: &Failure) -> HttpResponse {
 
 fn nothing_here() -> (&'static str, String, Option<String>) {
     ("Nothing here", "There is no such page, or it is not yours to see.".to_owned(), None)
+}
+
+fn no_answer() -> (&'static str, String, Option<String>) {
+    let text = "Part of Docket does not answer. Nothing is lost: please try again in a moment.";
+    ("Out of order", text.to_owned(), None)
+}
+
+fn our_fault() -> (&'static str, String, Option<String>) {
+    ("That did not work", "Something broke here, and whoever runs this place can see what.".to_owned(), None)
 }
 
 fn very_busy() -> (&'static str, String, Option<String>) {

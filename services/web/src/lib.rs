@@ -14,6 +14,7 @@ mod model;
 mod pages;
 mod reader;
 mod refreshes;
+mod send_again;
 mod shell;
 mod upstream;
 mod visit;
@@ -26,11 +27,10 @@ use actix_web::guard::{self, Guard, GuardContext};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, FormConfig, ServiceConfig, post};
 use common::clock::SharedClock;
-use common::http::Problem;
+use common::http::{FaultPage, Problem};
 use common::service::{Service, Site};
-use tokio_util::sync::CancellationToken;
 
-use live::{Looks, Seats};
+use live::{Looks, Seats, Streams};
 use model::Ticket;
 use pages::{account, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
@@ -46,6 +46,7 @@ pub fn service() -> Service {
 
 /// The pages, by address. Whether somebody may see one is for the APIs to say.
 fn routes(config: &mut ServiceConfig) {
+    config.app_data(FaultPage(html::fault_page));
     config.route("/assets/{name}", get().to(assets::serve));
     let pages = web::scope("")
         .wrap(from_fn(html::dress))
@@ -115,7 +116,7 @@ pub struct Web {
     clock: SharedClock,
     /// The time zone of the business, in which most shows take place.
     zone: String,
-    closing: CancellationToken,
+    streams: Streams,
 }
 
 impl Web {
@@ -134,7 +135,7 @@ impl Web {
             apart: site.settings().api_url.is_some(),
             clock: site.clock(),
             zone: site.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned(),
-            closing: site.closing(),
+            streams: Streams::new(site.closing()),
         }
     }
 }
@@ -158,7 +159,10 @@ impl Guard for TheApiElsewhere {
 }
 
 fn is_api(ctx: &GuardContext<'_>) -> bool {
-    let path = ctx.head().uri.path();
+    is_of_the_api(ctx.head().uri.path())
+}
+
+fn is_of_the_api(path: &str) -> bool {
     path == "/api" || ["/api/", "/.well-known/"].iter().any(|api| path.starts_with(api))
 }
 

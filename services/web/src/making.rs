@@ -2,12 +2,14 @@
 //!
 //! A form carries a key, and whatever it makes is made under that key once. While the API has not said what came of it (it is
 //! busy, or with this very request, or its answer was lost), it is asked again with the same key, a few times within the visit's
-//! time. If there is no answer even then, the page comes back with the key it had: who sends it again asks for the same thing.
+//! time. If there is no answer even then, the page comes back with the key it had (or `send_again` does, where the page cannot be
+//! had): who sends it again asks for the same thing.
 //! A new key is for a new thing, after the API has refused this one.
 
 use std::time::Duration;
 
 use common::id::uuid_at;
+use common::limits::PAGE_CALLS_WITHIN;
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +21,7 @@ use crate::visit::{Visit, decoded};
 const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_millis(700), Duration::from_millis(1500)];
 /// What of a visit's time is left for showing the page if nothing was answered.
 const FOR_THE_PAGE: Duration = Duration::from_secs(3);
+const _: () = assert!(FOR_THE_PAGE.as_millis() < PAGE_CALLS_WITHIN.as_millis());
 const LONGEST: usize = 255;
 
 /// A name for something that a form is about to make.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use common::limits::PAGE_CALLS_WITHIN;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 use crate::live::Subject;
-use crate::upstream::{Answer, LIMIT, Upstream};
+use crate::upstream::{Answer, Upstream};
 use crate::visit::{broken, decoded, successful};
 
 /// Whoever asks the APIs for what a page shows.
@@ -50,7 +51,8 @@ impl Reader {
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let body = body.map(serde_json::to_vec).transpose().map_err(broken)?;
-        let answer = self.upstream.send(method, path, self.headers.clone(), body, LIMIT).await.map_err(broken)?;
+        let answer =
+            self.upstream.send(method, path, self.headers.clone(), body, PAGE_CALLS_WITHIN).await.map_err(broken)?;
         successful(answer, &self.page)
     }
 }

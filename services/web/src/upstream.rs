@@ -13,9 +13,6 @@ use serde::de::DeserializeOwned;
 const SERVICES: [(&str, &str); 5] =
     [("users", "auth"), ("tickets", "tickets"), ("orders", "orders"), ("passes", "orders"), ("payments", "payments")];
 
-/// The longest that an API may take to answer: the visitor then has an answer of ours within ten seconds.
-pub(crate) const LIMIT: Duration = Duration::from_secs(7);
-
 /// The APIs.
 pub(crate) struct Upstream {
     client: reqwest::Client,

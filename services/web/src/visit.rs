@@ -3,19 +3,22 @@
 //!
 //! An access token that is refused is replaced with the refresh token, which is good once. So a call that may bring new tokens
 //! is never dropped: what a page asks side by side goes through `join!`, which waits for all, and never through `try_join!`.
-//! All calls of a visit together have one limit.
+//! If the visitor hangs up, the call for new tokens goes on (`refreshes`). All calls of a visit together have one limit.
 
 mod tokens;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header as incoming;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use common::clock::Time;
 use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
-use common::http::client_address;
+use common::http::{UnderWay, client_address};
+use common::limits::PAGE_CALLS_WITHIN;
 use common::telemetry::stopwatch;
 use futures::future::LocalBoxFuture;
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
@@ -32,8 +35,9 @@ use crate::format::Words;
 use crate::live::Viewer;
 use crate::model::{Account, CurrentUser};
 use crate::reader::{Asks, Reader};
+use crate::refreshes::Refreshed;
 use crate::shell::Shell;
-use crate::upstream::{Answer, LIMIT};
+use crate::upstream::Answer;
 
 /// On whose behalf a browser sends what changes things: the APIs refuse what comes from another site's page. A page that is only
 /// looked at may be linked from anywhere, so there these are kept back.
@@ -43,11 +47,26 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Cookies to be set by the answer.
 #[derive(Clone, Default)]
-pub(crate) struct NewCookies(Rc<RefCell<Vec<String>>>);
+pub(crate) struct NewCookies {
+    cookies: Rc<RefCell<Vec<String>>>,
+    refreshed: Rc<RefCell<Option<Taken>>>,
+}
+
+/// A refresh whose cookies an answer takes along, and when it got them.
+type Taken = (Arc<Refreshed>, Time);
 
 impl NewCookies {
+    /// The cookies, for the answer that takes them to the browser.
     pub(crate) fn take(&self) -> Vec<String> {
-        self.0.take()
+        if let Some((refreshed, now)) = self.refreshed.take() {
+            refreshed.take(now);
+        }
+        self.cookies.take()
+    }
+
+    /// They are those of this refresh, at `now`.
+    fn are_of(&self, refreshed: Arc<Refreshed>, now: Time) {
+        self.refreshed.replace(Some((refreshed, now)));
     }
 }
 
@@ -61,6 +80,8 @@ pub(crate) struct Visit {
     address: String,
     jar: RefCell<Vec<(String, String)>>,
     new: NewCookies,
+    /// Counts what goes on when the visitor has hung up.
+    under_way: Option<UnderWay>,
     /// When the visitor must have an answer.
     until: Instant,
 }
@@ -107,7 +128,8 @@ impl Visit {
             address: client_address(request),
             jar: RefCell::new(cookies.unwrap_or_default()),
             new,
-            until: stopwatch() + LIMIT,
+            under_way: request.app_data::<UnderWay>().cloned(),
+            until: stopwatch() + PAGE_CALLS_WITHIN,
         })
     }
 

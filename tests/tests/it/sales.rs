@@ -188,7 +188,7 @@ async fn an_export_is_a_table_that_calculates_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sums_are_made_out_of_an_index_alone() {
-    let app = App::start().await;
+    let app = App::with(|settings| settings.hold_unpaid_places = 0).await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let ticket = seller.sell(40).await;
     hold_each(&buyer, &ticket, 20).await;

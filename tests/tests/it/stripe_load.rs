@@ -42,7 +42,11 @@ async fn a_buyer_who_looks_again_and_again_costs_no_call_of_stripe() {
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_that_nobody_waits_for_are_looked_at_in_a_bounded_rate() {
     const BUYERS: u32 = 60;
-    let app = App::with(|settings| settings.stripe_background_calls_per_second = Some(8)).await;
+    let app = App::with(|settings| {
+        settings.stripe_background_calls_per_second = Some(8);
+        settings.hold_unpaid_places = 0;
+    })
+    .await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let ticket = seller.sell(BUYERS).await;
     for _ in 0..BUYERS {
@@ -107,7 +111,7 @@ async fn three_hundred_ends_that_stripe_does_not_do_delay_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_that_had_to_wait_are_handled_side_by_side() {
     const REFUNDS: u32 = 30;
-    let app = App::start().await;
+    let app = App::with(|settings| settings.hold_unpaid_places = 0).await;
     let (seller, buyer, stripe) = (app.sign_up().await, app.sign_up().await, stripe(&app));
     let ticket = seller.sell(REFUNDS).await;
     let mut intents = Vec::new();

@@ -12,7 +12,7 @@ use crate::supervisor::Spawner;
 /// So long the first answer is repeated.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// So long a request may take before it counts as lost with its process; longer than its work may take.
-const LEASE: Duration = Duration::from_secs(60);
+pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// How often a lease whose fate is not known is looked for, to give it back.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -63,6 +63,14 @@ pub(super) enum Begun {
     Different,
 }
 
+/// What became of a lease that was to be taken.
+enum Found {
+    Nothing,
+    Mine(Lease),
+    /// It was taken over, or has its answer.
+    Anothers,
+}
+
 impl IdempotencyStore {
     /// The collection's name.
     pub const COLLECTION: &'static str = "idempotency";
@@ -96,22 +104,26 @@ impl IdempotencyStore {
         };
         match begun {
             // It may have been done all the same. Whoever comes again must not find a lease that nobody has.
-            Err(error) if error.passes() => {
-                let found = self.look(&record).await;
-                if found.is_none() {
+            Err(error) if error.passes() => match self.find(&record.id, &record.owner).await {
+                Ok(Found::Mine(lease)) => Ok(Begun::Mine(lease)),
+                _ => {
                     self.give_back_soon(record.id, record.owner);
+                    Err(error)
                 }
-                found.map(Begun::Mine).ok_or(error)
-            }
+            },
             begun => begun,
         }
     }
 
-    /// The lease that was taken by `mine`, though the answer was lost.
-    async fn look(&self, mine: &Record) -> Option<Lease> {
-        let found = self.records.get::<Record>(&mine.id).await.ok()??;
-        let taken = found.owner == mine.owner && found.answer.is_none();
-        taken.then(|| Lease { makes: found.makes(), id: found.id, owner: found.owner, repeated: true })
+    /// Whose the lease of a key is that `owner` has taken, as far as is known.
+    async fn find(&self, id: &str, owner: &str) -> Result<Found, StoreError> {
+        Ok(match self.records.get::<Record>(id).await? {
+            None => Found::Nothing,
+            Some(found) if found.owner == owner && found.answer.is_none() => {
+                Found::Mine(Lease { makes: found.makes(), id: found.id, owner: found.owner, repeated: true })
+            }
+            Some(_) => Found::Anothers,
+        })
     }
 
     /// Gives a lease back that nobody has: one whose taking was given up and may land later, or whose giving back failed. Ends
@@ -119,22 +131,19 @@ impl IdempotencyStore {
     pub(super) fn give_back_soon(&self, id: String, owner: String) {
         let store = self.clone();
         let giving_back = async move {
-            let lease = Lease { id, owner, makes: Uuid::nil(), repeated: true };
-            while !store.is_given_back(&lease).await {
+            while !store.is_given_back(&id, &owner).await {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
         self.givers_back.spawn(async move { tokio::time::timeout(LEASE, giving_back).await.unwrap_or_default() });
     }
 
-    async fn is_given_back(&self, lease: &Lease) -> bool {
-        match self.records.get::<Record>(&lease.id).await {
-            Ok(Some(found)) if found.owner == lease.owner && found.answer.is_none() => {
-                self.release(lease).await.is_ok()
-            }
-            Ok(Some(_)) => true,
+    async fn is_given_back(&self, id: &str, owner: &str) -> bool {
+        match self.find(id, owner).await {
+            Ok(Found::Mine(lease)) => self.release(&lease).await.is_ok(),
+            Ok(Found::Anothers) => true,
             // Nothing has landed yet, or nobody can say.
-            Ok(None) | Err(_) => false,
+            Ok(Found::Nothing) | Err(_) => false,
         }
     }
 

@@ -162,6 +162,7 @@ pub(super) mod tests {
             refund_reason: None,
             passes: Vec::new(),
             admitted: 0,
+            given_up_late_at: None,
             returned: Returned::default(),
         }
     }

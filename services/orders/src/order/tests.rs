@@ -34,6 +34,7 @@ fn order(cents: i64) -> Order {
         refund_reason: None,
         passes: Vec::new(),
         admitted: 0,
+        given_up_late_at: None,
         returned: Returned::default(),
     }
 }
@@ -90,6 +91,16 @@ fn cancelling_twice_is_cancelling_once() {
     let cancelled = after(order(500), &[Input::BuyerCancels]);
     assert_eq!(cancelled.state, OrderState::Cancelled);
     assert_eq!(cancelled.handle(Input::BuyerCancels, START), Ok(None));
+}
+
+#[test]
+fn who_gives_a_hold_up_in_its_second_half_has_kept_the_places_from_others() {
+    let half = START + DEADLINE.since(START) / 2;
+    let given_up = |at| order(500).handle(Input::BuyerCancels, at).unwrap().unwrap().next.given_up_late_at;
+    let later = half + std::time::Duration::from_secs(1);
+    assert_eq!((given_up(START), given_up(half), given_up(later)), (None, None, Some(later)));
+    let free = after(order(0), &[Input::NothingToPay, Input::BuyerCancels]);
+    assert_eq!((free.state, free.given_up_late_at), (OrderState::Cancelled, None), "it was no hold any more");
 }
 
 #[test]

@@ -16,15 +16,16 @@ pub(super) fn holding() -> Document {
     doc! { "state": { "$in": ["created", "awaiting_payment"] } }
 }
 
-/// By buyer and listing. It has unpaid orders only, of which the limits let nobody have many: those that a person has paid or
-/// given up cost the next hold nothing.
+/// By listing and buyer. It has unpaid orders only, of which the limits let nobody have many: those that a person has paid, or
+/// given up soon, cost the next hold nothing.
 pub(super) fn index_of_unpaid() -> Document {
-    doc! { "buyerId": 1, "ticketId": 1 }
+    doc! { "ticketId": 1, "buyerId": 1 }
 }
 
-/// The orders that hold places and are not paid, and those that were let run out.
+/// The orders that hold places and are not paid, and those that were let run out, or nearly.
 pub(super) fn unpaid() -> Document {
-    doc! { "state": { "$in": ["created", "awaiting_payment", "expiring", "expired"] } }
+    let by_state = doc! { "state": { "$in": ["created", "awaiting_payment", "expiring", "expired"] } };
+    doc! { "$or": [by_state, { "givenUpLateAt": { "$exists": true } }] }
 }
 
 #[derive(Deserialize)]
@@ -68,7 +69,7 @@ impl OrderStore {
     pub(crate) async fn unpaid_of(&self, ticket: TicketId, buyers: Vec<UserId>) -> Result<Vec<Standing>, StoreError> {
         let mut wanted = unpaid();
         wanted.extend(doc! { "buyerId": { "$in": buyers }, "ticketId": ticket });
-        let fields = doc! { "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1 };
+        let fields = doc! { "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
         let pipeline = [doc! { "$match": wanted }, doc! { "$project": fields }];
         // The planner would also take an index that has all orders of the listing.
         self.orders.collection().aggregate(pipeline, index_of_unpaid()).await

@@ -5,18 +5,20 @@
 
 use std::time::Duration;
 
+use common::backoff::Backoff;
 use common::telemetry::stopwatch;
 use stripe::StripeError;
 
 use super::GatewayError;
+use super::key::Key;
 use super::throttle::Throttle;
 use crate::meter::Calls;
 
 /// How long a call may take with all its tries.
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// The first pause; each is twice the one before.
-const PAUSE: Duration = Duration::from_millis(60);
+/// The pauses between tries.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(60), DEADLINE);
 
 /// How often a call is tried that fails, one that is told to come again because somebody else does the same just now, and one
 /// that is told that there are too many.
@@ -39,11 +41,12 @@ pub(crate) fn unwaited<F: Future>(work: F) -> impl Future<Output = F::Output> {
 pub(super) struct Patience {
     calls: Calls,
     throttle: Throttle,
+    key: Key,
 }
 
 impl Patience {
-    pub(super) fn new(calls: Calls, throttle: Throttle) -> Self {
-        Self { calls, throttle }
+    pub(super) fn new(calls: Calls, throttle: Throttle, key: Key) -> Self {
+        Self { calls, throttle, key }
     }
 
     pub(super) fn throttle(&self) -> &Throttle {
@@ -58,7 +61,7 @@ impl Patience {
         let started = stopwatch();
         let waited_for = UNWAITED.try_with(|()| ()).is_err();
         let tries = async {
-            let mut tried = 0;
+            let (mut tried, mut pauses) = (0, PAUSES.waits());
             loop {
                 tried += 1;
                 match ask().await {
@@ -68,7 +71,7 @@ impl Patience {
                         if !waited_for || tried >= worth_tries(&error) {
                             return Err(GatewayError::from(error));
                         }
-                        tokio::time::sleep(PAUSE * 2_u32.pow(tried - 1)).await;
+                        tokio::time::sleep(pauses.next_wait()).await;
                     }
                 }
             }
@@ -78,6 +81,7 @@ impl Patience {
         if outcome.is_ok() && !waited_for {
             self.throttle.served();
         }
+        self.key.learn_from(&outcome);
         self.calls.made(&outcome, started.elapsed());
         outcome
     }

@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use common::backoff::Backoff;
 use common::settings::Settings;
 use common::telemetry::stopwatch;
 use governor::{DefaultDirectRateLimiter, Quota};
@@ -19,9 +20,8 @@ use tokio::time::Instant;
 const AT_STRIPE: u32 = 20;
 const AT_A_STAND_IN: u32 = 400;
 
-/// How long background calls stop after the first 429, and at most.
-const SHORTEST_STOP: Duration = Duration::from_secs(1);
-const MOST_DOUBLINGS: u32 = 5;
+/// How long background calls stop after a 429.
+const STOPS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(32));
 
 /// The share of background calls, and whether they stop.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ impl Throttle {
         let mut stop = self.0.stop.lock().unwrap_or_else(PoisonError::into_inner);
         // Calls that were made together are refused together: that is one refusal.
         if !stop.lasts(now) {
-            stop.until = Some(now + SHORTEST_STOP * 2_u32.pow(stop.refusals.min(MOST_DOUBLINGS)));
+            stop.until = Some(now + STOPS.after(stop.refusals));
             stop.refusals += 1;
         }
     }

@@ -7,15 +7,15 @@
 use std::time::Duration;
 
 use bson::doc;
+use common::backoff::Backoff;
 use common::clock::{SharedClock, Time};
 use common::store::{Database, StoreError, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::webhook::{Notice, Subject};
 
-/// How long whoever kept a webhook has for handling it; twice as long after each further attempt, until it is an hour.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// How long whoever keeps or claims a webhook has for handling it.
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(3600));
 
 /// So often it is tried, which takes as long as Stripe would repeat it.
 const ATTEMPTS: u32 = 80;
@@ -53,11 +53,6 @@ impl Letter {
     }
 }
 
-/// How long after its claim a webhook is due again that was tried `attempts` times before.
-fn pause(attempts: u32) -> Duration {
-    (FIRST_PAUSE * 2_u32.pow(attempts.min(9))).min(LONGEST_PAUSE)
-}
-
 /// The inbox.
 #[derive(Clone)]
 pub(crate) struct Inbox {
@@ -81,7 +76,7 @@ impl Inbox {
     pub(crate) async fn keep(&self, notice: &Notice) -> Result<bool, StoreError> {
         let Notice { id, kind, subject } = notice.clone();
         let now = self.clock.now();
-        let due_at = Some(now + FIRST_PAUSE);
+        let due_at = Some(now + PAUSES.after(0));
         let letter =
             Letter { id, kind, subject, handled: false, received_at: now, due_at, attempts: 0, given_up_at: None };
         match self.letters.insert(&letter).await {
@@ -114,7 +109,7 @@ impl Inbox {
     /// # Errors
     /// The store's.
     pub(crate) async fn claim(&self, letter: &Letter) -> Result<bool, StoreError> {
-        let again = self.clock.now() + pause(letter.attempts);
+        let again = self.clock.now() + PAUSES.after(letter.attempts);
         let seen = doc! { "_id": &letter.id, "handled": false, "dueAt": letter.due_at };
         let taken = doc! { "$set": { "dueAt": again, "attempts": letter.attempts + 1 } };
         Ok(self.letters.collection().update_one(seen, taken).await?.matched_count == 1)
@@ -144,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_webhook_is_tried_ever_more_seldom_for_three_days() {
-        assert_eq!([0, 1, 2, 20].map(pause), [10, 20, 40, 3_600].map(Duration::from_secs));
-        let all: Duration = (0..ATTEMPTS).map(pause).sum();
+        assert_eq!([0, 1, 2, 20].map(|attempts| PAUSES.after(attempts)), [10, 20, 40, 3_600].map(Duration::from_secs));
+        let all: Duration = (0..ATTEMPTS).map(|attempts| PAUSES.after(attempts)).sum();
         assert!((3 * 24..4 * 24).contains(&(all.as_secs() / 3600)), "{all:?}");
     }
 }

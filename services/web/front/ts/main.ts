@@ -3,7 +3,9 @@ import 'htmx.org';
 import 'htmx.org/dist/ext/hx-sse.js';
 import { startCountdowns } from './countdown';
 import { guessZone, sendOnce } from './forms';
+import { keepAskingForStreams } from './live';
 
+keepAskingForStreams();
 startCountdowns();
 sendOnce();
 guessZone();

@@ -18,12 +18,24 @@ const door = element<HTMLInputElement>('#check-in [name="place"]');
 const result = element<HTMLElement>('#result');
 let busy = false;
 
+// A scan has a key, the same until its verdict is there: sent again after an answer that was lost, it is the same scan.
+let [scanned, key] = ['', ''];
+
+function keyOf(code: string, door: string): string {
+  const scan = JSON.stringify([code, door]);
+  if (scan !== scanned) {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    [scanned, key] = [scan, Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')];
+  }
+  return key;
+}
+
 async function ask(): Promise<void> {
   if (busy) return;
   busy = true;
   form.setAttribute('aria-busy', 'true');
   try {
-    const body = new URLSearchParams({ code: code.value, place: door.value });
+    const body = new URLSearchParams({ code: code.value, place: door.value, key: keyOf(code.value, door.value) });
     const answer = await fetch('/check-in', { method: 'POST', body, headers: { 'hx-request': 'true' } });
     if (answer.redirected) location.assign('/signin?next=%2Fcheck-in');
     else show(await answer.text());
@@ -42,7 +54,7 @@ function show(html: string): void {
   if (!(verdict instanceof HTMLElement)) return;
   result.replaceChildren(verdict);
   verdict.focus();
-  if (told) code.value = '';
+  if (told) code.value = scanned = '';
   signal(verdict.dataset.verdict === 'yes');
 }
 

@@ -33,25 +33,35 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 /// How many pieces wait for the reader.
 const PIECES_AHEAD: usize = 2;
 
-/// An answer of server-sent events, which ends before the process does: when `stop` is cancelled.
-pub(crate) fn answer(
-    pieces: impl Stream<Item = String> + 'static,
-    seat: Seat,
+/// All streams of a process.
+pub(crate) struct Streams {
+    spawner: Spawner,
     stop: CancellationToken,
-) -> HttpResponse {
-    let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
-    let events = with_signs_of_life(pieces.map(|html| message(&html)));
-    let giving = async move {
-        let ended = select(Box::pin(seat.lost()), Box::pin(stop.cancelled_owned()));
-        let ended = select(ended, Box::pin(tokio::time::sleep(LIFE)));
-        give(events.take_until(ended), sender).await;
-    };
-    let body = Given { receiver, _giving: Spawner::of("streams of open pages").hold_here(giving) };
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(body)
+}
+
+impl Streams {
+    /// Streams that end before the process does: when `stop` is cancelled.
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        Self { spawner: Spawner::of("streams of open pages"), stop }
+    }
+
+    /// An answer of server-sent events.
+    pub(crate) fn answer(&self, pieces: impl Stream<Item = String> + 'static, seat: Seat) -> HttpResponse {
+        let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
+        let events = with_signs_of_life(pieces.map(|html| message(&html)));
+        let stop = self.stop.clone();
+        let giving = async move {
+            let ended = select(Box::pin(seat.lost()), Box::pin(stop.cancelled_owned()));
+            let ended = select(ended, Box::pin(tokio::time::sleep(LIFE)));
+            give(events.take_until(ended), sender).await;
+        };
+        let body = Given { receiver, _giving: self.spawner.hold_here(giving) };
+        HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header(("x-accel-buffering", "no"))
+            .streaming(body)
+    }
 }
 
 /// Gives the events to the reader, for as long as it takes them.
@@ -126,7 +136,7 @@ mod tests {
                 let seats = Seats::new();
                 let seat = seats.take(Viewer::Person("a".to_owned())).unwrap();
                 let began = stopwatch();
-                let answer = answer(pending(), seat, CancellationToken::new());
+                let answer = Streams::new(CancellationToken::new()).answer(pending(), seat);
                 let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
                 assert!(body.starts_with(b":\n\n"), "{body:?}");
                 assert_eq!(began.elapsed().as_secs(), LIFE.as_secs());

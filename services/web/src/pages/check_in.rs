@@ -12,6 +12,7 @@ use crate::failure::ApiProblem;
 use crate::fields::Form;
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, form_page, page};
+use crate::making::{NotMade, key_of, new_key};
 use crate::model::{Admitted, Order};
 use crate::shell::Shell;
 use crate::visit::Visit;
@@ -33,6 +34,8 @@ struct CheckInPage {
     problem: Option<ApiProblem>,
     code: String,
     place: String,
+    /// Names the scan: sent once more, as after an answer that was lost, it is the same one.
+    key: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -40,37 +43,38 @@ struct CheckInPage {
 pub(crate) struct Scan {
     code: String,
     place: String,
+    key: String,
 }
 
 /// The page before the first scan.
 pub(crate) async fn form(visit: Visit) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    let (code, place) = (String::new(), String::new());
-    page(&CheckInPage { shell, verdict: None, problem: None, code, place })
+    let (code, place, key) = (String::new(), String::new(), new_key(&visit));
+    page(&CheckInPage { shell, verdict: None, problem: None, code, place, key })
 }
 
 /// Uses a pass. A script gets the verdict alone.
 pub(crate) async fn check(visit: Visit, form: Form<Scan>) -> Answered {
-    let Form(Scan { code, place }) = form;
+    let Form(Scan { code, place, key }) = form;
     let (shell, _) = visit.own_shell().await.map_err(|failure| failure.at("/check-in"))?;
-    let wish = json!({ "code": code.trim(), "place": place });
-    let problem = match visit.post::<Admitted>("/api/passes/check-in", &wish).await {
+    let (wish, key) = (json!({ "code": code.trim(), "place": place }), key_of(&visit, key));
+    let NotMade { problem, key } = match visit.make::<Admitted>("/api/passes/check-in", &key, &wish).await {
         Ok(pass) => return told(&visit, None, shell, Verdict::welcome(&pass), place),
-        Err(failure) => failure.at("/check-in").problem()?,
+        Err(failure) => visit.not_made(failure.at("/check-in"), key)?,
     };
-    if problem.of("place").is_some() {
-        let page = CheckInPage { shell, verdict: None, problem: Some(problem), code, place };
-        return form_page(page.problem.as_ref(), &page);
-    }
     match Verdict::refused(&visit, &code, &problem).await {
         Some(verdict) => told(&visit, Some(&problem), shell, verdict, place),
         // Whoever stands at the door is not to be sent away for what says nothing of the pass.
-        None => Err(problem.into()),
+        None => {
+            let page = CheckInPage { shell, verdict: None, problem: Some(problem), code, place, key };
+            form_page(page.problem.as_ref(), &page)
+        }
     }
 }
 
 fn told(visit: &Visit, problem: Option<&ApiProblem>, shell: Shell, verdict: Verdict, place: String) -> Answered {
-    let page = CheckInPage { shell, verdict: Some(verdict), problem: None, code: String::new(), place };
+    let (code, key) = (String::new(), new_key(visit));
+    let page = CheckInPage { shell, verdict: Some(verdict), problem: None, code, place, key };
     // A script reads the verdict; a status that says the same would only be an error in the browser's log.
     if visit.is_partial() { crate::html::page(&page.as_result()) } else { form_page(problem, &page) }
 }

@@ -20,7 +20,6 @@ use crate::failure::Failure;
 use crate::fields::{Form, Id};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, go, page, page_with_stripe};
-use crate::live;
 use crate::model::{Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus, RefundReason};
 use crate::reader::{Asks as _, Reader};
 use crate::shell::Shell;
@@ -200,7 +199,7 @@ pub(crate) async fn live(visit: Visit, id: Id, shown: Query<Shown>) -> Answered 
             }
         }
     });
-    Ok(live::answer(pieces, seat, web.closing.clone()))
+    Ok(web.streams.answer(pieces, seat))
 }
 
 /// The page as it stands in a browser.

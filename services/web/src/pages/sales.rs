@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::fields::Id;
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, download, go, page};
-use crate::live::{self, Look, Pace};
+use crate::live::{Look, Pace};
 use crate::model::{DaySales, Page, Sale, SoldOrder, Standing};
 use crate::reader::Asks;
 use crate::shell::Shell;
@@ -207,7 +207,7 @@ pub(crate) async fn live(visit: Visit, id: Id, from: Query<From>) -> Answered {
     let seat = web.seats.take(visit.viewer(&shell))?;
     let words = visit.words().clone();
     let pieces = look.states().map(move |facts| facts.piece(&shell, &from, &words));
-    Ok(live::answer(pieces, seat, web.closing.clone()))
+    Ok(web.streams.answer(pieces, seat))
 }
 
 async fn look(visit: &Visit, id: &Id, from: &From) -> Result<Arc<Look<Facts>>, Failure> {

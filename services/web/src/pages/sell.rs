@@ -12,6 +12,7 @@ use crate::html::{Answered, form_page, go, page};
 use crate::local_time::zones;
 use crate::making::{NotMade, key_of, new_key};
 use crate::model::Ticket;
+use crate::send_again::or_send_again;
 use crate::shell::Shell;
 use crate::visit::{Visit, broken};
 
@@ -118,6 +119,11 @@ pub(crate) async fn create(visit: Visit, form: Form<Sent>) -> Answered {
         Err(failure) => visit.not_made(failure.at("/sales/new"), key)?,
     };
     let problem = at_fields(problem, starts_at.err());
+    let page = not_created(&visit, offer.clone(), problem.clone(), key.clone()).await;
+    or_send_again(page, &problem, "/sales/new", &offer, key)
+}
+
+async fn not_created(visit: &Visit, offer: Offer, problem: ApiProblem, key: String) -> Answered {
     let (shell, _) = visit.own_shell().await?;
     let page = SellPage { problem: Some(problem), ..SellPage::new(shell, offer, key) };
     form_page(page.problem.as_ref(), &page)

@@ -13,10 +13,11 @@ use crate::failure::{ApiProblem, Failure};
 use crate::fields::{Form, Id};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, form_page, go, page};
-use crate::live::{self, Look, Pace};
+use crate::live::{Look, Pace};
 use crate::making::{NotMade, key_of, new_key};
 use crate::model::{Order, Ticket};
 use crate::reader::{Asks as _, Reader};
+use crate::send_again::or_send_again;
 use crate::shell::Shell;
 use crate::visit::Visit;
 
@@ -106,7 +107,7 @@ pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
         }
         html
     });
-    Ok(live::answer(pieces, seat, web.closing.clone()))
+    Ok(web.streams.answer(pieces, seat))
 }
 
 /// The listing, as everybody may see it.
@@ -140,11 +141,18 @@ pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
         Ok(order) => return Ok(go(&format!("/orders/{}", order.id))),
         Err(failure) => visit.not_made(failure.at(&format!("/tickets/{id}?quantity={quantity}")), key)?,
     };
+    let page = not_held(&visit, &id, quantity, problem.clone(), key.clone()).await;
+    or_send_again(page, &problem, &format!("/tickets/{id}/hold"), &[("quantity", quantity)], key)
+}
+
+/// The page with what keeps places from being held.
+async fn not_held(visit: &Visit, id: &Id, quantity: u32, problem: ApiProblem, key: String) -> Answered {
     let path = format!("/api/tickets/{id}");
     let (shell, ticket) = futures::join!(visit.shell(), visit.get::<Ticket>(&path));
     let (shell, mut ticket) = (shell?, ticket?);
     // Whoever refused knows better than the catalogue, which hears of it a moment later.
     ticket.available = problem.available.unwrap_or(ticket.available);
     let page = TicketPage::new(shell, ticket, visit.words(), key);
-    form_page(Some(&problem.clone()), &TicketPage { problem: Some(problem), chosen: quantity, ..page })
+    let page = TicketPage { problem: Some(problem), chosen: quantity, ..page };
+    form_page(page.problem.as_ref(), &page)
 }

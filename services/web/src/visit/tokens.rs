@@ -1,7 +1,9 @@
 //! A visitor's tokens: the access token, which says who asks, and the refresh token, which brings new ones and is good once.
 
 use actix_web::cookie::Cookie;
+use common::http::UnderWay;
 use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
+use common::limits::PAGE_CALLS_WITHIN;
 use reqwest::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 
@@ -18,25 +20,35 @@ impl Visit {
         let Some(token) = self.cookie(REFRESH_COOKIE).filter(|_| self.cookie(ACCESS_COOKIE) == refused) else {
             return Ok(());
         };
-        let cookies = self.web.refreshes.once(&token, self.web.clock.now(), self.ask_for_tokens(&token)).await;
-        let cookies = cookies.map_err(|failure| Failure::Broken(failure.to_string()))?;
+        let now = self.web.clock.now();
+        let refreshed = self.web.refreshes.once(&token, now, self.ask_for_tokens(&token)?).await;
+        let refreshed = refreshed.map_err(|failure| Failure::Broken(failure.to_string()))?;
         if self.cookie(ACCESS_COOKIE) == refused {
             self.drop_cookie(ACCESS_COOKIE);
-            self.keep(cookies);
+            self.keep(refreshed.cookies(now));
+            self.new.are_of(refreshed, now);
         }
         Ok(())
     }
 
-    async fn ask_for_tokens(&self, refresh_token: &str) -> Result<Vec<String>, Failure> {
+    /// Asks auth for new tokens. The asking has nothing of the visit's, so it goes on without it.
+    fn ask_for_tokens(
+        &self,
+        refresh_token: &str,
+    ) -> Result<impl Future<Output = Result<Vec<String>, Failure>> + Send + use<>, Failure> {
         let mut headers = self.passed_on.clone();
         let cookie = format!("{REFRESH_COOKIE}={refresh_token}");
         headers.insert(COOKIE, HeaderValue::from_str(&cookie).map_err(broken)?);
-        let sent = self.web.upstream.send(Method::POST, "/api/users/refresh", headers, None, self.time_left());
-        let answer = sent.await.map_err(broken)?;
-        match answer.status {
-            StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(set_cookies(&answer.headers)),
-            other => Err(Failure::Broken(format!("auth answered {other} to a refresh"))),
-        }
+        let (upstream, going_on) = (self.web.upstream.clone(), self.under_way.as_ref().map(UnderWay::one));
+        Ok(async move {
+            let _going_on = going_on;
+            let sent = upstream.send(Method::POST, "/api/users/refresh", headers, None, PAGE_CALLS_WITHIN);
+            let answer = sent.await.map_err(broken)?;
+            match answer.status {
+                StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(set_cookies(&answer.headers)),
+                other => Err(Failure::Broken(format!("auth answered {other} to a refresh"))),
+            }
+        })
     }
 
     pub(super) fn has(&self, cookie: &str) -> bool {
@@ -66,7 +78,7 @@ impl Visit {
                 self.jar.borrow_mut().push((parsed.name().to_owned(), parsed.value().to_owned()));
             }
         }
-        self.new.0.borrow_mut().extend(set);
+        self.new.cookies.borrow_mut().extend(set);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Nobody holds more of a listing than one order may have, and who lets holds run out waits.
 
-use docket_tests::{Answer, App, Person};
+use std::time::Duration;
+
+use docket_tests::{Answer, App, Person, pause};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -78,5 +80,43 @@ async fn who_lets_holds_run_out_waits_before_the_next() {
     assert!((200..=300).contains(&wait), "{wait}");
     idle.hold(&show, 1).await.expect(201);
     fan.hold(&ticket, 1).await.expect(201);
+    app.stop().await;
+}
+
+/// Giving up just before the deadline keeps the places from others as long as letting it pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_holds_up_late_waits_too_and_who_does_at_once_does_not() {
+    let app = App::with(|settings| settings.hold_seconds = 20).await;
+    let (seller, idle, quick) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
+    let ticket = list(&seller, 50, 2).await;
+    let give_up = async |person: &Person, orders: &[Value]| {
+        for order in orders {
+            person.delete(&format!("/api/orders/{}", id(order))).await.expect(200);
+        }
+    };
+    for _ in 0..4 {
+        let order = quick.hold(&ticket, 2).await.expect(201);
+        give_up(&quick, &[order]).await;
+    }
+    quick.hold(&ticket, 2).await.expect(201);
+    let held = [idle.hold(&ticket, 1).await.expect(201), idle.hold(&ticket, 1).await.expect(201)];
+    pause(Duration::from_secs(11)).await;
+    give_up(&idle, &held).await;
+    idle.hold(&ticket, 1).await.problem(409, "hold_pause");
+    app.stop().await;
+}
+
+/// A listing that says nothing of orders is not for one account to empty.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_limit_of_the_listing_a_person_holds_twenty_places() {
+    let app = App::start().await;
+    let (seller, greedy) = (app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(200).await;
+    greedy.hold(&ticket, 21).await.problem(409, "hold_limit");
+    greedy.hold(&ticket, 12).await.expect(201);
+    greedy.hold(&ticket, 9).await.problem(409, "hold_limit");
+    greedy.hold(&ticket, 8).await.expect(201);
+    greedy.hold(&ticket, 1).await.problem(409, "hold_limit");
+    assert_eq!(counts(&app, &ticket).await.0, 20);
     app.stop().await;
 }

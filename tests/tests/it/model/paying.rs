@@ -159,8 +159,12 @@ impl Sale {
     pub(super) fn refunds_to_record(&self) -> Vec<Input> {
         let Some(payment) = &self.payment else { return Vec::new() };
         let known = self.stripe.refunds.iter().map(|refund| match refund.bounced {
-            true => Refunding::Refused { id: refund.id, code: "expired_or_canceled_card".to_owned() },
-            false => Refunding::Done { id: refund.id, amount: payment.amount },
+            true => Refunding::Refused {
+                id: refund.id,
+                stripe_id: Some(refund.id.to_string()),
+                code: "expired_or_canceled_card".to_owned(),
+            },
+            false => Refunding::Done { id: refund.id, stripe_id: refund.id.to_string(), amount: payment.amount },
         });
         known.map(Input::Refunding).filter(|input| self.foresee(input.clone()).is_some()).collect()
     }

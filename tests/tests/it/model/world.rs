@@ -139,6 +139,7 @@ fn order(buyer: usize, cents: i64) -> Order {
         refund_reason: None,
         passes: Vec::new(),
         admitted: 0,
+        given_up_late_at: None,
         returned: Returned::default(),
     }
 }

@@ -4,7 +4,7 @@ use docket_tests::App;
 use futures::future::join;
 
 use super::relay::{Fault, Relay, pages_at};
-use super::tab::Tab;
+use super::tab::{Shown, Tab};
 
 /// A listing, as the form sends it.
 const LISTING: &str = "title=Jazz+night&price=5&currency=USD&quantity=10&timeZone=UTC&refundPolicy=never&key=";
@@ -73,6 +73,90 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_key() {
     assert!(open.text.contains("Jazz night"));
     let made = tab.post("/sales/new", &format!("{LISTING}{key}")).await;
     assert_eq!(made.status, 303, "{}", made.text);
+    pages.stop().await;
+    app.stop().await;
+}
+
+/// All fields of the page's form that sends once more what was sent, as the browser writes them.
+fn sent_again(page: &Shown) -> (String, String) {
+    let form = page.text.split("<form").find(|form| form.contains("name=\"key\"")).expect("a form with a key");
+    let value = |of: &str, name: &str| {
+        let (_, rest) = of.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in {of}"));
+        rest.split('"').next().unwrap_or_default().replace("&#34;", "\"").replace("&#38;", "&")
+    };
+    let fields = form.split("<input").skip(1).map(|field| (value(field, " name"), value(field, " value")));
+    let written = reqwest::Url::parse_with_params("http://form", fields).unwrap();
+    (value(form, "action"), written.query().unwrap().to_owned())
+}
+
+/// The service that has the listing is away, and the hold's answer is lost: the person sends the same once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_cannot_be_had_keeps_what_was_sent_and_its_key() {
+    let app = App::start().await;
+    let relay = Relay::to(&app.base());
+    let pages = pages_at(relay.base()).await;
+    let ticket = app.sign_up().await.sell(100).await;
+    let tab = Tab::of(&app.sign_up().await, &pages.base());
+    let (id, who) = (ticket["id"].as_str().unwrap(), "GET /api/users/currentuser");
+    let key = tab.get(&format!("/tickets/{id}")).await.hidden("key");
+    for _ in 0..4 {
+        relay.next("POST /api/orders", Fault::AnswerLost);
+    }
+    relay.next(&format!("GET /api/tickets/{id}"), Fault::Refused(503));
+    let open = tab.post(&format!("/tickets/{id}/hold"), &format!("quantity=2&key={key}")).await;
+    assert_eq!((open.status, open.hidden("key"), open.hidden("quantity")), (503, key, "2".to_owned()));
+    assert!(!open.header("retry-after").is_empty() && open.text.contains("nothing is done twice"), "{}", open.text);
+    let (action, fields) = sent_again(&open);
+    let held = tab.post(&action, &fields).await;
+    assert_eq!(held.status, 303, "{}", held.text);
+    app.visitor().until_counts(&ticket, 2, 0).await;
+
+    let key = tab.get("/sales/new").await.hidden("key");
+    let listing = LISTING.replace("Jazz+night", "%22Jazz%22+%26+more");
+    for _ in 0..4 {
+        relay.next("POST /api/tickets", Fault::AnswerLost);
+    }
+    relay.next(who, Fault::Refused(503));
+    let open = tab.post("/sales/new", &format!("{listing}{key}")).await;
+    assert_eq!((open.status, open.hidden("key")), (503, key), "{}", open.text);
+    let (action, fields) = sent_again(&open);
+    let made = tab.post(&action, &fields).await;
+    assert_eq!(made.status, 303, "{}", made.text);
+    let own = app.visitor().get("/api/tickets").await.expect(200);
+    let named = own["items"].as_array().unwrap().iter().filter(|listed| listed["title"] == "\"Jazz\" & more");
+    assert_eq!(named.count(), 1, "{own}");
+    pages.stop().await;
+    app.stop().await;
+}
+
+/// A pass is good once, and a scan whose answer is lost has used it: asked again, it is the same scan.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_whose_answer_was_lost_is_no_second_scan() {
+    let app = App::start().await;
+    let relay = Relay::to(&app.base());
+    let pages = pages_at(relay.base()).await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(10).await, 2).await.expect(201);
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    buyer.until_order(&order, "complete").await;
+    let door = Tab::of(&seller, &pages.base());
+    for (pass, lost) in buyer.passes(&order).await.iter().zip([1, 4]) {
+        for _ in 0..lost {
+            relay.next("POST /api/passes/check-in", Fault::AnswerLost);
+        }
+        let fields =
+            |page: &Shown| format!("code={}&place=North&key={}", pass["code"].as_str().unwrap(), page.hidden("key"));
+        let mut page = door.get("/check-in").await;
+        let used = fields(&page);
+        page = door.post("/check-in", &used).await;
+        if lost > 1 {
+            assert_eq!((page.status, fields(&page)), (503, used), "{}", page.text);
+            page = door.post("/check-in", &fields(&page)).await;
+        }
+        assert!(page.text.contains("Welcome: pass"), "{}", page.text);
+        let again = door.post("/check-in", &fields(&page)).await;
+        assert!(again.text.contains("was used already"), "{}", again.text);
+    }
     pages.stop().await;
     app.stop().await;
 }

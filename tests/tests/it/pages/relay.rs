@@ -7,14 +7,19 @@ use actix_web::http::Method;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use docket_tests::App as Docket;
 use reqwest::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use tokio::sync::Notify;
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
     /// It is answered with this status, and not passed on.
     Refused(u16),
+    /// None: it is passed on and answered.
+    Nothing,
     /// It is passed on, and its answer is lost.
     AnswerLost,
+    /// It is passed on, and its answer waits until it is let go.
+    Held,
 }
 
 #[derive(Default)]
@@ -22,6 +27,8 @@ struct State {
     to: Mutex<String>,
     seen: Mutex<Vec<String>>,
     faults: Mutex<VecDeque<(String, Fault)>>,
+    held: Notify,
+    let_go: Notify,
 }
 
 /// The relay.
@@ -70,6 +77,16 @@ impl Relay {
         self.state.faults.lock().unwrap().push_back((call.to_owned(), fault));
     }
 
+    /// Waits until an answer is held.
+    pub(super) async fn holds_one(&self) {
+        self.state.held.notified().await;
+    }
+
+    /// Lets go the answer that is held.
+    pub(super) fn let_go(&self) {
+        self.state.let_go.notify_one();
+    }
+
     /// How many requests have come that begin with `call`, such as `GET /api/orders/`.
     pub(super) fn count(&self, call: &str) -> usize {
         self.state.seen.lock().unwrap().iter().filter(|seen| seen.starts_with(call)).count()
@@ -101,8 +118,12 @@ async fn pass_on(
     let address = format!("{}{path}", state.to.lock().unwrap());
     let method = Method::as_str(request.method()).parse().unwrap();
     let sent = client.request(method, address).headers(headers(&request)).body(body).send().await;
+    if matches!(fault, Some(Fault::Held)) {
+        state.held.notify_one();
+        state.let_go.notified().await;
+    }
     let answer = match (fault, sent) {
-        (None, Ok(answer)) => answer,
+        (None | Some(Fault::Nothing | Fault::Held), Ok(answer)) => answer,
         // A gateway says this when it has lost whom it asked.
         _ => return HttpResponse::BadGateway().finish(),
     };

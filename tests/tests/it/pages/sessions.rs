@@ -85,6 +85,28 @@ async fn new_tokens_are_never_lost_on_their_way() {
     app.stop().await;
 }
 
+/// The refresh token is spent as soon as auth hears of it: the new one waits for whoever hung up before it came.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_in_the_middle_of_a_refresh_stays_signed_in() {
+    let app = App::start().await;
+    let relay = Relay::to(&app.base());
+    let pages = pages_at(relay.base()).await;
+    let tab = Tab::of(&app.sign_up().await, &pages.base());
+    tab.lose(ACCESS_COOKIE);
+    relay.next("POST /api/users/refresh", Fault::Held);
+    tokio::select! {
+        page = tab.get("/orders") => panic!("the page came without an answer of auth: {page:?}"),
+        () = relay.holds_one() => {}
+    }
+    relay.let_go();
+    pause(REUSE_ENDS_A_SESSION).await;
+    let page = tab.get("/orders").await;
+    assert_eq!((page.status, page.header("location")), (200, ""), "the session goes on");
+    assert_eq!(relay.count("POST /api/users/refresh"), 1);
+    pages.stop().await;
+    app.stop().await;
+}
+
 /// What a browser keeps of two tabs that refresh within ten seconds never outlives the token in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_from_a_shared_refresh_ends_with_its_token() {

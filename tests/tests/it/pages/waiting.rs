@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use common::http::auth::ACCESS_COOKIE;
-use docket_tests::{App, Browser};
+use docket_tests::{App, Browser, eventually};
 use serde_json::Value;
+
+use super::relay::{Fault, Relay, pages_at};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_that_runs_out_says_so_and_leads_back() {
@@ -40,6 +42,29 @@ async fn a_show_sells_out_while_somebody_looks_and_comes_back() {
     page.see("1 place left").await;
     page.see("Hold places").await;
     page.expect_no_errors().await;
+    app.stop().await;
+}
+
+/// As when a process has as many streams as it can have, for a moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_refused_at_first_is_asked_for_again_by_its_page() {
+    let app = App::start().await;
+    let relay = Relay::to(&app.base());
+    let pages = pages_at(relay.base()).await;
+    let ticket = app.sign_up().await.sell(3).await;
+    let id = ticket["id"].as_str().unwrap();
+    let listing = format!("GET /api/tickets/{id}");
+    // The page comes, and its stream does not.
+    for fault in [Fault::Nothing, Fault::Refused(503), Fault::Refused(503)] {
+        relay.next(&listing, fault);
+    }
+    let page = Browser::desktop().visit(&pages.base()).await;
+    page.open(&format!("/tickets/{id}")).await;
+    page.see("3 places left").await;
+    eventually("the page has asked again", 40, || async { (relay.count(&listing) >= 4).then_some(()) }).await;
+    app.sign_up().await.hold(&ticket, 2).await.expect(201);
+    page.see("1 place left").await;
+    pages.stop().await;
     app.stop().await;
 }
 
