@@ -13,7 +13,10 @@ use crate::id::MailId;
 
 const ENDING: &str = ".eml";
 
-/// A folder of mails.
+/// How many mails are kept: they are there to be looked at, and the oldest are not looked at any more.
+const KEPT: usize = 1_000;
+
+/// A folder of mails, of which it keeps the newest.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
@@ -29,7 +32,21 @@ impl Folder {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished).await?;
         file.write_all(message).await?;
         file.sync_all().await?;
-        fs::rename(unfinished, finished).await
+        fs::rename(unfinished, finished).await?;
+        self.forget_oldest(KEPT).await
+    }
+
+    /// Another process may do the same at the same time.
+    async fn forget_oldest(&self, kept: usize) -> io::Result<()> {
+        let mut ids = self.ids().await?;
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        for id in ids.into_iter().skip(kept) {
+            match fs::remove_file(self.path(id)).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The newest mails, newest first, `limit` at most.
@@ -88,4 +105,24 @@ fn parse(id: MailId, message: &[u8]) -> Option<Mail> {
         text: parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n"),
         html: parsed.body_html(0).unwrap_or_default().replace("\r\n", "\n"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_newest_mails_are_kept() {
+        let path = std::env::temp_dir().join(MailId::generate(Time::from_millis(1)).to_string());
+        let folder = Folder::new(path.clone());
+        let ids: Vec<MailId> = (1..=5).map(|at| MailId::generate(Time::from_millis(at))).collect();
+        for id in &ids {
+            folder.keep(*id, b"Subject: Hello\r\n\r\n").await.unwrap();
+        }
+        folder.forget_oldest(2).await.unwrap();
+        let mut left = folder.ids().await.unwrap();
+        left.sort_unstable();
+        assert_eq!(left, ids[3..]);
+        fs::remove_dir_all(path).await.unwrap();
+    }
 }

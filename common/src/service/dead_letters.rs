@@ -19,8 +19,11 @@ const PAYLOAD_SHOWN: usize = 2_048;
 const HEADER_SHOWN: usize = 256;
 const HEADERS_SHOWN: usize = 16;
 
+/// How long a letter waits for somebody.
+const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 pub(super) fn indexes() -> Indexes {
-    Indexes::of(DeadLetters::COLLECTION).on(bson::doc! { "at": 1 })
+    Indexes::of(DeadLetters::COLLECTION).ttl("at", KEPT).revised(2)
 }
 
 /// What the services in this process have put aside, and the listeners that may try again.
