@@ -15,6 +15,7 @@ use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::bus::StreamBounds;
 use crate::clock::{SharedClock, SystemClock, WrongClock};
 use crate::zone::{NotAZone, Zone};
 
@@ -77,6 +78,14 @@ pub struct Settings {
     /// How many members of a NATS cluster keep each stream; 3 in production
     #[arg(long, env = "NATS_REPLICAS", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=5))]
     pub nats_replicas: u8,
+
+    /// How many days the streams keep an event. Who missed older ones is told the present state (docket republish --snapshots)
+    #[arg(long, env = "DOCKET_STREAM_DAYS", default_value = "30", value_parser = clap::value_parser!(u32).range(2..=3_650))]
+    pub stream_days: u32,
+
+    /// How large each of the six streams may become, in MiB; the oldest events go first. NATS reserves so much for each
+    #[arg(long, env = "DOCKET_STREAM_MIB", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub stream_mib: u32,
 
     /// The prefix of all database and stream names, so that installations can share servers
     #[arg(long, env = "DOCKET_NAMESPACE", default_value = "docket", value_parser = namespace)]
@@ -207,11 +216,11 @@ impl Settings {
     }
 
     /// The defaults with free ports, no demo data, no limit to what one person sends (a test is many people in one), and
-    /// a log that is quiet unless `RUST_LOG` asks.
+    /// a log that is quiet unless `RUST_LOG` asks. Streams are small, since a server has those of all tests.
     pub fn default_for_tests() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let log = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
-        let quiet = Self { demo: false, posts_per_second: 0, log, ..Self::default() };
+        let quiet = Self { demo: false, posts_per_second: 0, stream_mib: 64, log, ..Self::default() };
         Self { http_addr: any, ops_addr: any, http_workers: Some(1), ..quiet }
     }
 
@@ -312,6 +321,12 @@ impl Settings {
     /// How long a place is held for an unpaid order.
     pub fn hold(&self) -> Duration {
         Duration::from_secs(self.hold_seconds.into())
+    }
+
+    /// How far each stream may grow.
+    pub fn stream_bounds(&self) -> StreamBounds {
+        let (days, mib) = (u64::from(self.stream_days), u64::from(self.stream_mib));
+        StreamBounds { age: Duration::from_secs(days * 24 * 3600), bytes: mib * 1024 * 1024 }
     }
 
     /// How long a person who let holds run out waits before the next, the first time.
@@ -484,6 +499,16 @@ mod tests {
         assert!(refused(&["--http-addr", "8080"]).starts_with("DOCKET_HTTP_ADDR"));
         assert!(refused(&["--log", "a=b=c"]).starts_with("RUST_LOG"));
         assert!(refused(&["--ops-addr", "127.0.0.1:8080"]).starts_with("DOCKET_OPS_ADDR"));
+    }
+
+    #[test]
+    fn a_stream_keeps_longer_than_any_hold_lasts() {
+        assert!(
+            refused(&["--stream-days", "1"]).starts_with("DOCKET_STREAM_DAYS (--stream-days): 1 is not in 2..=3650")
+        );
+        let settings = Settings::parse_flags(["--stream-days", "2", "--hold-seconds", "86400"]).unwrap();
+        assert!(settings.stream_bounds().age > settings.hold());
+        assert_eq!(Settings::default().stream_bounds().bytes, 512 * 1024 * 1024);
     }
 
     #[test]

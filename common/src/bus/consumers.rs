@@ -1,4 +1,5 @@
-//! What is asked of the consumers of a service: how far they are, and by a rebuilding, whether they are heard.
+//! What is asked of the consumers of a service, and of the places in the streams: how far they are, and by a rebuilding, whether
+//! they are heard.
 
 use std::time::Duration;
 
@@ -55,9 +56,10 @@ impl Bus {
         Ok(false)
     }
 
-    /// Whether the stream of `domain` still begins with its first message.
-    pub(crate) async fn is_complete(&self, domain: &str) -> Result<bool, BusError> {
-        Ok(self.state_of(domain).await?.first_sequence <= 1)
+    /// The numbers of the first message that the stream of `domain` still has, and of the last one that it took.
+    pub(crate) async fn range(&self, domain: &str) -> Result<(u64, u64), BusError> {
+        let state = self.state_of(domain).await?;
+        Ok((state.first_sequence, state.last_sequence))
     }
 
     /// Forgets how far `service` has read `domain` if that is further than the stream goes. Answers whether it was.

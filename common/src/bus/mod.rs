@@ -27,7 +27,7 @@ pub use parked::{ParkedEvent, ParkedEvents};
 pub(crate) use parked_worker::ParkedWorker;
 pub use publishing::Publishing;
 pub use record::{EventRecord, Received};
-pub use streams::{DOMAINS, DomainStream};
+pub use streams::{DOMAINS, DomainStream, Fill, StreamBounds};
 
 use std::time::Duration;
 
@@ -139,6 +139,8 @@ pub struct Bus {
     jetstream: jetstream::Context,
     namespace: Namespace,
     publishing: Publishing,
+    /// How far the streams may grow; as far as the server lets them if it is not said.
+    bounds: Option<StreamBounds>,
 }
 
 impl Bus {
@@ -158,7 +160,13 @@ impl Bus {
         let client = options.connect(servers).await?;
         let jetstream =
             jetstream::ContextBuilder::new().ack_timeout(ACK_TIMEOUT).max_ack_inflight(ACKS_WAITED_FOR).build(client);
-        Ok(Self { jetstream, namespace, publishing: Publishing::new() })
+        Ok(Self { jetstream, namespace, publishing: Publishing::new(), bounds: None })
+    }
+
+    /// With bounds for the streams.
+    #[must_use]
+    pub fn bounded_by(self, bounds: StreamBounds) -> Self {
+        Self { bounds: Some(bounds), ..self }
     }
 
     /// Whether the broker is connected at this moment.

@@ -37,6 +37,10 @@ pub trait DomainEvent: Sized + Clone + Send + Sync + 'static {
     /// versions may be missing on the bus, and who listens takes the newest one for the truth.
     const NEWEST_SAYS_ALL: bool = false;
 
+    /// The name of the event that tells the present state of an aggregate, for those who missed earlier ones. It raises no
+    /// version: it says what the aggregate is in the version that it names, and stands for all events up to that one.
+    const SNAPSHOT: Option<&'static str> = None;
+
     /// The name and schema version under which this event is published.
     fn kind(&self) -> EventKind;
 
@@ -78,6 +82,8 @@ pub struct EventSpec {
     pub description: String,
     /// Whether the newest event of an aggregate says all: see [`DomainEvent::NEWEST_SAYS_ALL`].
     pub newest_says_all: bool,
+    /// Whether it tells the present state of an aggregate: see [`DomainEvent::SNAPSHOT`].
+    pub is_snapshot: bool,
 }
 
 /// Why a message is not an event of the registry. Only a newer build mends it, and only where [`DecodeError::is_of_newer_build`].
@@ -105,6 +111,14 @@ pub enum DecodeError {
         /// The version that the message claims.
         version: u16,
     },
+    /// A value of an open enum that only a newer build knows, where the event cannot be handled without it.
+    #[error("{name} says {value:?}, which is newer than this build")]
+    UnknownValue {
+        /// The event's name.
+        name: &'static str,
+        /// The value.
+        value: String,
+    },
     /// The payload breaks its schema.
     #[error("payload of {name} is malformed: {source}")]
     Payload {
@@ -118,7 +132,7 @@ pub enum DecodeError {
 impl DecodeError {
     /// Whether a newer build may have published the message: in a roll-out both run side by side.
     pub fn is_of_newer_build(&self) -> bool {
-        matches!(self, Self::UnknownType(_) | Self::NewerVersion { .. })
+        matches!(self, Self::UnknownType(_) | Self::NewerVersion { .. } | Self::UnknownValue { .. })
     }
 }
 
@@ -187,7 +201,7 @@ impl<E: DomainEvent> By for E {
 macro_rules! domain_events {
     (
         $(#[doc = $doc:literal])*
-        $enum:ident in $domain:literal $(, newest says all: $all:literal)? {
+        $enum:ident in $domain:literal $(, snapshot: $snapshot:literal)? $(, newest says all: $all:literal)? {
             $( $variant:ident($payload:ty) = $name:literal, $version:literal $(, upcast $upcast:path)?; )*
         }
     ) => {
@@ -212,6 +226,7 @@ macro_rules! domain_events {
             const DOMAIN: &'static str = $domain;
             const NAMES: &'static [&'static str] = &[$( $name ),*];
             $( const NEWEST_SAYS_ALL: bool = $all; )?
+            $( const SNAPSHOT: Option<&'static str> = Some($snapshot); )?
 
             fn kind(&self) -> $crate::events::EventKind {
                 match self {
@@ -253,7 +268,8 @@ pub(crate) use domain_events;
 pub(crate) fn spec<E: DomainEvent, T: schemars::JsonSchema>(kind: EventKind) -> EventSpec {
     let schema = schemars::schema_for!(T);
     let description = schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-    EventSpec { domain: E::DOMAIN, kind, schema, description, newest_says_all: E::NEWEST_SAYS_ALL }
+    let is_snapshot = E::SNAPSHOT == Some(kind.name);
+    EventSpec { domain: E::DOMAIN, kind, schema, description, newest_says_all: E::NEWEST_SAYS_ALL, is_snapshot }
 }
 
 /// Every event of every domain.
@@ -269,20 +285,34 @@ pub fn registry() -> Vec<EventSpec> {
     .concat()
 }
 
+/// What of a domain decides which of its events may overtake others.
+struct Domain {
+    name: &'static str,
+    newest_says_all: bool,
+    snapshot: Option<&'static str>,
+}
+
+const fn domain<E: DomainEvent>() -> Domain {
+    Domain { name: E::DOMAIN, newest_says_all: E::NEWEST_SAYS_ALL, snapshot: E::SNAPSHOT }
+}
+
+const ALL: [Domain; 6] = [
+    domain::<UserEvent>(),
+    domain::<TicketEvent>(),
+    domain::<OrderEvent>(),
+    domain::<InventoryEvent>(),
+    domain::<ExpirationEvent>(),
+    domain::<PaymentEvent>(),
+];
+
 /// Whether the events of a domain are such that the newest one says all: see [`DomainEvent::NEWEST_SAYS_ALL`].
 pub(crate) fn newest_says_all(domain: &str) -> bool {
-    fn is<E: DomainEvent>(domain: &str) -> bool {
-        E::NEWEST_SAYS_ALL && E::DOMAIN == domain
-    }
-    let all = [
-        is::<UserEvent>,
-        is::<TicketEvent>,
-        is::<OrderEvent>,
-        is::<InventoryEvent>,
-        is::<ExpirationEvent>,
-        is::<PaymentEvent>,
-    ];
-    all.iter().any(|is| is(domain))
+    ALL.iter().any(|known| known.name == domain && known.newest_says_all)
+}
+
+/// Whether an event of a domain tells the present state of its aggregate: see [`DomainEvent::SNAPSHOT`].
+pub(crate) fn is_snapshot(domain: &str, event: &str) -> bool {
+    ALL.iter().any(|known| known.name == domain && known.snapshot == Some(event))
 }
 
 #[cfg(test)]
@@ -367,8 +397,22 @@ mod tests {
             keeps_newer_values::<ExpirationEvent>(),
             keeps_newer_values::<PaymentEvent>(),
         ];
-        // Roles in two events of people, policies in two of listings, the reason in one of orders.
-        assert_eq!(enums, [2, 2, 1, 0, 0, 0]);
+        // Roles in three events of people, policies in three of listings, the reason in one of orders, and the status of an
+        // order and of a payment.
+        assert_eq!(enums, [3, 3, 2, 0, 0, 1]);
+    }
+
+    #[test]
+    fn snapshots_are_events_of_their_domains() {
+        let names = |domain: &str| {
+            registry().into_iter().filter(|spec| spec.domain == domain).map(|spec| spec.kind.name).collect::<Vec<_>>()
+        };
+        for Domain { name, snapshot, newest_says_all } in ALL {
+            assert!(snapshot.is_none_or(|snapshot| names(name).contains(&snapshot)), "{name}");
+            assert!(snapshot.is_none() || !newest_says_all, "{name} has its newest event for that");
+        }
+        assert!(is_snapshot("orders", "order.snapshot"));
+        assert!(!is_snapshot("orders", "order.created") && !is_snapshot("payments", "order.snapshot"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::open_enum::open_enum;
 
 domain_events! {
     /// What happens to an order and its passes.
-    OrderEvent in "orders" {
+    OrderEvent in "orders", snapshot: "order.snapshot" {
         Created(OrderCreated) = "order.created", 1;
         AwaitingPayment(OrderAwaitingPayment) = "order.awaiting-payment", 1;
         Expiring(OrderExpiring) = "order.expiring", 1;
@@ -22,6 +22,7 @@ domain_events! {
         RefundRequested(OrderRefundRequested) = "order.refund-requested", 1;
         Refunded(OrderRefunded) = "order.refunded", 1;
         PassCheckedIn(PassCheckedIn) = "pass.checked-in", 1;
+        Snapshot(OrderSnapshot) = "order.snapshot", 1;
     }
 }
 
@@ -97,6 +98,39 @@ order_events! {
         by: UserId,
         /// At which entrance, if said.
         place: Option<String>,
+    }
+    /// The present state of an order.
+    OrderSnapshot {
+        /// What the listing was called when the places were held.
+        title: String,
+        /// When the hold ends, or was to end.
+        expires_at: Time,
+        /// Where the order stands.
+        status: OrderStatus,
+    }
+}
+
+open_enum! {
+    /// Where an order stands.
+    pub enum OrderStatus {
+        /// Places are held until the deadline.
+        Created = "created",
+        /// Places are held and the buyer has begun to pay.
+        AwaitingPayment = "awaiting_payment",
+        /// The deadline has passed; payments must say whether money came in.
+        Expiring = "expiring",
+        /// The hold ended unpaid.
+        Expired = "expired",
+        /// The buyer gave it up.
+        Cancelled = "cancelled",
+        /// Money came after the places were given up; they are wanted back.
+        Reacquiring = "reacquiring",
+        /// Paid, with valid passes.
+        Complete = "complete",
+        /// The money is to go back in full.
+        Refunding = "refunding",
+        /// The money went back in full.
+        Refunded = "refunded",
     }
 }
 

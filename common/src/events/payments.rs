@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::domain_events;
 use crate::id::{OrderId, RefundId, UserId};
 use crate::money::Money;
+use crate::open_enum::open_enum;
 
 domain_events! {
     /// What happens to the payment of an order.
-    PaymentEvent in "payments" {
+    PaymentEvent in "payments", snapshot: "payment.snapshot" {
         Created(PaymentCreated) = "payment.created", 1;
         RequiresAction(PaymentRequiresAction) = "payment.requires-action", 1;
         Processing(PaymentProcessing) = "payment.processing", 1;
@@ -21,6 +22,7 @@ domain_events! {
         RefundFailed(PaymentRefundFailed) = "payment.refund-failed", 1;
         Refunded(PaymentRefunded) = "payment.refunded", 1;
         Disputed(PaymentDisputed) = "payment.disputed", 1;
+        Snapshot(PaymentSnapshot) = "payment.snapshot", 1;
     }
 }
 
@@ -92,5 +94,36 @@ payment_events! {
     PaymentDisputed {
         /// Stripe's reason.
         reason: String,
+    }
+    /// The present state of a payment.
+    PaymentSnapshot {
+        /// Where the payment stands.
+        status: PaymentStatus,
+        /// How much of the payment has gone back by now.
+        returned: Money,
+    }
+}
+
+open_enum! {
+    /// Where a payment stands.
+    pub enum PaymentStatus {
+        /// Begun; nothing has been charged.
+        Initiated = "initiated",
+        /// The buyer must authenticate (3-D Secure).
+        RequiresAction = "requires_action",
+        /// The bank has not decided yet.
+        Processing = "processing",
+        /// The last attempt was declined; another may follow.
+        Failed = "failed",
+        /// The money came in.
+        Succeeded = "succeeded",
+        /// The order ended; it is not sure yet that no money came in.
+        Cancelling = "cancelling",
+        /// No money came in and none can any more.
+        Cancelled = "cancelled",
+        /// Part of the money went back.
+        PartiallyRefunded = "partially_refunded",
+        /// All the money went back.
+        Refunded = "refunded",
     }
 }

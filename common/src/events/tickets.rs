@@ -12,10 +12,11 @@ use crate::zone::Zone;
 
 domain_events! {
     /// What happens to a listing.
-    TicketEvent in "tickets" {
+    TicketEvent in "tickets", snapshot: "ticket.snapshot" {
         Created(TicketCreated) = "ticket.created", 1;
         Updated(TicketUpdated) = "ticket.updated", 1;
         Withdrawn(TicketWithdrawn) = "ticket.withdrawn", 1;
+        Snapshot(TicketSnapshot) = "ticket.snapshot", 1;
     }
 }
 
@@ -83,4 +84,14 @@ pub struct TicketWithdrawn {
     pub ticket_id: TicketId,
     /// Who sold it.
     pub seller_id: UserId,
+}
+
+/// The present state of a listing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TicketSnapshot {
+    /// The listing.
+    #[serde(flatten)]
+    pub listing: Listing,
+    /// Whether it was taken from sale.
+    pub withdrawn: bool,
 }

@@ -9,7 +9,7 @@ use crate::id::{ApiKeyId, SessionId, UserId};
 
 domain_events! {
     /// What happens to a person's account and sessions.
-    UserEvent in "users" {
+    UserEvent in "users", snapshot: "user.snapshot" {
         Created(UserCreated) = "user.created", 1;
         Updated(UserUpdated) = "user.updated", 1;
         RoleChanged(UserRoleChanged) = "user.role-changed", 1;
@@ -23,6 +23,7 @@ domain_events! {
         SessionStarted(SessionStarted) = "session.started", 1;
         SessionRevoked(SessionRevoked) = "session.revoked", 1;
         ApiKeyCreated(ApiKeyCreated) = "api-key.created", 1;
+        Snapshot(UserSnapshot) = "user.snapshot", 1;
     }
 }
 
@@ -150,4 +151,20 @@ pub struct ApiKeyCreated {
     pub user_id: UserId,
     /// What its owner calls it.
     pub name: String,
+}
+
+/// The present state of a person's account. It ends no tokens: the events that did so are told apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSnapshot {
+    /// The person.
+    pub user_id: UserId,
+    /// Their address.
+    pub email: String,
+    /// What they want to be called.
+    pub name: Option<String>,
+    /// What they may do.
+    pub role: Role,
+    /// Whether the account is closed.
+    pub disabled: bool,
 }

@@ -14,7 +14,7 @@ use crate::open_enum::OpenEnum as _;
 use crate::store::Relay;
 
 /// How often: one command for each collection with outboxes, one for the dead letters, one for the parked events, and one question
-/// to the broker for each domain that the service hears.
+/// to the broker for each domain that the service hears or publishes.
 const EVERY: Duration = Duration::from_secs(15);
 
 /// How long a look may take: who is stalled would otherwise stall the next one too.
@@ -30,12 +30,14 @@ pub(super) struct Behind {
     pub(super) parked: ParkedEvents,
     /// The domains that the service hears.
     pub(super) domains: Vec<&'static str>,
+    /// The domains whose events it publishes.
+    pub(super) owned: Vec<&'static str>,
 }
 
 impl Behind {
     /// Looks again and again until `stop`. What cannot be seen keeps its last value, and the failure is counted.
     pub(super) async fn watch(self: Arc<Self>, stop: CancellationToken) {
-        let gauges = Gauges::new(self.service, &self.domains);
+        let gauges = Gauges::new(self.service, &self.domains, &self.owned);
         let mut turns = tokio::time::interval(EVERY);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let looking = async {
@@ -53,6 +55,7 @@ impl Behind {
             self.dead_letters(gauges).boxed(),
             self.parked(gauges).boxed(),
             self.domains(gauges).boxed(),
+            self.streams(gauges).boxed(),
         ];
         for look in looks {
             let seen = tokio::time::timeout(PATIENCE, look).await;
@@ -101,9 +104,18 @@ impl Behind {
         }
         Ok(())
     }
+
+    async fn streams(&self, gauges: &Gauges) -> Result<(), JobError> {
+        for (domain, filled) in self.owned.iter().zip(&gauges.streams) {
+            filled.set(self.bus.fill(domain).await?.ratio());
+        }
+        Ok(())
+    }
 }
 
 struct Gauges {
+    /// How full the stream of each domain is that the service publishes.
+    streams: Vec<Gauge>,
     outbox: Gauge,
     outbox_age: Gauge,
     dead_letters: Gauge,
@@ -119,7 +131,7 @@ struct OfDomain {
 }
 
 impl Gauges {
-    fn new(service: &'static str, domains: &[&'static str]) -> Self {
+    fn new(service: &'static str, domains: &[&'static str], owned: &[&'static str]) -> Self {
         let of_domain = |domain: &&'static str| {
             let labels = [("service", service), ("domain", *domain)];
             OfDomain {
@@ -129,6 +141,7 @@ impl Gauges {
             }
         };
         Self {
+            streams: owned.iter().map(|domain| gauge!("stream_fill_ratio", "domain" => *domain)).collect(),
             outbox: gauge!("outbox_events", "service" => service),
             outbox_age: gauge!("outbox_oldest_event_age_seconds", "service" => service),
             dead_letters: gauge!("dead_letters_waiting", "service" => service),

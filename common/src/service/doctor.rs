@@ -26,6 +26,9 @@ const EVENTS_BEHIND: u64 = 10_000;
 /// The first nats-server that keeps messages for later.
 const NATS: (u64, u64) = (2, 12);
 
+/// A stream that is so full drops its oldest events because of its size.
+const NEARLY_FULL: f64 = 0.9;
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How well something is.
@@ -144,14 +147,23 @@ async fn of_bus(bus: &Bus, replicas: usize) -> Finding {
             format!("{version}: holds would not end; take {major}.{minor} or newer"),
         );
     }
-    let mut messages = 0;
+    let (mut messages, mut full) = (0, Vec::new());
     for stream in DOMAINS {
         match bus.check_stream(stream, replicas).await {
-            Ok(count) => messages += count,
+            Ok(fill) => {
+                messages += fill.messages;
+                full.extend((fill.ratio() >= NEARLY_FULL).then_some(stream.domain));
+            }
             Err(error) => return Finding::ill("nats", error),
         }
     }
-    Finding::new("nats", Health::Well, format!("{version}, {} streams as declared, {messages} messages", DOMAINS.len()))
+    let says = format!("{version}, {} streams as declared, {messages} messages", DOMAINS.len());
+    if full.is_empty() {
+        return Finding::new("nats", Health::Well, says);
+    }
+    let full = full.join(", ");
+    let says = format!("{says}; {full} drop events by size before their time: raise DOCKET_STREAM_MIB");
+    Finding::new("nats", Health::Doubtful, says)
 }
 
 fn is_at_least(version: &str, wanted: (u64, u64)) -> bool {

@@ -79,14 +79,15 @@ impl Frame {
             settings,
         };
         if keeping {
-            frame.servers = Some(frame.connect().await?);
+            frame.servers = Some(frame.connect(&owned_domains(services)).await?);
         }
         Ok(frame)
     }
 
-    async fn connect(&self) -> Result<Servers, StartError> {
+    async fn connect(&self, owned: &[&'static str]) -> Result<Servers, StartError> {
         let client = connect_database(&self.settings).await?;
         let bus = connect_bus(&self.settings).await?;
+        bus.bound_streams(owned).await?;
         let verifier = Verifier::new(self.settings.jwks_url(), self.clock.clone());
         let (learning, since) = (verifier.clone(), self.clock.now() - TOKENS_LIVE);
         let learn = move |event| learn(learning.revocations(), &event);
@@ -150,7 +151,8 @@ impl Frame {
         self.supervisor.supervise(format!("parked events {name}"), Need::Needed, begin);
         jobs.into_iter().for_each(|job| self.repeat(name, job));
         let (bus, clock, domains) = (servers.bus.clone(), self.clock.clone(), keeping.domains);
-        let behind = Arc::new(Behind { service: name, bus, clock, relay, letters, parked, domains });
+        let owned = keeping.publishes;
+        let behind = Arc::new(Behind { service: name, bus, clock, relay, letters, parked, domains, owned });
         let watch = move |stop| behind.clone().watch(stop);
         self.supervisor.supervise(format!("watch {name}"), Need::Optional, watch);
         desks.0.insert(name, (intake, listeners));
@@ -305,7 +307,13 @@ pub(super) async fn connect_bus(settings: &Settings) -> Result<Bus, StartError> 
 /// The broker as it is: nothing is made there.
 pub(super) async fn reach_bus(settings: &Settings) -> Result<Bus, StartError> {
     let nats = settings.nats_url.as_ref().ok_or_else(|| missing("NATS_URL"))?;
-    Ok(Bus::connect(nats.expose_secret(), Namespace::new(&settings.namespace)).await?)
+    let bus = Bus::connect(nats.expose_secret(), Namespace::new(&settings.namespace)).await?;
+    Ok(bus.bounded_by(settings.stream_bounds()))
+}
+
+/// The domains whose events these services publish.
+fn owned_domains(services: &[Service]) -> Vec<&'static str> {
+    services.iter().flat_map(|service| service.publishes()).copied().collect()
 }
 
 pub(super) async fn connect_database(settings: &Settings) -> Result<Client, StartError> {

@@ -13,8 +13,8 @@ mod watch;
 
 pub use context::{Context, Site, StartError};
 pub use doctor::{Finding, Health, examine};
-pub use rebuild::{ProjectionOf, rebuild};
-pub use republish::{make_good, republish};
+pub use rebuild::{ProjectionOf, Rebuilt, rebuild};
+pub use republish::{Told, make_good, republish, tell_snapshots};
 pub use run::{Running, StopSignal, block_on, main, start};
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use futures::future::BoxFuture;
 use crate::bus::{ListenError, Listener, Overtaken, ParkedEvents, Received};
 use crate::events::DomainEvent;
 use crate::http::{Policy, Role, Route, routes};
-use crate::store::{EventArchive, Indexes};
+use crate::store::{Aggregate, EventArchive, Indexes, Owned};
 
 /// What stops a job's turn. It is logged, and the job has its next turn.
 pub type JobError = Box<dyn std::error::Error + Send + Sync>;
@@ -71,6 +71,8 @@ struct Keeping {
     indexes: Vec<Indexes>,
     domains: Vec<&'static str>,
     projections: Vec<ProjectionOf>,
+    owned: Vec<Owned>,
+    publishes: Vec<&'static str>,
     open: Open,
 }
 
@@ -92,6 +94,8 @@ impl Service {
             indexes,
             domains: Vec::new(),
             projections: Vec::new(),
+            owned: Vec::new(),
+            publishes: Vec::new(),
             listeners: Vec::new(),
             jobs: Vec::new(),
         }
@@ -150,6 +154,16 @@ impl Service {
     pub fn projections(&self) -> &[ProjectionOf] {
         self.keeping().map_or(&[], |keeping| &keeping.projections)
     }
+
+    /// Its aggregates of which others may keep something.
+    pub fn owned(&self) -> &[Owned] {
+        self.keeping().map_or(&[], |keeping| &keeping.owned)
+    }
+
+    /// The domains whose events it publishes, and nobody else does.
+    pub fn publishes(&self) -> &[&'static str] {
+        self.keeping().map_or(&[], |keeping| &keeping.publishes)
+    }
 }
 
 /// The routes that every process has beside its services', if these keep something.
@@ -175,6 +189,8 @@ pub struct Builder<S> {
     indexes: Vec<Indexes>,
     domains: Vec<&'static str>,
     projections: Vec<ProjectionOf>,
+    owned: Vec<Owned>,
+    publishes: Vec<&'static str>,
     listeners: Vec<MakeListener<S>>,
     jobs: Vec<MakeJob<S>>,
 }
@@ -220,6 +236,22 @@ impl<S: Send + Sync + 'static> Builder<S> {
         self
     }
 
+    /// With aggregates of its own of which others may keep something: they can be told its present state.
+    #[must_use]
+    pub fn owns<A: Aggregate>(mut self) -> Self {
+        self.owned.push(Owned::of::<A>());
+        self.publishes::<A::Event>()
+    }
+
+    /// With events of the domain `E`, which only this service publishes.
+    #[must_use]
+    pub fn publishes<E: DomainEvent>(mut self) -> Self {
+        if !self.publishes.contains(&E::DOMAIN) {
+            self.publishes.push(E::DOMAIN);
+        }
+        self
+    }
+
     /// With a collection that only the events of the domain `E` write: it can be rebuilt from them.
     #[must_use]
     pub fn projection<E: DomainEvent>(mut self, collection: &'static str) -> Self {
@@ -251,7 +283,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
 
     /// The service.
     pub fn build(self) -> Service {
-        let Self { name, open, routes, indexes, domains, projections, listeners, jobs } = self;
+        let Self { name, open, routes, indexes, domains, projections, owned, publishes, listeners, jobs } = self;
         let open: Open = Box::new(move |ctx| {
             Box::pin(async move {
                 let state = Arc::new(open(ctx).await?);
@@ -264,6 +296,7 @@ impl<S: Send + Sync + 'static> Builder<S> {
                 })
             })
         });
-        Service { name, kind: Kind::Keeping(Keeping { routes, indexes, domains, projections, open }) }
+        let keeping = Keeping { routes, indexes, domains, projections, owned, publishes, open };
+        Service { name, kind: Kind::Keeping(keeping) }
     }
 }

@@ -1,12 +1,15 @@
-//! Rebuilding projections: what a service keeps of others' aggregates is thrown away, and its next start reads their
-//! streams from the beginning.
+//! Rebuilding projections: what a service keeps of others' aggregates is thrown away, and their owners tell it anew.
+//!
+//! Streams drop their old events, so a projection is not built from all that ever happened: the owners publish a snapshot of
+//! each aggregate, in its present version. The next start of the service hears these after what it had not heard yet. Until
+//! then it must not run: whatever it answered would be answered without its projections.
 
 use bson::{Document, doc};
 
-use super::StartError;
 use super::frame::{connect_bus, connect_database};
+use super::republish::tell_snapshots;
+use super::{Service, StartError, Told};
 use crate::bus::Bus;
-use crate::service::Service;
 use crate::settings::Settings;
 use crate::store::{Database, StoreError};
 
@@ -21,6 +24,15 @@ pub struct ProjectionOf {
     pub gate: Option<&'static str>,
 }
 
+/// A projection that was thrown away, and what its owner told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The projection.
+    pub projection: ProjectionOf,
+    /// What was told for it.
+    pub told: Told,
+}
+
 /// Why projections are not rebuilt. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -28,8 +40,8 @@ enum Refused {
     NoProjections(&'static str),
     #[error("{service} runs: it listens to {domain}; stop it first")]
     Runs { service: &'static str, domain: &'static str },
-    #[error("the stream of {0} does not begin with its first event any more, so nothing can be rebuilt from it")]
-    Incomplete(&'static str),
+    #[error("no service here tells what {0} are, so nothing can be rebuilt from them")]
+    Untold(&'static str),
 }
 
 impl From<Refused> for StartError {
@@ -38,25 +50,35 @@ impl From<Refused> for StartError {
     }
 }
 
-/// Throws away the projections of a service that does not run, so that its next start builds them anew. Answers which.
+/// Throws away the projections of a service that does not run, and has the owners among `services` tell their aggregates' present
+/// state, so that its next start builds them anew. Answers which.
 ///
 /// # Errors
-/// [`StartError`] if the service runs, has no projections, or a stream has lost events; and if a server does not answer.
-pub async fn rebuild<'s>(service: &'s Service, settings: &Settings) -> Result<&'s [ProjectionOf], StartError> {
+/// [`StartError`] if the service runs, has no projections, or nobody tells what they are of; and if a server does not answer.
+/// What was thrown away by then stays so: it has to be done again before the service starts.
+pub async fn rebuild(service: &Service, services: &[Service], settings: &Settings) -> Result<Vec<Rebuilt>, StartError> {
     let (name, projections) = (service.name(), service.projections());
     let client = connect_database(settings).await?;
     let bus = connect_bus(settings).await?;
-    check(&bus, name, projections).await?;
+    check(&bus, name, projections, services).await?;
     let database = client.database(&bus.namespace().database(name));
     for projection in projections {
-        // The consumer first: without its documents, it would go on in the middle and wait for their first events for ever.
-        bus.forget_consumer(projection.domain, name).await?;
         clear(&database, projection).await?;
     }
-    Ok(projections)
+    let mut rebuilt = Vec::with_capacity(projections.len());
+    for &projection in projections {
+        let told = tell_snapshots(services, settings, Some(projection.domain)).await?;
+        rebuilt.push(Rebuilt { projection, told });
+    }
+    Ok(rebuilt)
 }
 
-async fn check(bus: &Bus, service: &'static str, projections: &[ProjectionOf]) -> Result<(), StartError> {
+async fn check(
+    bus: &Bus,
+    service: &'static str,
+    projections: &[ProjectionOf],
+    services: &[Service],
+) -> Result<(), StartError> {
     if projections.is_empty() {
         return Err(Refused::NoProjections(service).into());
     }
@@ -64,8 +86,8 @@ async fn check(bus: &Bus, service: &'static str, projections: &[ProjectionOf]) -
         if bus.is_heard(domain, service).await? {
             return Err(Refused::Runs { service, domain }.into());
         }
-        if !bus.is_complete(domain).await? {
-            return Err(Refused::Incomplete(domain).into());
+        if !services.iter().any(|service| service.owned().iter().any(|owned| owned.domain == domain)) {
+            return Err(Refused::Untold(domain).into());
         }
     }
     Ok(())

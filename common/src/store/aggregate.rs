@@ -31,6 +31,12 @@ pub trait Aggregate: Serialize + DeserializeOwned + Clone + Send + Sync + 'stati
 
     /// Its id.
     fn id(&self) -> String;
+
+    /// The event that tells its present state to those who missed earlier ones: the domain's
+    /// [snapshot](DomainEvent::SNAPSHOT), or, where the newest event says all, that one. `None` where nobody keeps anything of it.
+    fn snapshot(&self) -> Option<Self::Event> {
+        None
+    }
 }
 
 /// An aggregate as it was read, with the version that the next write compares.

@@ -13,7 +13,7 @@ use super::state::{Form, Upcast};
 use super::{Collection, Database, StoreError, Table, Versioned};
 use crate::bus::{EventRecord, ListenError};
 use crate::clock::{SharedClock, Time};
-use crate::events::newest_says_all;
+use crate::events::{is_snapshot, newest_says_all};
 use crate::http::aside;
 
 /// For how long an aggregate counts as just made, and how long its event is waited for. Events that a process had taken when it
@@ -57,11 +57,15 @@ fn passes(seen: i64, version: i64) -> Result<bool, ListenError> {
     }
 }
 
-/// [`passes`], for events that come with every version. Of an aggregate whose newest event says all, some never come.
+/// [`passes`], for events that come with every version. Of an aggregate whose newest event says all, some never come. A
+/// snapshot stands for all before it, so it waits for none of them.
 fn gate(seen: i64, record: &EventRecord) -> Result<bool, ListenError> {
     if newest_says_all(&record.domain) {
         let leaves_out = format!("{} may leave versions out: only Projection::replace follows it", record.name);
         return Err(ListenError::permanent(leaves_out));
+    }
+    if is_snapshot(&record.domain, &record.name) {
+        return Ok(record.version > seen);
     }
     passes(seen, record.version)
 }
@@ -187,7 +191,8 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
                 self.heard.tell(&record.aggregate);
                 Ok(Applied::Now(next))
             }
-            Err(StoreError::Exists) if seen == 0 => Ok(Applied::Before),
+            // Of a snapshot that is not so: what was stored meanwhile may be an older state.
+            Err(StoreError::Exists) if record.version == 1 => Ok(Applied::Before),
             Err(error) => Err(error.into()),
         }
     }
@@ -229,6 +234,23 @@ mod tests {
         let made = [now - FRESH - second, now - FRESH, now, now + SKEW, now + SKEW + second];
         assert_eq!(made.map(|made| is_fresh(crate::id::uuid_at(made), now)), [false, true, true, true, false]);
         assert!(!is_fresh(uuid::Uuid::nil(), now));
+    }
+
+    fn record(name: &str, version: i64) -> EventRecord {
+        let (id, aggregate) = (format!("order:1:{version}"), "1".to_owned());
+        let (name, domain, at) = (name.to_owned(), "orders".to_owned(), Time::from_millis(0));
+        let (actor, traceparent, payload) = (None, None, String::new());
+        EventRecord { id, domain, aggregate, version, name, schema: 1, at, actor, traceparent, payload }
+    }
+
+    #[test]
+    fn a_snapshot_waits_for_no_predecessor_and_nothing_old_passes() {
+        let gate = |seen, name, version| gate(seen, &record(name, version));
+        assert!(matches!(gate(0, "order.snapshot", 7), Ok(true)));
+        assert!(matches!(gate(6, "order.snapshot", 7), Ok(true)));
+        assert!(matches!((gate(7, "order.snapshot", 7), gate(8, "order.snapshot", 7)), (Ok(false), Ok(false))));
+        assert!(matches!((gate(7, "order.completed", 3), gate(7, "order.refunded", 8)), (Ok(false), Ok(true))));
+        assert!(matches!(gate(0, "order.completed", 7), Err(ListenError::Early { .. })));
     }
 
     #[test]

@@ -53,6 +53,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("consumer_unacknowledged_events", "Events that the listener was given and has not answered for yet."),
     ("parked_events", "Events that wait to be tried again, by what they wait for: early, failed, panicked, unknown."),
     ("parked_events_longest_wait_seconds", "How long the first of these has waited, or 0."),
+    (
+        "stream_fill_ratio",
+        "Which part of its size a stream has taken, from 0 to 1; near 1 it drops events before their time.",
+    ),
     ("dead_letters_waiting", "Dead letters that an operator has neither replayed nor discarded."),
 ];
 

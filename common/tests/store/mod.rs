@@ -4,6 +4,7 @@ mod backlog;
 mod indexes;
 mod outboxes;
 mod servers;
+mod snapshots;
 mod stalls;
 mod sweep;
 mod unreadable;

@@ -16,6 +16,10 @@ use crate::wait::until;
 /// [`crate::LocalServers::lost_power`].
 const ALONE_SYNCS: &str = "1s";
 
+/// How much a server may keep. Each stream reserves what it may grow to, and a server that is not told otherwise refuses what goes
+/// beyond three quarters of the free disk, though the streams are far from it. How full the disk is, others watch.
+const MAY_KEEP: &str = "1pb";
+
 pub(crate) fn url(port: u16) -> String {
     format!("nats://127.0.0.1:{port}")
 }
@@ -39,7 +43,7 @@ fn configuration(program: &Program) -> String {
     let name = node.map_or("docket", |node| &node.name);
     let cluster = node.map(cluster).unwrap_or_default();
     format!(
-        "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: {store:?}\n  sync_interval: {sync}\n}}\n{cluster}",
+        "server_name: {name}\nlisten: \"127.0.0.1:{port}\"\njetstream {{\n  store_dir: {store:?}\n  max_file_store: {MAY_KEEP}\n  sync_interval: {sync}\n}}\n{cluster}",
         port = program.port,
     )
 }

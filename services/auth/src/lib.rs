@@ -83,6 +83,7 @@ pub fn service() -> Service {
         })
         .routes(routes! { audit: list => ADMIN; })
         .routes(routes! { jwks: get => Policy::Public, cached; })
+        .owns::<User>()
         .listen(listeners::on_user)
         .indexes(store::indexes())
         .job("signing-keys", Duration::from_secs(60), rotate_keys)

@@ -2,7 +2,8 @@
 
 use common::clock::Time;
 use common::events::users::{
-    UserCreated, UserDisabled, UserEmailVerified, UserPasswordChanged, UserPasswordReset, UserRoleChanged, UserUpdated,
+    UserCreated, UserDisabled, UserEmailVerified, UserPasswordChanged, UserPasswordReset, UserRoleChanged,
+    UserSnapshot, UserUpdated,
 };
 use common::http::Role;
 use common::id::UserId;
@@ -71,6 +72,12 @@ impl User {
         };
         let event = UserCreated { user_id: user.id, email: user.email_text(), name: user.name_text(), role: user.role };
         (user, event)
+    }
+
+    /// The event that tells the account's present state.
+    pub fn told(&self) -> UserSnapshot {
+        let (email, name) = (self.email_text(), self.name_text());
+        UserSnapshot { user_id: self.id, email, name, role: self.role, disabled: !self.is_active() }
     }
 
     /// Gives them another name; `None` if it is theirs already.

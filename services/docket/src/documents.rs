@@ -112,6 +112,9 @@ fn channel(domain: &str) -> Value {
 
 fn message(spec: &EventSpec) -> Value {
     let versions = match spec.newest_says_all {
+        _ if spec.is_snapshot => {
+            "The aggregate's version whose state it tells; it stands for all events up to that one"
+        }
         false => "The aggregate's version, without gaps from 1",
         true => "The aggregate's version, growing from 1; some may be missing, as the newest event says all",
     };

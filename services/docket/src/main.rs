@@ -11,7 +11,6 @@ mod republish;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use common::clock::Time;
 use common::service::{Service, StartError, StopSignal};
 use common::settings::Settings;
 
@@ -32,11 +31,10 @@ enum Command {
         #[command(flatten)]
         mode: documents::Mode,
     },
-    /// Publishes events again that were published since a time, for when a stream was damaged
+    /// Publishes again what others have missed: the events since a time, or the present state of all there is
     Republish {
-        /// Such as 2026-11-21T20:00:00Z
-        #[arg(long)]
-        since: Time,
+        #[command(flatten)]
+        what: republish::What,
     },
     /// Looks at the settings, the servers and what each service has there, and says what is wrong; changes nothing
     Doctor,
@@ -66,7 +64,7 @@ fn main() -> ExitCode {
         Some(Command::Documents { mode }) => documents::documents(&mode),
         command => common::service::block_on(async move {
             match command {
-                Some(Command::Republish { since }) => republish::republish(settings, since).await,
+                Some(Command::Republish { what }) => republish::republish(settings, what).await,
                 Some(Command::Doctor) => doctor::doctor(settings).await,
                 Some(Command::Rebuild { service }) => rebuild::rebuild(settings, &service).await,
                 _ => serve(settings).await,

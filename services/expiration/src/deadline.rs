@@ -3,6 +3,7 @@
 use common::clock::Time;
 use common::events::OrderEvent;
 use common::events::expiration::ExpirationDue;
+use common::events::orders::{OrderSnapshot, OrderStatus};
 use common::id::OrderId;
 
 /// Deadlines within one such part of a second are told together, at the time of the last: no hold lasts longer by more than
@@ -24,6 +25,10 @@ impl Deadline {
     pub fn set_by(event: &OrderEvent) -> Option<Self> {
         match event {
             OrderEvent::Created(created) => Some(Self { order_id: created.order.order_id, at: created.expires_at }),
+            OrderEvent::Snapshot(OrderSnapshot { order, expires_at, status, .. }) => {
+                let holds = matches!(status, OrderStatus::Created | OrderStatus::AwaitingPayment);
+                holds.then_some(Self { order_id: order.order_id, at: *expires_at })
+            }
             OrderEvent::AwaitingPayment(_)
             | OrderEvent::Completed(_)
             | OrderEvent::Cancelled(_)
@@ -86,6 +91,21 @@ mod tests {
             OrderCancelled { order }.into(),
         ];
         assert!(later.iter().all(|event| Deadline::set_by(event).is_none()));
+    }
+
+    #[test]
+    fn an_order_that_holds_when_its_state_is_told_has_its_deadline_set() {
+        let (order, title) = (facts(), "Jazz".to_owned());
+        let order_id = order.order_id;
+        let told = |status| {
+            let (order, title) = (order.clone(), title.clone());
+            Deadline::set_by(&OrderSnapshot { order, title, expires_at: NOW, status }.into())
+        };
+        assert_eq!(
+            [OrderStatus::Created, OrderStatus::AwaitingPayment].map(told),
+            [Some(Deadline { order_id, at: NOW }); 2]
+        );
+        assert_eq!([OrderStatus::Complete, OrderStatus::Expiring, OrderStatus::Refunded].map(told), [None; 3]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod listeners;
 
 use std::sync::Arc;
 
+use common::events::ExpirationEvent;
 use common::gather::Gather;
 use common::service::{Context, Service, StartError};
 
@@ -14,7 +15,7 @@ use deadline::Deadline;
 
 /// The service.
 pub fn service() -> Service {
-    Service::new("expiration", Expiration::open).listen(listeners::on_order).build()
+    Service::new("expiration", Expiration::open).publishes::<ExpirationEvent>().listen(listeners::on_order).build()
 }
 
 /// What the service's listeners share.

@@ -52,6 +52,8 @@ pub fn service() -> Service {
             orders => Policy::Owner;
             export => Policy::Owner;
         })
+        .owns::<Order>()
+        .owns::<Inventory>()
         .listen(listeners::on_ticket)
         .projection::<TicketEvent>(store::TICKETS)
         .listen_passing_over(listeners::overtaken_payment, listeners::on_payment)

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use common::bus::{EventRecord, ListenError, Received};
-use common::events::tickets::Listing;
-use common::events::{By, ExpirationEvent, PaymentEvent, TicketEvent};
+use common::events::payments::{PaymentSnapshot, PaymentStatus};
+use common::events::tickets::{Listing, TicketSnapshot};
+use common::events::{By, DecodeError, DomainEvent as _, ExpirationEvent, PaymentEvent, TicketEvent};
 use common::id::OrderId;
 use common::store::{Change, StoreError};
 
@@ -29,6 +30,15 @@ pub(crate) async fn on_ticket(orders: Arc<Orders>, received: Received<TicketEven
             alter(&orders, &received.record, |inventory| inventory.resize(updated.listing.quantity)).await?;
         }
         TicketEvent::Withdrawn(_) => alter(&orders, &received.record, |inventory| inventory.on_sale = false).await?,
+        TicketEvent::Snapshot(TicketSnapshot { listing, withdrawn }) => {
+            // Its first event may be among those that were missed.
+            open_inventory(&orders, listing).await?;
+            let follow = |inventory: &mut Inventory| {
+                inventory.resize(listing.quantity);
+                inventory.on_sale = !withdrawn;
+            };
+            alter(&orders, &received.record, follow).await?;
+        }
     }
     orders.tickets.apply(&received.record, |known| fold(known, received.event)).await?;
     Ok(())
@@ -42,6 +52,7 @@ fn fold(known: Option<Replica>, event: TicketEvent) -> Option<Replica> {
             Some(Replica { listing: updated.listing, withdrawn })
         }
         TicketEvent::Withdrawn(_) => known.map(|known| Replica { withdrawn: true, ..known }),
+        TicketEvent::Snapshot(TicketSnapshot { listing, withdrawn }) => Some(Replica { listing, withdrawn }),
     }
 }
 
@@ -80,6 +91,10 @@ pub(crate) fn overtaken_payment(earlier: &str, later: &str) -> bool {
 /// # Errors
 /// If there is no such order, or the store failed.
 pub(crate) async fn on_payment(orders: Arc<Orders>, received: Received<PaymentEvent>) -> Result<(), ListenError> {
+    if let PaymentEvent::Snapshot(PaymentSnapshot { status: PaymentStatus::Unknown(status), .. }) = &received.event {
+        let (name, value) = (received.event.kind().name, status.as_str().to_owned());
+        return Err(DecodeError::UnknownValue { name, value }.into());
+    }
     if let Some((id, returned)) = Returned::told_by(&received.event, received.record.version) {
         orders.orders.note_returned(id, returned).await?;
     }
@@ -121,15 +136,13 @@ async fn inform(orders: &Orders, id: OrderId, input: Input) -> Result<OrderState
 
 #[cfg(test)]
 mod tests {
-    use common::events::DomainEvent;
-
     use super::*;
 
     #[test]
     fn only_the_beginning_of_a_payment_is_overtaken() {
         let names: Vec<&str> = PaymentEvent::catalogue().iter().map(|spec| spec.kind.name).collect();
         let overtaken = |earlier: &str| names.iter().filter(|later| overtaken_payment(earlier, later)).count();
-        assert_eq!(names.iter().map(|name| overtaken(name)).sum::<usize>(), 2);
+        assert_eq!(names.iter().map(|name| overtaken(name)).sum::<usize>(), 2, "a snapshot overtakes nothing");
         assert_eq!(overtaken("payment.created"), 2);
     }
 }

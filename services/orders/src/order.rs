@@ -11,9 +11,9 @@
 use common::clock::Time;
 use common::events::orders::{
     OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderExpiring, OrderFacts,
-    OrderPlacesRequested, OrderRefundRequested, OrderRefunded, PassCheckedIn, RefundReason,
+    OrderPlacesRequested, OrderRefundRequested, OrderRefunded, OrderSnapshot, OrderStatus, PassCheckedIn, RefundReason,
 };
-use common::events::payments::PaymentRefunded;
+use common::events::payments::{PaymentRefunded, PaymentSnapshot, PaymentStatus};
 use common::events::tickets::RefundPolicy;
 use common::events::{OrderEvent, PaymentEvent};
 use common::id::{OrderId, PassId, TicketId, UserId};
@@ -46,6 +46,22 @@ pub enum OrderState {
     Refunding,
     /// The money went back. An end.
     Refunded,
+}
+
+impl From<OrderState> for OrderStatus {
+    fn from(state: OrderState) -> Self {
+        match state {
+            OrderState::Created => Self::Created,
+            OrderState::AwaitingPayment => Self::AwaitingPayment,
+            OrderState::Expiring => Self::Expiring,
+            OrderState::Expired => Self::Expired,
+            OrderState::Cancelled => Self::Cancelled,
+            OrderState::Reacquiring => Self::Reacquiring,
+            OrderState::Complete => Self::Complete,
+            OrderState::Refunding => Self::Refunding,
+            OrderState::Refunded => Self::Refunded,
+        }
+    }
 }
 
 /// One admitted place.
@@ -104,6 +120,7 @@ impl Returned {
                 (order_id, returned.unwrap_or(*refund))
             }
             PaymentEvent::RefundFailed(failed) => (&failed.order_id, failed.returned?),
+            PaymentEvent::Snapshot(snapshot) => (&snapshot.order_id, snapshot.returned),
             _ => return None,
         };
         Some((*order, Self { amount: returned.minor(), version }))
@@ -198,8 +215,26 @@ impl Input {
             PaymentEvent::Succeeded(payment) => Some((payment.order_id, Self::PaymentSucceeded)),
             PaymentEvent::Cancelled(payment) => Some((payment.order_id, Self::PaymentCancelled)),
             PaymentEvent::Refunded(payment) if payment.in_full => Some((payment.order_id, Self::MoneyReturned)),
+            PaymentEvent::Snapshot(payment) => Self::told_by_state(payment),
             _ => None,
         }
+    }
+
+    /// What the events that led to a payment's present state have told, as far as it says more than any of them alone.
+    fn told_by_state(payment: &PaymentSnapshot) -> Option<(OrderId, Self)> {
+        use PaymentStatus::{
+            Cancelled, Cancelling, Failed, Initiated, PartiallyRefunded, Processing, Refunded, RequiresAction,
+            Succeeded,
+        };
+        let input = match payment.status {
+            Initiated | RequiresAction | Processing | Failed => Self::PaymentStarted,
+            Succeeded | PartiallyRefunded => Self::PaymentSucceeded,
+            Refunded => Self::MoneyReturned,
+            Cancelled => Self::PaymentCancelled,
+            // The order has ended, and told so. What only a newer build knows waits for that build.
+            Cancelling | PaymentStatus::Unknown(_) => return None,
+        };
+        Some((payment.order_id, input))
     }
 }
 
@@ -271,6 +306,12 @@ impl Order {
             quantity: self.quantity,
             total: self.total,
         }
+    }
+
+    /// The event that tells its present state.
+    pub fn told(&self) -> OrderEvent {
+        let (order, title, expires_at) = (self.facts(), self.title.clone(), self.expires_at);
+        OrderSnapshot { order, title, expires_at, status: self.state.into() }.into()
     }
 
     /// The event of its making.

@@ -28,6 +28,10 @@ impl Aggregate for Order {
     fn id(&self) -> String {
         self.id.to_string()
     }
+
+    fn snapshot(&self) -> Option<OrderEvent> {
+        Some(self.told())
+    }
 }
 
 impl Aggregate for Inventory {
@@ -37,6 +41,10 @@ impl Aggregate for Inventory {
 
     fn id(&self) -> String {
         self.ticket_id.to_string()
+    }
+
+    fn snapshot(&self) -> Option<common::events::InventoryEvent> {
+        Some(self.changed())
     }
 }
 

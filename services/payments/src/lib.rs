@@ -34,6 +34,7 @@ use secrecy::SecretString;
 use gateway::{Gateway, Intent};
 use lanes::Lanes;
 use meter::Webhooks;
+use payment::Payment;
 use store::inbox::Inbox;
 use store::{OrderReplicas, PaymentStore};
 
@@ -52,6 +53,7 @@ pub fn service() -> Service {
             give_back => Policy::Owner, idempotent;
         })
         .indexes(store::indexes())
+        .owns::<Payment>()
         .listen(listeners::on_order)
         .projection::<OrderEvent>(store::ORDERS)
         .job("close intents", OFTEN, jobs::close)

@@ -7,11 +7,12 @@ use common::bus::{ListenError, Received};
 use common::events::OrderEvent;
 
 use crate::Payments;
-use crate::order::{Duty, OrderReplica};
+use crate::order::{Duty, OrderReplica, understood};
 
 /// Follows an order. What follows from the event is done for a repeated one too: a crash may have come in between.
 pub(crate) async fn on_order(payments: Arc<Payments>, received: Received<OrderEvent>) -> Result<(), ListenError> {
     let Received { event, record } = received;
+    understood(&event)?;
     payments.orders.apply(&record, |known| OrderReplica::after(known, &event)).await?;
     match Duty::of(&event) {
         Some(Duty::Close(order)) => Ok(payments.end(&order).await?),

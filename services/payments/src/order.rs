@@ -1,8 +1,8 @@
 //! What payments knows of an order: its own replica, kept by the order's events. Amount and buyer come from here alone. Pure.
 
 use common::clock::Time;
-use common::events::OrderEvent;
-use common::events::orders::OrderFacts;
+use common::events::orders::{OrderFacts, OrderSnapshot, OrderStatus};
+use common::events::{DecodeError, DomainEvent as _, OrderEvent};
 use common::id::OrderId;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,23 @@ pub enum OrderState {
     Refunding,
     /// All money went back.
     Refunded,
+}
+
+impl OrderState {
+    /// What a status comes to for payments; `None` for one that only a newer build knows.
+    fn of(status: OrderStatus) -> Option<Self> {
+        Some(match status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => Self::Open,
+            OrderStatus::Expiring => Self::Expiring,
+            OrderStatus::Expired => Self::Expired,
+            OrderStatus::Cancelled => Self::Cancelled,
+            OrderStatus::Reacquiring => Self::Reacquiring,
+            OrderStatus::Complete => Self::Complete,
+            OrderStatus::Refunding => Self::Refunding,
+            OrderStatus::Refunded => Self::Refunded,
+            OrderStatus::Unknown(_) => return None,
+        })
+    }
 }
 
 /// An order as last told.
@@ -61,12 +78,35 @@ impl Duty {
             OrderEvent::RefundRequested(requested) => Some(Self::GiveAllBack(requested.order.order_id)),
             // A refund may have bounced before this was known here; then nobody else would make it again.
             OrderEvent::Refunded(refunded) => Some(Self::GiveAllBack(refunded.order.order_id)),
+            OrderEvent::Snapshot(snapshot) => Self::of_state(snapshot),
             OrderEvent::Created(_)
             | OrderEvent::AwaitingPayment(_)
             | OrderEvent::Completed(_)
             | OrderEvent::PlacesRequested(_)
             | OrderEvent::PassCheckedIn(_) => None,
         }
+    }
+
+    /// What the events that led to an order's present state have demanded.
+    fn of_state(OrderSnapshot { order, status, .. }: &OrderSnapshot) -> Option<Self> {
+        match OrderState::of(*status)? {
+            OrderState::Expiring | OrderState::Expired | OrderState::Cancelled => Some(Self::Close(order.clone())),
+            OrderState::Refunding | OrderState::Refunded => Some(Self::GiveAllBack(order.order_id)),
+            OrderState::Open | OrderState::Reacquiring | OrderState::Complete => None,
+        }
+    }
+}
+
+/// Whether this build understands an event; what it does not is left to the build that does.
+///
+/// # Errors
+/// [`DecodeError::UnknownValue`].
+pub fn understood(event: &OrderEvent) -> Result<(), DecodeError> {
+    match event {
+        OrderEvent::Snapshot(snapshot) if OrderState::of(snapshot.status).is_none() => {
+            Err(DecodeError::UnknownValue { name: event.kind().name, value: snapshot.status.to_string() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -98,6 +138,10 @@ impl OrderReplica {
             OrderEvent::RefundRequested(_) => OrderState::Refunding,
             OrderEvent::Refunded(_) => OrderState::Refunded,
             OrderEvent::PassCheckedIn(_) => return known,
+            OrderEvent::Snapshot(OrderSnapshot { order, title, expires_at, status }) => {
+                let (facts, title, expires_at) = (order.clone(), title.clone(), *expires_at);
+                return OrderState::of(*status).map(|state| Self { facts, title, state, expires_at });
+            }
         };
         known.map(|known| Self { state, ..known })
     }
@@ -145,5 +189,42 @@ mod tests {
         assert_eq!(Duty::of(&requested.into()), all_back);
         assert_eq!(Duty::of(&OrderRefunded { order: order.clone() }.into()), all_back);
         assert_eq!(Duty::of(&OrderCompleted { order, passes: vec![] }.into()), None);
+    }
+
+    fn snapshot(status: OrderStatus) -> OrderEvent {
+        let now = Time::from_millis(1_795_000_000_000);
+        let order = OrderFacts {
+            order_id: OrderId::generate(now),
+            ticket_id: TicketId::generate(now),
+            buyer_id: UserId::generate(now),
+            seller_id: UserId::generate(now),
+            quantity: 1,
+            total: Money::from_minor(500, Currency::USD).unwrap(),
+        };
+        OrderSnapshot { order, title: "Jazz".to_owned(), expires_at: now, status }.into()
+    }
+
+    #[test]
+    fn an_order_that_was_missed_is_known_and_demands_what_its_events_did() {
+        use OrderStatus::{Cancelled, Complete, Created, Expired, Expiring, Reacquiring, Refunded, Refunding};
+        for status in [Created, Reacquiring, Complete, Expiring, Expired, Cancelled, Refunding, Refunded] {
+            let event = snapshot(status);
+            let known = OrderReplica::after(None, &event).unwrap();
+            assert_eq!(known.wants_all_back(), matches!(status, Refunding | Refunded));
+            let expected = match status {
+                Expiring | Expired | Cancelled => Some(Duty::Close(known.facts)),
+                Refunding | Refunded => Some(Duty::GiveAllBack(known.facts.order_id)),
+                _ => None,
+            };
+            assert_eq!(Duty::of(&event), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_a_newer_build_waits_for_that_build() {
+        let event = snapshot(serde_json::from_str("\"queued\"").unwrap());
+        assert!(understood(&event).unwrap_err().is_of_newer_build());
+        assert!(understood(&snapshot(OrderStatus::Complete)).is_ok());
+        assert_eq!((OrderReplica::after(None, &event), Duty::of(&event)), (None, None));
     }
 }

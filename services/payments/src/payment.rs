@@ -17,7 +17,7 @@ use common::events::PaymentEvent;
 use common::events::orders::OrderFacts;
 use common::events::payments::{
     PaymentCancelled, PaymentCancelling, PaymentCreated, PaymentDisputed, PaymentFailed, PaymentProcessing,
-    PaymentRequiresAction, PaymentSucceeded,
+    PaymentRequiresAction, PaymentSnapshot, PaymentStatus, PaymentSucceeded,
 };
 use common::id::{OrderId, UserId};
 use common::money::Money;
@@ -59,6 +59,22 @@ impl PaymentState {
     /// Whether an attempt to pay may be made.
     pub fn is_open(self) -> bool {
         matches!(self, Self::Initiated | Self::RequiresAction | Self::Processing | Self::Failed)
+    }
+}
+
+impl From<PaymentState> for PaymentStatus {
+    fn from(state: PaymentState) -> Self {
+        match state {
+            PaymentState::Initiated => Self::Initiated,
+            PaymentState::RequiresAction => Self::RequiresAction,
+            PaymentState::Processing => Self::Processing,
+            PaymentState::Failed => Self::Failed,
+            PaymentState::Succeeded => Self::Succeeded,
+            PaymentState::Cancelling => Self::Cancelling,
+            PaymentState::Cancelled => Self::Cancelled,
+            PaymentState::PartiallyRefunded => Self::PartiallyRefunded,
+            PaymentState::Refunded => Self::Refunded,
+        }
     }
 }
 
@@ -225,6 +241,13 @@ impl Payment {
             attention_at: None,
         };
         Self { attention_at: attention::first(&payment, now), ..payment }
+    }
+
+    /// The event that tells its present state.
+    pub fn told(&self) -> PaymentEvent {
+        let Self { order_id, buyer_id, amount, state, .. } = *self;
+        let returned = self.returned_money();
+        PaymentSnapshot { order_id, buyer_id, amount, status: state.into(), returned }.into()
     }
 
     /// The event of its making.

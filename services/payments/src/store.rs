@@ -28,6 +28,10 @@ impl Aggregate for Payment {
     fn id(&self) -> String {
         self.order_id.to_string()
     }
+
+    fn snapshot(&self) -> Option<PaymentEvent> {
+        Some(self.told())
+    }
 }
 
 /// How long webhooks are remembered: Stripe repeats them for three days.

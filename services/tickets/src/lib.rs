@@ -38,6 +38,7 @@ pub fn service() -> Service {
             edit => Policy::Owner;
             withdraw => Policy::Owner;
         })
+        .owns::<Ticket>()
         .listen_passing_over(listeners::older_counts, listeners::on_inventory)
         .projection_within::<InventoryEvent>(Ticket::COLLECTION, "places.version")
         .job("shelve started shows", Duration::from_secs(10), jobs::shelve_started)

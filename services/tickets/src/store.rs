@@ -21,6 +21,10 @@ impl Aggregate for Ticket {
     fn id(&self) -> String {
         self.id.to_string()
     }
+
+    fn snapshot(&self) -> Option<TicketEvent> {
+        Some(self.told())
+    }
 }
 
 /// The order of the catalogue, as the indexes have it.

@@ -2,7 +2,7 @@
 
 use common::clock::Time;
 use common::events::TicketEvent;
-use common::events::tickets::{Listing, RefundPolicy, TicketCreated, TicketUpdated, TicketWithdrawn};
+use common::events::tickets::{Listing, RefundPolicy, TicketCreated, TicketSnapshot, TicketUpdated, TicketWithdrawn};
 use common::id::{TicketId, UserId};
 use common::money::Money;
 use common::zone::Zone;
@@ -182,6 +182,11 @@ impl Ticket {
     /// Whether places may be held, as long as some are free.
     pub fn on_sale(&self) -> bool {
         !self.withdrawn && self.places.on_sale
+    }
+
+    /// The event that tells its present state.
+    pub fn told(&self) -> TicketEvent {
+        TicketSnapshot { listing: self.listing(), withdrawn: self.withdrawn }.into()
     }
 
     fn listing(&self) -> Listing {

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod fault_proxy;
 mod full_disk;
+mod growth;
 mod holds;
 mod journey;
 mod model;

@@ -1,10 +1,11 @@
-//! Damaged projections: thrown away, and built from the streams as they were.
+//! Damaged projections: thrown away, and built anew from what their owners tell, however much of the streams is gone.
 
 use bson::{Document, doc};
 use common::clock::Time;
 use common::service::{Service, rebuild, republish};
 use docket_tests::{App, Person, eventually};
 use futures::TryStreamExt;
+use mongodb::options::ReadConcern;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ async fn damaged_projections_are_rebuilt_as_they_were() {
     told(&app, "payments", "orders", &order).await;
     seller.until_counts(&ticket, 0, 2).await;
     let passes = buyer.passes(&order).await;
-    let refusal = rebuild(&orders::service(), app.settings_used()).await.unwrap_err();
+    let refusal = rebuild(&orders::service(), &App::services(), app.settings_used()).await.unwrap_err();
     assert!(refusal.to_string().contains("stop it first"), "{refusal}");
     app.stop_serving().await;
 
@@ -76,17 +77,99 @@ async fn lost_streams_are_published_again_from_the_archives() {
 }
 
 async fn lose_stream(app: &App, domain: &str) {
-    let settings = app.settings_used();
-    let client = async_nats::connect(settings.nats_url.as_ref().unwrap().expose_secret()).await.unwrap();
-    let stream = format!("{}_{domain}", settings.namespace);
-    async_nats::jetstream::new(client).delete_stream(stream).await.unwrap();
+    let stream = format!("{}_{domain}", app.settings_used().namespace);
+    jetstream(app).await.delete_stream(stream).await.unwrap();
+}
+
+async fn jetstream(app: &App) -> async_nats::jetstream::Context {
+    let url = app.settings_used().nats_url.as_ref().unwrap();
+    async_nats::jetstream::new(async_nats::connect(url.expose_secret()).await.unwrap())
+}
+
+/// Drops the first half of a stream, as its bounds do.
+async fn lose_first_half(app: &App, domain: &str) {
+    let stream = jetstream(app).await.get_stream(format!("{}_{domain}", app.settings_used().namespace)).await.unwrap();
+    let last = stream.cached_info().state.last_sequence;
+    stream.purge().sequence(last / 2 + 1).await.unwrap();
+    let left = jetstream(app).await.get_stream(&stream.cached_info().config.name).await.unwrap();
+    assert!(left.cached_info().state.first_sequence > 1, "{domain} has only {last} messages");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn projections_are_rebuilt_although_the_streams_have_lost_their_beginnings() {
+    let mut app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let (ticket, withdrawn) = (edited(&app, &seller).await, seller.sell(3).await);
+    seller.delete(&format!("/api/tickets/{}", withdrawn["id"].as_str().unwrap())).await.expect(200);
+    let (kept, held) = (bought(&buyer, &ticket).await, buyer.hold(&ticket, 1).await.expect(201));
+    let part = json!({ "amount": "10.00" });
+    let refunds = format!("/api/payments/{}/refunds", kept["id"].as_str().unwrap());
+    seller.post(&refunds, part).await.expect(201);
+    let returned = doc! { "_id": kept["id"].as_str().unwrap(), "returned.amount": 1_000_i64 };
+    let orders = app.database("orders").await.collection::<Document>("orders");
+    eventually("the refund is known", 30, || async { orders.find_one(returned.clone()).await.unwrap() }).await;
+    told(&app, "payments", "orders", &buyer.until_order(&kept, "complete").await).await;
+    told(&app, "payments", "orders", &held).await;
+    until_withdrawn(&app, &withdrawn).await;
+    seller.until_counts(&ticket, 1, 2).await;
+    app.stop_serving().await;
+
+    let (listings, replicas) =
+        (projection(&app, "orders", "tickets").await, projection(&app, "payments", "orders").await);
+    assert_eq!((listings.len(), replicas.len()), (2, 2));
+    damage(&app).await;
+    let wrong = doc! { "$set": { "returned": { "amount": 77_i64, "version": 1_000_i64 } } };
+    orders.update_many(doc! {}, wrong).await.unwrap();
+    for domain in ["tickets", "orders", "inventory", "payments"] {
+        lose_first_half(&app, domain).await;
+    }
+    for (service, projections) in [(orders::service(), 2), (payments::service(), 1), (tickets::service(), 1)] {
+        thrown_away(&app, &service, projections).await;
+    }
+    app.serve_again().await;
+
+    same(&app, "orders", "tickets", &listings).await;
+    same(&app, "payments", "orders", &replicas).await;
+    eventually("what went back is known", 30, || async { orders.find_one(returned.clone()).await.unwrap() }).await;
+    let (seller, buyer) = (seller.at(&app.base()), buyer.at(&app.base()));
+    assert_eq!(seller.until_counts(&ticket, 1, 2).await["available"], 1);
+    no_waiting_events(&app).await;
+    // Selling goes on: a hold of before is paid, a new one is made, and what was paid before goes back.
+    buyer.pay(&held, "pm_card_visa").await.expect(201);
+    buyer.until_order(&held, "complete").await;
+    buyer.hold(&ticket, 1).await.expect(201);
+    buyer.hold(&withdrawn, 1).await.problem(409, "not_on_sale");
+    buyer.delete(&format!("/api/orders/{}", kept["id"].as_str().unwrap())).await.expect(200);
+    buyer.until_order(&kept, "refunded").await;
+    seller.until_counts(&ticket, 1, 1).await;
+    app.stop().await;
+}
+
+/// Waits until orders knows that a listing was withdrawn.
+async fn until_withdrawn(app: &App, ticket: &Value) {
+    let known = app.database("orders").await.collection::<Document>("tickets");
+    let withdrawn = doc! { "_id": ticket["id"].as_str().unwrap(), "withdrawn": true };
+    eventually("it is withdrawn", 30, || async { known.find_one(withdrawn.clone()).await.unwrap() }).await;
+}
+
+/// No event waits for one that will not come, and none was given up.
+async fn no_waiting_events(app: &App) {
+    for service in ["orders", "payments", "tickets", "expiration"] {
+        for collection in ["parked_events", "dead_letters"] {
+            let events = app.database(service).await.collection::<Document>(collection);
+            eventually(&format!("no {collection} in {service}"), 30, || async {
+                (events.estimated_document_count().await.unwrap() == 0).then_some(())
+            })
+            .await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_projections_is_not_rebuilt() {
     let app = App::start().await;
     app.stop_serving().await;
-    let refusal = rebuild(&expiration::service(), app.settings_used()).await.unwrap_err();
+    let refusal = rebuild(&expiration::service(), &App::services(), app.settings_used()).await.unwrap_err();
     assert_eq!(refusal.to_string(), "expiration has no projections");
     app.stop().await;
 }
@@ -117,11 +200,14 @@ async fn bought(buyer: &Person, ticket: &Value) -> Value {
     buyer.until_order(&order, "complete").await
 }
 
-/// Waits until a projection knows the newest version of something.
+/// Waits until a projection knows the newest version of something, and shows it to the service, which reads what a majority has.
 async fn told(app: &App, service: &str, collection: &str, of: &Value) {
     let known = app.database(service).await.collection::<Document>(collection);
     let newest = doc! { "_id": of["id"].as_str().unwrap(), "version": of["version"].as_i64().unwrap() };
-    eventually("the newest version", 30, || async { known.find_one(newest.clone()).await.unwrap() }).await;
+    eventually("the newest version", 30, || async {
+        known.find_one(newest.clone()).read_concern(ReadConcern::majority()).await.unwrap()
+    })
+    .await;
 }
 
 async fn projection(app: &App, service: &str, collection: &str) -> Vec<Document> {
@@ -154,9 +240,10 @@ async fn damage(app: &App) {
 }
 
 async fn thrown_away(app: &App, service: &Service, count: usize) {
-    let projections = rebuild(service, app.settings_used()).await.unwrap();
-    assert_eq!(projections, service.projections());
-    assert_eq!(projections.len(), count);
+    let rebuilt = rebuild(service, &App::services(), app.settings_used()).await.unwrap();
+    assert!(rebuilt.iter().map(|rebuilt| &rebuilt.projection).eq(service.projections()));
+    assert_eq!(rebuilt.len(), count);
+    assert!(rebuilt.iter().all(|rebuilt| rebuilt.told.snapshots > 0 && rebuilt.told.unreadable == 0), "{rebuilt:?}");
 }
 
 async fn charges(app: &App, order: &Value) -> Value {

@@ -6,6 +6,7 @@ mod pages;
 mod permissions;
 mod references;
 mod scaling;
+mod streams;
 mod workloads;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         pages::findings,
         permissions::findings,
         scaling::findings,
+        streams::findings,
     ];
     rules.iter().flat_map(|rule| rule(cluster, sources)).collect()
 }

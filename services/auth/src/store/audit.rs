@@ -1,5 +1,7 @@
 //! The audit trail: what happened to accounts, sessions and keys, told by auth's own events, which come with the change itself.
 
+use std::time::Duration;
+
 use bson::{Document, doc};
 use common::bus::{EventRecord, Received};
 use common::clock::Time;
@@ -47,6 +49,7 @@ fn about(event: &UserEvent) -> UserId {
         UserEvent::SessionStarted(event) => event.user_id,
         UserEvent::SessionRevoked(event) => event.user_id,
         UserEvent::ApiKeyCreated(event) => event.user_id,
+        UserEvent::Snapshot(event) => event.user_id,
     }
 }
 
@@ -55,6 +58,9 @@ fn about(event: &UserEvent) -> UserId {
 pub struct AuditTrail {
     collection: Collection<AuditEntry>,
 }
+
+/// How long a line is kept.
+pub(super) const KEPT: Duration = Duration::from_secs(2 * 365 * 24 * 3600);
 
 impl AuditTrail {
     /// The collection's name.

@@ -40,6 +40,10 @@ impl Aggregate for User {
     fn id(&self) -> String {
         self.id.to_string()
     }
+
+    fn snapshot(&self) -> Option<UserEvent> {
+        Some(self.told().into())
+    }
 }
 
 impl Aggregate for Session {
@@ -79,7 +83,7 @@ pub fn indexes() -> Vec<Indexes> {
         Indexes::of(AccountTokens::COLLECTION).ttl("expiresAt", Duration::ZERO),
         Indexes::of(ResetRequests::COLLECTION).on(doc! { "dueAt": 1 }),
         Indexes::of(Attempts::COLLECTION).ttl("endsAt", Duration::ZERO),
-        Indexes::of(AuditTrail::COLLECTION).on(doc! { "at": -1, "_id": -1 }),
+        Indexes::of(AuditTrail::COLLECTION).on(doc! { "at": -1, "_id": -1 }).ttl("at", audit::KEPT),
         Indexes::of(ApiKey::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).outbox(),
     ]
 }

@@ -18,13 +18,18 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
         found.extend(missing.map(|subject| format!("NATS does not let {service} publish to {subject}")));
     }
     for stream in &sources.streams {
-        let publishes = |service: &&String| {
-            let file = files.get(format!("{service}.conf").as_str()).copied().unwrap_or_default();
-            allowed(file).contains(format!("{stream}.v1.>").as_str())
+        let who_may = |subject: String| -> Vec<&String> {
+            let file = |service: &String| files.get(format!("{service}.conf").as_str()).copied().unwrap_or_default();
+            sources.keeping.iter().filter(|service| allowed(file(service)).contains(subject.as_str())).collect()
         };
-        let publishers: Vec<&String> = sources.keeping.iter().filter(publishes).collect();
+        let publishers = who_may(format!("{stream}.v1.>"));
         if publishers.len() != 1 {
             found.push(format!("NATS lets {publishers:?} publish events of {stream}; one owns them"));
+        }
+        // The owner says how far its stream may grow.
+        let changers = who_may(format!("$JS.API.STREAM.UPDATE.{stream}"));
+        if changers != publishers {
+            found.push(format!("NATS lets {changers:?} change the stream {stream}, whose owner is {publishers:?}"));
         }
     }
     found

@@ -17,6 +17,7 @@ fn sources() -> Sources {
             "DOCKET_DRAIN_SECONDS",
             "DOCKET_SHUTDOWN_GRACE_SECONDS",
             "NATS_URL",
+            "DOCKET_STREAM_MIB",
             "SMTP_URL",
         ]
         .map(text)
@@ -192,11 +193,7 @@ fn a_permission_that_is_missing_is_found() {
         "$JS.ACK.tickets.auth.>",
         "does not let orders publish to $JS.ACK.tickets.orders.>",
     );
-    is_found(
-        "STREAM.CREATE.users",
-        "STREAM.UPDATE.users",
-        "does not let orders publish to $JS.API.STREAM.CREATE.users",
-    );
+    is_found("STREAM.CREATE.users", "STREAM.PURGE.users", "does not let orders publish to $JS.API.STREAM.CREATE.users");
     is_found(
         "CONSUMER.DELETE.users.*",
         "CONSUMER.DELETE.users",
@@ -211,6 +208,26 @@ fn a_stream_with_two_publishers_is_found() {
     let two = RIGHT.replace("  orders.conf: |", "  auth.conf: |\n    allow: [ \"users.v1.>\" ]\n  orders.conf: |");
     let found = super::findings(&Cluster::parse(&two).unwrap(), &sources);
     assert!(found.iter().any(|finding| finding.contains("publish events of users; one owns them")), "{found:#?}");
+}
+
+#[test]
+fn a_stream_that_its_owner_cannot_change_is_found() {
+    is_found(
+        "$JS.API.STREAM.UPDATE.users",
+        "$JS.API.STREAM.UPDATE.shows",
+        "NATS lets [] change the stream users, whose owner is [\"orders\"]",
+    );
+}
+
+#[test]
+fn streams_that_reserve_more_than_nats_has_are_found() {
+    let from = "DOCKET_STREAM_MIB: \"512\"";
+    is_found(
+        from,
+        "DOCKET_STREAM_MIB: \"1000\"",
+        "the streams reserve 2097152000 bytes, and NATS has room for 2000000000",
+    );
+    is_found(from, "DOCKET_STREAM_MIB: as it likes", "nobody knows whether NATS has room for the streams");
 }
 
 #[test]
