@@ -1,15 +1,16 @@
 //! A refresh token is good once: requests of one browser that come together share one refresh.
 //!
 //! A refresh is a task of its own, which ends with an answer of auth's although the visitor hangs up. What auth answered is
-//! remembered until an answer takes it to the browser, and for a moment longer; that auth did not answer is not remembered. So
-//! whoever hung up finds the session as they left it. A cookie that is given out again later has so much less time to live, so
-//! that it never outlives the token in it.
+//! remembered until the browser comes with it, and for a moment longer; that auth did not answer is not remembered. So whoever
+//! hung up, or never got the answer, finds the session as they left it. A cookie that is given out again later has so much less
+//! time to live, so that it never outlives the token in it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::cookie::Cookie;
 use common::clock::Time;
+use common::http::auth::REFRESH_COOKIE;
 use common::supervisor::Spawner;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
@@ -18,9 +19,9 @@ use tokio::sync::oneshot;
 
 use crate::failure::Failure;
 
-/// How long a refresh is remembered that an answer has taken to the browser, for requests that were sent with the old cookies.
+/// How long a refresh is remembered whose tokens the browser has, for requests that were sent with the old cookies.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// How long one is remembered that no answer has taken: as long as the access token in it lives.
+/// How long one is remembered with whose tokens nobody has come: as long as the access token in it lives.
 const UNTAKEN: Duration = Duration::from_secs(10 * 60);
 const AT_ONCE: u64 = 10_000;
 
@@ -29,7 +30,7 @@ pub(crate) struct Refreshed {
     at: Time,
     /// The `Set-Cookie` lines of the answer.
     cookies: Vec<String>,
-    /// When an answer took them to the browser first.
+    /// When the browser came with them first.
     taken: OnceLock<Time>,
 }
 
@@ -40,9 +41,11 @@ impl Refreshed {
         self.cookies.iter().map(|cookie| aged(cookie, age)).collect()
     }
 
-    /// An answer takes the cookies to the browser at `now`.
-    pub(crate) fn take(&self, now: Time) {
-        self.taken.get_or_init(|| now);
+    /// The refresh token that it brought.
+    fn token(&self) -> Option<String> {
+        let set = self.cookies.iter().filter_map(|cookie| Cookie::parse_encoded(cookie.as_str()).ok());
+        let mut tokens = set.filter(|cookie| cookie.name() == REFRESH_COOKIE && !cookie.value().is_empty());
+        tokens.next().map(|cookie| cookie.value().to_owned())
     }
 
     fn is_over(&self, now: Time) -> bool {
@@ -50,20 +53,35 @@ impl Refreshed {
     }
 }
 
-type Known = Cache<[u8; 32], Arc<Refreshed>>;
+type Hash = [u8; 32];
 
-/// Refreshes of the last moments, by the hash of the token.
+fn hash(token: &str) -> Hash {
+    Sha256::digest(token).into()
+}
+
+/// Refreshes of the last moments.
 pub(crate) struct Refreshes {
-    known: Known,
+    /// By the token that was spent.
+    known: Cache<Hash, Arc<Refreshed>>,
+    /// By the token that was brought.
+    brought: moka::sync::Cache<Hash, Arc<Refreshed>>,
     spawner: Spawner,
 }
 
 impl Refreshes {
     pub(crate) fn new() -> Self {
-        let known = Cache::builder().max_capacity(AT_ONCE).time_to_live(UNTAKEN);
         // When there are too many, the default policy would keep the older ones.
-        let known = known.eviction_policy(EvictionPolicy::lru()).build();
-        Self { known, spawner: Spawner::of("refreshes of sessions") }
+        let known = Cache::builder().max_capacity(AT_ONCE).time_to_live(UNTAKEN).eviction_policy(EvictionPolicy::lru());
+        let brought = moka::sync::Cache::builder().max_capacity(AT_ONCE).time_to_live(UNTAKEN);
+        let brought = brought.eviction_policy(EvictionPolicy::lru()).build();
+        Self { known: known.build(), brought, spawner: Spawner::of("refreshes of sessions") }
+    }
+
+    /// A browser comes with this refresh token at `now`: it has what a refresh brought.
+    pub(crate) fn seen(&self, token: &str, now: Time) {
+        if let Some(refreshed) = self.brought.get(&hash(token)) {
+            refreshed.taken.get_or_init(|| now);
+        }
     }
 
     /// What `refresh` answers, asked once for all that have the same token.
@@ -76,15 +94,20 @@ impl Refreshes {
         now: Time,
         refresh: impl Future<Output = Result<Vec<String>, Failure>> + Send + 'static,
     ) -> Result<Arc<Refreshed>, Arc<Failure>> {
-        let key: [u8; 32] = Sha256::digest(token).into();
+        let key = hash(token);
         let (answer, answered) = oneshot::channel();
-        let known = self.known.clone();
+        let (known, brought) = (self.known.clone(), self.brought.clone());
         self.spawner.spawn(async move {
             if known.get(&key).await.is_some_and(|refreshed| refreshed.is_over(now)) {
                 known.invalidate(&key).await;
             }
             let asked = async {
-                Ok::<_, Failure>(Arc::new(Refreshed { at: now, cookies: refresh.await?, taken: OnceLock::new() }))
+                let refreshed = Refreshed { at: now, cookies: refresh.await?, taken: OnceLock::new() };
+                let (token, refreshed) = (refreshed.token(), Arc::new(refreshed));
+                if let Some(token) = token {
+                    brought.insert(hash(&token), refreshed.clone());
+                }
+                Ok::<_, Failure>(refreshed)
             };
             // Who has hung up needs no answer; it is remembered.
             let _ = answer.send(known.try_get_with(key, asked).await);
@@ -130,13 +153,15 @@ mod tests {
             async move {
                 let nth = asked.fetch_add(1, Ordering::SeqCst) + 1;
                 gate.acquire().await.unwrap().forget();
-                Ok(vec![format!("a={nth}")])
+                Ok(vec![format!("a={nth}"), format!("{REFRESH_COOKIE}=brought{nth}; HttpOnly")])
             }
         }
     }
 
     async fn given(refreshes: &Refreshes, at: Time, auth: &Auth) -> Vec<String> {
-        refreshes.once("t", at, auth.refresh()).await.unwrap().cookies(at)
+        let mut cookies = refreshes.once("t", at, auth.refresh()).await.unwrap().cookies(at);
+        cookies.truncate(1);
+        cookies
     }
 
     #[tokio::test]
@@ -159,9 +184,9 @@ mod tests {
         drop(visit);
         auth.gate.add_permits(9);
         let minutes = |count: u64| NOW + Duration::from_secs(60 * count);
-        assert_eq!(given(&refreshes, minutes(5), &auth).await, ["a=1"], "nobody has got it before");
-        let taken = refreshes.once("t", minutes(6), auth.refresh()).await.unwrap();
-        taken.take(minutes(6));
+        refreshes.seen("t", minutes(1));
+        assert_eq!(given(&refreshes, minutes(5), &auth).await, ["a=1"], "nobody has come with it before");
+        refreshes.seen("brought1", minutes(6));
         let later = |seconds| minutes(6) + Duration::from_secs(seconds);
         assert_eq!(given(&refreshes, later(9), &auth).await, ["a=1"], "another tab of the browser");
         assert_eq!(given(&refreshes, later(10), &auth).await, ["a=2"], "auth judges who comes with a used token");

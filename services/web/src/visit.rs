@@ -9,13 +9,11 @@ mod tokens;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header as incoming;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
-use common::clock::Time;
 use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
 use common::http::{UnderWay, client_address};
 use common::limits::PAGE_CALLS_WITHIN;
@@ -35,7 +33,6 @@ use crate::format::Words;
 use crate::live::Viewer;
 use crate::model::{Account, CurrentUser};
 use crate::reader::{Asks, Reader};
-use crate::refreshes::Refreshed;
 use crate::shell::Shell;
 use crate::upstream::Answer;
 
@@ -47,26 +44,11 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Cookies to be set by the answer.
 #[derive(Clone, Default)]
-pub(crate) struct NewCookies {
-    cookies: Rc<RefCell<Vec<String>>>,
-    refreshed: Rc<RefCell<Option<Taken>>>,
-}
-
-/// A refresh whose cookies an answer takes along, and when it got them.
-type Taken = (Arc<Refreshed>, Time);
+pub(crate) struct NewCookies(Rc<RefCell<Vec<String>>>);
 
 impl NewCookies {
-    /// The cookies, for the answer that takes them to the browser.
     pub(crate) fn take(&self) -> Vec<String> {
-        if let Some((refreshed, now)) = self.refreshed.take() {
-            refreshed.take(now);
-        }
-        self.cookies.take()
-    }
-
-    /// They are those of this refresh, at `now`.
-    fn are_of(&self, refreshed: Arc<Refreshed>, now: Time) {
-        self.refreshed.replace(Some((refreshed, now)));
+        self.0.take()
     }
 }
 
@@ -94,6 +76,9 @@ impl FromRequest for Visit {
         let visit = Self::of(request);
         Box::pin(async move {
             let visit = visit?;
+            if let Some(token) = visit.cookie(REFRESH_COOKIE) {
+                visit.web.refreshes.seen(&token, visit.web.clock.now());
+            }
             if visit.has(REFRESH_COOKIE) && !visit.has(ACCESS_COOKIE) {
                 visit.refresh(None).await?;
             }

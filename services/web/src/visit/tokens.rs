@@ -26,7 +26,6 @@ impl Visit {
         if self.cookie(ACCESS_COOKIE) == refused {
             self.drop_cookie(ACCESS_COOKIE);
             self.keep(refreshed.cookies(now));
-            self.new.are_of(refreshed, now);
         }
         Ok(())
     }
@@ -78,7 +77,7 @@ impl Visit {
                 self.jar.borrow_mut().push((parsed.name().to_owned(), parsed.value().to_owned()));
             }
         }
-        self.new.cookies.borrow_mut().extend(set);
+        self.new.0.borrow_mut().extend(set);
     }
 }
 
