@@ -8,6 +8,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
+use common::clock::{Clock as _, SystemClock};
+use common::id::uuid_at;
 use docket_tests::{App, Person, eventually};
 use futures::TryStreamExt as _;
 use reqwest::Method;
@@ -94,7 +96,7 @@ struct Addresses<'a> {
 }
 
 async fn post(person: &Person, base: &str, path: &str, body: Value) -> docket_tests::Answer {
-    let key = uuid::Uuid::new_v4().to_string();
+    let key = uuid_at(SystemClock.now()).to_string();
     person.at(base).send(Method::POST, path, &[("idempotency-key", &key)], body).await
 }
 
