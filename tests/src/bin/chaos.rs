@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use common::clock::{Clock, SystemClock};
-use docket_tests::chaos::{Broker, Felt, Length, Report, World, run};
+use docket_tests::chaos::{Broker, Equipment, Felt, Length, Report, World, run};
 use docket_tests::{Build, pause};
 use futures::future::join_all;
 
@@ -18,6 +18,11 @@ const RUNS_IN_A_WORLD: usize = 6;
 
 /// Every so many worlds are of two builds, if there is an older one.
 const MIXED_EACH: usize = 4;
+
+/// Every so many worlds have a replica set of three, and every so many a small disk for the broker; which of them do, is that
+/// remainder.
+const REPLICA_SET_EACH: (usize, usize) = (6, 4);
+const SMALL_DISK_EACH: (usize, usize) = (10, 3);
 
 /// A kind of fault that was planned so often and never felt is none.
 const PLANNED_AND_NOT_FELT: usize = 8;
@@ -43,6 +48,12 @@ struct Arguments {
     /// How many NATS servers a world has: 1, or a cluster of 3; every third world is a cluster if not set
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3))]
     nodes: Option<u8>,
+    /// MongoDB is a replica set of three in every world, not only in each sixth
+    #[arg(long)]
+    replica_set: bool,
+    /// The broker has a small disk, which fills up, in every world that has one broker, not only in each tenth
+    #[arg(long)]
+    small_disk: bool,
     /// The folder with the binaries of an older build: in each fourth world it runs beside this one
     #[arg(long)]
     older: Option<PathBuf>,
@@ -55,6 +66,18 @@ struct Arguments {
 }
 
 impl Arguments {
+    /// The servers of a world, by its number.
+    fn equipment(&self, nth: usize) -> Equipment {
+        let is_cluster = self.nodes.map_or(nth % 3 == 2, |nodes| nodes > 1);
+        let broker = if is_cluster { Broker::Cluster } else { Broker::Single };
+        let is = |(each, remainder): (usize, usize)| nth % each == remainder;
+        Equipment {
+            broker,
+            replica_set: self.replica_set || is(REPLICA_SET_EACH),
+            small_disk: !is_cluster && (self.small_disk || is(SMALL_DISK_EACH)),
+        }
+    }
+
     fn runs(&self) -> u64 {
         self.runs.unwrap_or(if self.control { 10 } else { 100 })
     }
@@ -67,6 +90,8 @@ struct Tally {
     done: AtomicUsize,
     broken: AtomicUsize,
     not_begun: AtomicUsize,
+    /// Worlds in which no disk was full, as none may be mounted.
+    without_disk: AtomicUsize,
     felt: Mutex<Felt>,
 }
 
@@ -101,6 +126,12 @@ async fn all(arguments: &Arguments) -> ExitCode {
     let (done, broken, not_begun) = (count(&tally.done), count(&tally.broken), count(&tally.not_begun));
     let seconds = SystemClock.now().since(began).as_secs();
     println!("{done} runs in {seconds} s, {broken} with violations, {not_begun} that could not begin");
+    let without_disk = count(&tally.without_disk);
+    if without_disk > 0 {
+        println!(
+            "{without_disk} worlds had no small disk, so that none was full: to mount one needs a superuser's rights"
+        );
+    }
     let all_felt = tally.tell_felt();
     let good = if arguments.control { broken > 0 } else { broken == 0 && not_begun == 0 && all_felt };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -114,12 +145,11 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
     };
     while !is_over() {
         let nth = tally.worlds.fetch_add(1, Ordering::Relaxed);
-        let is_cluster = arguments.nodes.map_or(nth % 3 == 2, |nodes| nodes > 1);
-        let broker = if is_cluster { Broker::Cluster } else { Broker::Single };
+        let equipment = arguments.equipment(nth);
         let older = arguments.older.as_deref().filter(|_| nth % MIXED_EACH == MIXED_EACH - 1);
         let started = match older {
-            Some(older) => World::mixed(&folder, broker, &Build::at(older), nth / MIXED_EACH).await,
-            None => World::start(&folder, broker).await,
+            Some(older) => World::mixed(&folder, equipment, &Build::at(older), nth / MIXED_EACH).await,
+            None => World::start(&folder, equipment).await,
         };
         let world = match started {
             Ok(world) => world,
@@ -133,8 +163,12 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
                 continue;
             }
         };
+        if let Some(why) = world.lacks_disk() {
+            println!("no small disk: {why}");
+            tally.without_disk.fetch_add(1, Ordering::Relaxed);
+        }
         for _ in 0..RUNS_IN_A_WORLD {
-            if is_over() || !one(arguments, tally, &world, broker, older.is_some()).await {
+            if is_over() || !one(arguments, tally, &world, older.is_some()).await {
                 break;
             }
         }
@@ -143,7 +177,7 @@ async fn serve(arguments: &Arguments, tally: &Tally, folder: PathBuf) {
 }
 
 /// One run; false if the world is no good any more.
-async fn one(arguments: &Arguments, tally: &Tally, world: &World, broker: Broker, mixed: bool) -> bool {
+async fn one(arguments: &Arguments, tally: &Tally, world: &World, mixed: bool) -> bool {
     let nth = tally.next.fetch_add(1, Ordering::Relaxed);
     if nth >= arguments.runs() {
         return false;
@@ -154,7 +188,7 @@ async fn one(arguments: &Arguments, tally: &Tally, world: &World, broker: Broker
         Ok(report) => {
             tally.done.fetch_add(1, Ordering::Relaxed);
             tally.feel(&report.felt);
-            tell(&report, &format!("{broker:?}{}", if mixed { ", two builds" } else { "" }));
+            tell(&report, &format!("{}{}", world.equipment(), if mixed { ", two builds" } else { "" }));
             if report.violations.is_empty() {
                 return true;
             }

@@ -56,6 +56,12 @@ pub(crate) enum Fault {
     FreezeServer(Server, usize),
     /// The database takes no writes (`fsyncLock`); reads go on until they wait behind a write.
     LockDatabase(usize),
+    /// The primary of the replica set steps down.
+    StepDown,
+    /// The primary of the replica set is killed, and started again when the fault is over.
+    KillPrimary,
+    /// The disk of the broker is full.
+    FillDisk,
     /// Every event comes again to everybody.
     Redeliver,
     /// The events of a domain that were published while its consumers were paused come in the opposite order.
@@ -210,6 +216,10 @@ impl Planned {
             Fault::FreezeServer(Server::Mongod, _) => "freeze-mongod",
             Fault::FreezeServer(Server::Nats, _) => "freeze-nats",
             Fault::LockDatabase(_) => "lock",
+            Fault::StepDown => "step-down",
+            Fault::KillPrimary => "kill-primary",
+            // It is long on purpose, and has no short form.
+            Fault::FillDisk => return "full-disk".to_owned(),
             Fault::Redeliver => "redeliver",
             Fault::Disorder(_) => "disorder",
             Fault::LoseAnswers(Asker::Writer(_), _) => "lost-writes",
@@ -256,6 +266,9 @@ impl fmt::Display for Fault {
             Self::KillServer(server, nth) => write!(f, "kill({server}-{nth})"),
             Self::FreezeServer(server, nth) => write!(f, "freeze({server}-{nth})"),
             Self::LockDatabase(nth) => write!(f, "lock(mongod-{nth})"),
+            Self::StepDown => write!(f, "step-down"),
+            Self::KillPrimary => write!(f, "kill-primary"),
+            Self::FillDisk => write!(f, "full-disk"),
             Self::Redeliver => write!(f, "redeliver"),
             Self::Disorder(domain) => write!(f, "disorder({domain})"),
             Self::LoseAnswers(Asker::Writer(who), count) => write!(f, "lose({who}>mongod,{count})"),

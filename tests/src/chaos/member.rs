@@ -28,6 +28,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(45);
 #[derive(Clone, Debug)]
 pub(crate) struct Targets {
     pub(crate) mongod: u16,
+    /// The address of a replica set, whose members are reached without a proxy.
+    pub(crate) set: Option<String>,
     pub(crate) nats: Vec<u16>,
 }
 
@@ -78,12 +80,13 @@ impl Member {
         }
         let (http, ops) = (steady_port(), steady_port());
         let urls: Vec<String> = nats.iter().map(|proxy| format!("nats://127.0.0.1:{}", proxy.port())).collect();
+        // The one member of a replica set would tell its own address; this way the driver stays with the proxy.
+        let direct = format!("mongodb://127.0.0.1:{}/?directConnection=true", mongod.port());
         let mut variables = shared.to_vec();
         variables.extend([
             ("DOCKET_HTTP_ADDR", format!("127.0.0.1:{http}")),
             ("DOCKET_OPS_ADDR", format!("127.0.0.1:{ops}")),
-            // The one member of the replica set would tell its own address; this way the driver stays with the proxy.
-            ("MONGODB_URI", format!("mongodb://127.0.0.1:{}/?directConnection=true", mongod.port())),
+            ("MONGODB_URI", targets.set.clone().unwrap_or(direct)),
             ("NATS_URL", urls.join(",")),
         ]);
         let log = logs.join(name).with_extension("log");

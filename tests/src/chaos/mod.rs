@@ -13,7 +13,10 @@ pub mod mixed;
 mod nemesis;
 mod plan;
 mod rest;
+mod server_faults;
+mod servers;
 mod slow_peers;
+mod small_disk;
 mod world;
 
 use std::collections::BTreeMap;
@@ -24,7 +27,8 @@ use serde_json::json;
 
 pub use nemesis::Felt;
 pub use plan::Length;
-pub use world::{Broker, World};
+pub use servers::{Broker, Equipment};
+pub use world::World;
 
 use buyers::Notes;
 use checker::{Rule, Violation};
@@ -58,7 +62,8 @@ pub struct Report {
 /// # Errors
 /// What keeps the run from beginning; nothing is said about promises then.
 pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, String> {
-    let plan = if world.is_mixed() { Plan::mixed(seed, length) } else { Plan::of(seed, length) };
+    let mut plan = if world.is_mixed() { Plan::mixed(seed, length) } else { Plan::of(seed, length) };
+    plan.faults.extend(server_faults::planned(seed, length, world.equipment()));
     let tickets = listings(world, &plan).await?;
     let capacities = tickets.iter().cloned().zip(plan.capacities.iter().copied()).collect();
     let insisted = seed.is_multiple_of(INSISTED_EACH);

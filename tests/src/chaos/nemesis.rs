@@ -12,6 +12,7 @@ use super::disorder::Paused;
 use super::faults::{Asker, Fault, Planned, Server};
 use super::member::Member;
 use super::plan::{NODES, Plan, Webhooks};
+use super::server_faults;
 use super::slow_peers::pester;
 use super::world::World;
 use crate::fault_proxy::Way;
@@ -121,6 +122,9 @@ async fn one(world: &World, Planned { length, fault, .. }: &Planned) -> usize {
         Fault::KillServer(server, nth) => kill_server(world.server(*server, *nth), *length).await,
         Fault::FreezeServer(server, nth) => freeze_server(world.server(*server, *nth), *length).await,
         Fault::LockDatabase(nth) => lock_database(world, *nth, *length).await,
+        Fault::StepDown => server_faults::step_down(world).await,
+        Fault::KillPrimary => server_faults::kill_primary(world, *length).await,
+        Fault::FillDisk => server_faults::fill_disk(world, *length).await,
         Fault::Redeliver => heard(world.redeliver().await),
         Fault::Disorder(domain) => heard(disorder(world, domain, *length).await),
         Fault::LoseAnswers(asker, count) => lose_answers(world, *asker, *count, *length).await,
@@ -238,6 +242,9 @@ async fn lock_database(world: &World, nth: usize, length: Duration) -> usize {
 pub(crate) async fn heal(world: &World) -> Result<(), String> {
     world.bank_well().await;
     world.doors.heal();
+    if let Some((disk, _)) = world.small_disk() {
+        disk.empty().await;
+    }
     for server in world.all_servers() {
         // Frozen or not: one that is down says so, and is started.
         let _ = server.resume().await;
@@ -246,6 +253,9 @@ pub(crate) async fn heal(world: &World) -> Result<(), String> {
     for nth in 0..NODES {
         // Locks are counted, and one whose command was given up may have been taken all the same.
         while world.tell_mongod(nth, doc! { "fsyncUnlock": 1 }).await.is_ok() {}
+    }
+    if let Some(set) = world.replica_set() {
+        set.primary_after(0).await.map_err(|error| error.to_string())?;
     }
     let healed = futures::future::join_all(world.members.iter().map(Member::heal)).await;
     healed.into_iter().collect()

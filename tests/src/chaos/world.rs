@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use common::bus::{DOMAINS, Namespace};
-use docket_local::{LocalServers, NatsCluster, Options};
+use docket_local::{ReplicaSet, Server as Running};
 use docket_stripe::{Options as BankOptions, StripeStandIn};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use super::doors::Doors;
 use super::faults::Server;
 use super::member::{Member, Targets};
-use super::plan::{BUYERS, CAST, NODES};
+use super::plan::{BUYERS, CAST};
+use super::servers::{Equipment, Servers};
+use super::small_disk::SmallDisk;
 use crate::binaries::Build;
 use crate::person::Person;
 use crate::servers::namespace;
@@ -33,19 +35,10 @@ const OLDER: [&[&str]; 4] =
 /// The services that listen to events; their consumers are called like them.
 pub(super) const LISTENING: [&str; 5] = ["auth", "tickets", "orders", "expiration", "payments"];
 
-/// What carries the events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broker {
-    /// One server.
-    Single,
-    /// Three servers, each with a copy of every stream.
-    Cluster,
-}
-
 /// A running Docket that serves several runs, one after the other.
 pub struct World {
-    servers: LocalServers,
-    cluster: Option<NatsCluster>,
+    servers: Servers,
+    equipment: Equipment,
     database: mongodb::Client,
     /// The builds between which a process changes.
     pub(crate) builds: Option<[Build; 2]>,
@@ -64,8 +57,8 @@ impl World {
     ///
     /// # Errors
     /// What did not start.
-    pub async fn start(folder: &Path, broker: Broker) -> Result<Self, String> {
-        Self::of(folder, broker, &CAST, &Build::this()).await
+    pub async fn start(folder: &Path, equipment: impl Into<Equipment>) -> Result<Self, String> {
+        Self::of(folder, equipment, &CAST, &Build::this()).await
     }
 
     /// The same with some processes of an older build, which ones depends on `nth`; in each run one process changes its build and
@@ -73,8 +66,13 @@ impl World {
     ///
     /// # Errors
     /// What did not start, or does not change.
-    pub async fn mixed(folder: &Path, broker: Broker, older: &Build, nth: usize) -> Result<Self, String> {
-        let mut world = Self::start(folder, broker).await?;
+    pub async fn mixed(
+        folder: &Path,
+        equipment: impl Into<Equipment>,
+        older: &Build,
+        nth: usize,
+    ) -> Result<Self, String> {
+        let mut world = Self::start(folder, equipment).await?;
         let builds = [Build::this(), older.clone()];
         for name in OLDER[nth % OLDER.len()] {
             world.member(name).exchange(&builds).await;
@@ -92,25 +90,15 @@ impl World {
     /// The same with these processes, all of them of one build.
     pub(crate) async fn of(
         folder: &Path,
-        broker: Broker,
+        equipment: impl Into<Equipment>,
         cast: &[&'static str],
         build: &Build,
     ) -> Result<Self, String> {
-        let options = |folder: &Path| Options { durable: true, ..Options::for_tests(folder) };
-        let told = |error: docket_local::LocalError| error.to_string();
-        let single = Options { nats: broker == Broker::Single, ..options(folder) };
-        let servers = LocalServers::start(single).await.map_err(told)?;
-        let cluster = match broker {
-            Broker::Single => None,
-            Broker::Cluster => Some(NatsCluster::start(options(&folder.join("cluster")), NODES).await.map_err(told)?),
-        };
+        let equipment = equipment.into();
+        let servers = Servers::start(folder, equipment).await?;
         let bank = StripeStandIn::start(BankOptions::default()).await.map_err(|error| error.to_string())?;
         let namespace = namespace();
-        let nats = match &cluster {
-            None => vec![port_of(servers.nats())],
-            Some(cluster) => cluster.nodes().iter().map(docket_local::Server::port).collect(),
-        };
-        let targets = Targets { mongod: port_of(servers.mongod()), nats };
+        let targets = servers.targets();
         let mut shared = shared(&namespace, &bank);
         shared.push(("NATS_REPLICAS", targets.nats.len().to_string()));
         let members = members(cast, &targets, &mut shared, folder, build).await;
@@ -123,26 +111,39 @@ impl World {
         let seller = Person::sign_up(&doors.auth, "seller@example.com").await;
         let emails = (0..BUYERS).map(|nth| format!("buyer{nth}@example.com"));
         let buyers = join_all(emails.map(|email| async { Person::sign_up(&doors.auth, &{ email }).await })).await;
-        let uri = servers.mongodb_uri().unwrap_or_default();
-        let database = mongodb::Client::with_uri_str(uri).await.map_err(|error| error.to_string())?;
+        let database = mongodb::Client::with_uri_str(servers.mongodb_uri()).await.map_err(|error| error.to_string())?;
         let (builds, earlier) = (None, Mutex::default());
-        Ok(Self { servers, cluster, database, builds, members, bank, doors, seller, buyers, namespace, earlier })
+        Ok(Self { servers, equipment, database, builds, members, bank, doors, seller, buyers, namespace, earlier })
     }
 
-    /// One of the servers; of a cluster, the node that is the `nth` in a circle.
-    pub(crate) fn server(&self, which: Server, nth: usize) -> &docket_local::Server {
-        let server = match (which, &self.cluster) {
-            (Server::Mongod, _) => self.servers.mongod(),
-            (Server::Nats, None) => self.servers.nats(),
-            (Server::Nats, Some(cluster)) => cluster.nodes().get(nth % NODES),
-        };
-        server.expect("a world has both servers")
+    /// Which servers it has.
+    pub fn equipment(&self) -> Equipment {
+        self.equipment
+    }
+
+    /// Why it has no small disk, where it should have one.
+    pub fn lacks_disk(&self) -> Option<&str> {
+        self.servers.no_disk.as_deref()
+    }
+
+    /// One of the servers; of several, the one that is the `nth` in a circle.
+    pub(crate) fn server(&self, which: Server, nth: usize) -> &Running {
+        self.servers.one(which, nth)
     }
 
     /// Every server.
-    pub(crate) fn all_servers(&self) -> Vec<&docket_local::Server> {
-        let cluster = self.cluster.iter().flat_map(NatsCluster::nodes);
-        self.servers.mongod().into_iter().chain(self.servers.nats()).chain(cluster).collect()
+    pub(crate) fn all_servers(&self) -> Vec<&Running> {
+        self.servers.all()
+    }
+
+    /// The replica set, if it has one.
+    pub(crate) fn replica_set(&self) -> Option<&ReplicaSet> {
+        self.servers.set.as_ref()
+    }
+
+    /// The small disk, if it has one, and the broker whose disk that is.
+    pub(crate) fn small_disk(&self) -> Option<(&SmallDisk, &Running)> {
+        Some((self.servers.disk.as_ref()?, self.server(Server::Nats, 0)))
     }
 
     /// The database of a service, for looking behind the API.
@@ -163,17 +164,8 @@ impl World {
 
     /// A client of the broker, past all that is wrong with the ways of the processes.
     pub(crate) async fn jetstream(&self) -> Result<(Context, Namespace), async_nats::Error> {
-        let client = async_nats::connect(self.nats_urls()).await?;
+        let client = async_nats::connect(self.servers.broker_urls()).await?;
         Ok((async_nats::jetstream::new(client), Namespace::new(&self.namespace)))
-    }
-
-    fn nats_urls(&self) -> Vec<String> {
-        self.all_servers()
-            .iter()
-            .map(|server| server.url())
-            .filter(|url| url.starts_with("nats"))
-            .map(Into::into)
-            .collect()
     }
 
     /// Notes the orders of a run that is over.
@@ -233,9 +225,6 @@ impl World {
             member.kill().await;
         }
         self.bank.stop().await;
-        if let Some(cluster) = self.cluster {
-            cluster.stop().await;
-        }
         self.servers.stop().await;
     }
 }
@@ -257,10 +246,6 @@ async fn members(
         members.push(member);
     }
     members
-}
-
-fn port_of(server: Option<&docket_local::Server>) -> u16 {
-    server.map(docket_local::Server::port).expect("a world has both servers")
 }
 
 fn shared(namespace: &str, bank: &StripeStandIn) -> Vec<(&'static str, String)> {
