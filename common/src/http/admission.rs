@@ -6,7 +6,7 @@
 //! nothing waits until its client has given up.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -31,13 +31,19 @@ const RETRY_AFTER_TEXT: HeaderValue = HeaderValue::from_static("1");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PROBLEM: HeaderValue = HeaderValue::from_static(PROBLEM_JSON);
 
-/// The problem document of [`Overloaded`], before and after the request's id.
-static REFUSAL: LazyLock<[String; 2]> = LazyLock::new(|| {
+/// A problem document before and after the request's id.
+type Document = [String; 2];
+
+/// What a request is told that finds no place: that much is going on, or that those in work wait for a silent database.
+static OVERLOADED: LazyLock<Document> = LazyLock::new(|| around_id(&Overloaded.into()));
+static SILENT: LazyLock<Document> = LazyLock::new(|| around_id(&Problem::database_silent(RETRY_AFTER)));
+
+fn around_id(problem: &Problem) -> Document {
     let id = Uuid::nil().to_string();
-    let document = String::from_utf8(Problem::from(Overloaded).document(Some(&id))).expect("JSON is UTF-8");
+    let document = String::from_utf8(problem.document(Some(&id))).expect("JSON is UTF-8");
     let (before, after) = document.split_once(&id).expect("the document of a 503 has the request's id");
     [before.to_owned(), after.to_owned()]
-});
+}
 
 /// One client has at most this part of the places, and always the least.
 const SHARE: usize = 4;
@@ -99,6 +105,8 @@ pub struct Admission {
     pub(super) waits: Gate,
     pub(super) waits_each: Shares,
     makers: Option<Arc<Makers>>,
+    /// Whether the database is known not to answer.
+    silent: Arc<AtomicBool>,
     refused: Counter,
     refused_share: Counter,
     pub(super) refused_wait: Counter,
@@ -118,6 +126,7 @@ impl Admission {
             waits: Gate::new(WAITS),
             waits_each: Shares::of(WAITS_EACH),
             makers,
+            silent: Arc::default(),
             refused: refused_for("overload"),
             refused_share: refused_for("share"),
             refused_wait: refused_for("waiting"),
@@ -129,12 +138,17 @@ impl Admission {
         if reads(method) { &self.reads } else { &self.writes }
     }
 
+    /// Notes whether the database answers.
+    pub(crate) fn note_database(&self, answers: bool) {
+        self.silent.store(!answers, Ordering::Relaxed);
+    }
+
     /// The answer to the request `id` that found no place. It is counted.
     ///
-    /// It is the one of [`Overloaded`], put together from what is the same in all of them: there may be a great many.
+    /// It is put together from what is the same in all of them: there may be a great many.
     pub(super) fn refuse(&self, id: &str) -> HttpResponse {
         self.refused.increment(1);
-        let [before, after] = &*REFUSAL;
+        let [before, after] = if self.silent.load(Ordering::Relaxed) { &*SILENT } else { &*OVERLOADED };
         HttpResponse::ServiceUnavailable()
             .insert_header((header::RETRY_AFTER, RETRY_AFTER_TEXT))
             .insert_header((header::CACHE_CONTROL, NO_STORE))

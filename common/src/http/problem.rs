@@ -124,6 +124,12 @@ impl Problem {
             .retry_after(retry_after)
     }
 
+    /// 503: what is kept cannot be reached; the client shall come back after so long.
+    pub fn database_silent(retry_after: Duration) -> Self {
+        let detail = "The database does not answer. Try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(retry_after)
+    }
+
     /// 500: a fault of ours. The client learns nothing but the request id.
     pub fn internal(source: impl Into<Source>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.").caused_by(source)

@@ -216,7 +216,7 @@ impl Frame {
 
     fn database_server(&self, servers: &Servers) -> SharedServer {
         let (client, settings) = (servers.client.clone(), self.settings.clone());
-        let answering = client.clone();
+        let (answering, admission) = (client.clone(), self.admission.clone());
         let own = move || {
             let client = client.clone();
             async move { client.ping().await.is_ok() }.boxed()
@@ -226,7 +226,8 @@ impl Frame {
             async move { connect_database(&settings).await.is_ok() }.boxed()
         };
         let last_answer = Box::new(move || answering.last_answer());
-        SharedServer { name: MONGODB, own: Box::new(own), fresh: Box::new(fresh), last_answer }
+        let tell = Box::new(move |answers| admission.note_database(answers));
+        SharedServer { name: MONGODB, own: Box::new(own), fresh: Box::new(fresh), last_answer, tell }
     }
 
     fn broker(&self, servers: &Servers) -> SharedServer {
@@ -245,8 +246,9 @@ impl Frame {
             }
             .boxed()
         };
-        // One connection carries all, and the question with it.
-        SharedServer { name: NATS, own: Box::new(own), fresh: Box::new(fresh), last_answer: Box::new(|| None) }
+        // One connection carries all, and the question with it. No request waits for the broker.
+        let (last_answer, tell) = (Box::new(|| None), Box::new(|_| {}));
+        SharedServer { name: NATS, own: Box::new(own), fresh: Box::new(fresh), last_answer, tell }
     }
 
     /// The broker, if there is one.

@@ -47,6 +47,8 @@ pub(super) struct SharedServer {
     pub(super) fresh: Question,
     /// How long ago it answered anything over the process's own connection, where that is known.
     pub(super) last_answer: LastAnswer,
+    /// Is told with each look whether it answers.
+    pub(super) tell: Box<dyn Fn(bool) + Send + Sync>,
 }
 
 impl SharedServer {
@@ -103,6 +105,7 @@ impl Watcher {
         let stuck = stuck.is_some_and(|since| since.elapsed() >= STUCK_FOR) && !self.answered_within(IN_USE);
         self.readiness.set(self.server.name, !stuck);
         self.up.set(u8::from(silent.is_none()));
+        (self.server.tell)(silent.is_none());
         let silent = silent.map(|since| since.elapsed().as_secs());
         self.status.set(
             self.server.name,

@@ -76,7 +76,11 @@ impl StoreError {
 
     /// The answer to a request that failed by it: 503 if it passes, else 500. `cause` is what the log says of it.
     pub fn problem(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Problem {
-        if self.passes() { Problem::unavailable(SOON).caused_by(cause) } else { Problem::internal(cause) }
+        match self {
+            Self::Database(error) if is_away(error) => Problem::database_silent(SOON).caused_by(cause),
+            other if other.passes() => Problem::unavailable(SOON).caused_by(cause),
+            _ => Problem::internal(cause),
+        }
     }
 }
 

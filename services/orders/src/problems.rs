@@ -1,8 +1,6 @@
 //! What the domain refuses, as HTTP says it.
 
-use std::time::Duration;
-
-use common::http::Problem;
+use common::http::{Overloaded, Problem};
 use common::store::ChangeError;
 
 use crate::box_office::HoldError;
@@ -16,7 +14,7 @@ impl From<HoldError> for Problem {
                 Self::conflict("sold_out", sold_out.to_string()).with("available", sold_out.left)
             }
             HoldError::TooMany(too_many) => too_many.into(),
-            HoldError::Busy => Self::unavailable(Duration::from_secs(1)),
+            HoldError::Busy => Overloaded.into(),
             HoldError::NotOnSale => Self::conflict("not_on_sale", "this ticket is not on sale"),
             HoldError::Store(error) => error.into(),
         }

@@ -136,6 +136,11 @@ impl ApiProblem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST)
     }
 
+    /// Whether there is no place for the request just now, though everything works.
+    pub(crate) fn says_busy(&self) -> bool {
+        self.status == 429 || (self.status == 503 && self.code == "overloaded")
+    }
+
     /// What is wrong with a field.
     pub(crate) fn of(&self, field: &str) -> Option<&str> {
         let named = self.errors.iter().find(|error| error.field.as_deref() == Some(field))?;

@@ -126,7 +126,8 @@ fn told(failure: &Failure) -> HttpResponse {
     let (heading, text, request_id) = match failure {
         Failure::Refused(problem) if problem.status == 404 => nothing_here(),
         Failure::NotFound => nothing_here(),
-        Failure::Refused(problem) if problem.status == 429 || problem.status == 503 => very_busy(),
+        Failure::Refused(problem) if problem.says_busy() => very_busy(),
+        Failure::Refused(problem) if problem.status == 503 => no_answer(),
         Failure::Full => very_busy(),
         Failure::Refused(problem) => ("That did not work", problem.words(), problem.request_id.clone()),
         _ => no_answer(),

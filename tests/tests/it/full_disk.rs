@@ -1,38 +1,42 @@
-//! A disk that was full: what the broker refused meanwhile is published once there is room, without anybody's help.
+//! A disk that was full: what a server refused meanwhile is done once there is room, without anybody's help.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use docket_tests::{Person, binary, eventually, free_port, ops_of};
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-/// A `docket` whose `nats-server` has a small disk of its own, which only these processes see.
+/// A `docket` one of whose servers has a small disk of its own, which only these processes see.
 struct Docket {
     child: Child,
     http: String,
     ops: String,
     folder: tempfile::TempDir,
+    server: &'static str,
 }
 
 impl Docket {
-    async fn start() -> Self {
+    /// The server is named by its folder.
+    async fn start(server: &'static str, size: &str) -> Self {
+        common::http::install_tls_provider();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("nats")).unwrap();
+        std::fs::create_dir(folder.path().join(server)).unwrap();
         let (http, ops) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
         let mut command = Command::new("unshare");
         command.arg("--mount").args((!getuid().is_root()).then_some("--map-root-user"));
-        command.args(["sh", "-c", "mount -t tmpfs -o size=24m tmpfs \"$1\" && exec \"$0\""]);
-        command.arg(binary("docket")).arg(folder.path().join("nats"));
+        command.args(["sh", "-c", "mount -t tmpfs -o size=$2 tmpfs \"$1\" && exec \"$0\""]);
+        command.arg(binary("docket")).arg(folder.path().join(server)).arg(size);
         command.env("DOCKET_DATA_DIR", folder.path()).env("DOCKET_DEMO", "0");
         command.env("DOCKET_HTTP_ADDR", &http).env("DOCKET_OPS_ADDR", &ops);
         let child =
             command.stdout(Stdio::null()).kill_on_drop(true).spawn().expect("unshare (util-linux) is installed");
         let (http, ops) = (format!("http://{http}"), format!("http://{ops}"));
-        let docket = Self { child, http, ops, folder };
+        let docket = Self { child, http, ops, folder, server };
         eventually("docket is ready; it needs leave to mount a disk", 120, || async {
             ops_of(&docket.ops, "/readyz").await.filter(|(status, _)| *status == 200)
         })
@@ -47,12 +51,17 @@ impl Docket {
     /// The small disk, as the processes that see it see it.
     fn disk(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.pid().as_raw_nonzero()));
-        root.join(self.folder.path().strip_prefix("/").unwrap()).join("nats")
+        root.join(self.folder.path().strip_prefix("/").unwrap()).join(self.server)
     }
 
-    async fn publishing(&self) -> Value {
+    /// What `/status` says of a shared thing.
+    async fn shared(&self, name: &str) -> Value {
         let (_, body) = ops_of(&self.ops, "/status").await.unwrap();
-        serde_json::from_str::<Value>(&body).unwrap()["shared"]["publishing"].clone()
+        serde_json::from_str::<Value>(&body).unwrap()["shared"][name].clone()
+    }
+
+    async fn is_ready(&self) -> bool {
+        ops_of(&self.ops, "/readyz").await.is_some_and(|(status, _)| status == 200)
     }
 
     async fn stop(mut self) {
@@ -70,8 +79,7 @@ fn fill(disk: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_published_soon_after_a_full_disk_has_room() {
-    common::http::install_tls_provider();
-    let docket = Docket::start().await;
+    let docket = Docket::start("nats", "24m").await;
     let seller = Person::sign_up(&docket.http, "seller@example.org").await;
     let buyer = Person::sign_up(&docket.http, "buyer@example.org").await;
     let before = seller.sell(9).await;
@@ -83,7 +91,7 @@ async fn events_are_published_soon_after_a_full_disk_has_room() {
     let refused = eventually("publishing is refused, and said to be", 90, || async {
         // One person may not make listings as fast as this asks.
         seller.post("/api/tickets", listing.clone()).await;
-        let publishing = docket.publishing().await;
+        let publishing = docket.shared("publishing").await;
         (publishing["well"] == false).then_some(publishing)
     })
     .await;
@@ -95,7 +103,7 @@ async fn events_are_published_soon_after_a_full_disk_has_room() {
         (made.status == 201).then_some(made.body)
     })
     .await;
-    assert_eq!(ops_of(&docket.ops, "/readyz").await.unwrap().0, 200, "it is no fault of this replica");
+    assert!(docket.is_ready().await, "it is no fault of this replica");
 
     std::fs::remove_file(docket.disk().join("filler")).unwrap();
     // Generous: 30 s on a machine that has nothing else to do.
@@ -103,6 +111,55 @@ async fn events_are_published_soon_after_a_full_disk_has_room() {
         (buyer.hold(&meanwhile, 1).await.status == 201).then_some(())
     })
     .await;
-    eventually("publishing is well", 30, || async { (docket.publishing().await["well"] == true).then_some(()) }).await;
+    eventually("publishing is well", 30, || async {
+        (docket.shared("publishing").await["well"] == true).then_some(())
+    })
+    .await;
+    docket.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_disk_was_full_comes_back_with_all_that_was_promised() {
+    let docket = Docket::start("mongo", "600m").await;
+    let seller = Person::sign_up(&docket.http, "seller@example.org").await;
+    let buyer = Person::sign_up(&docket.http, "buyer@example.org").await;
+    let show = seller.sell(500).await;
+    eventually("a listing is known", 30, || async { (buyer.hold(&show, 1).await.status == 201).then_some(()) }).await;
+
+    let promised = AtomicUsize::new(1);
+    let buy = async || {
+        let answer = buyer.post("/api/orders", json!({ "ticketId": show["id"], "quantity": 1 })).await;
+        promised.fetch_add(usize::from(answer.status == 201), Ordering::Relaxed);
+        answer
+    };
+    fill(&docket.disk());
+    let refused = eventually("holds are refused", 90, || async {
+        let answer = buy().await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    assert!(refused.headers.contains_key("retry-after"), "{:?}", refused.headers);
+    refused.problem(503, "unavailable");
+    eventually("MongoDB is said to be away", 60, || async {
+        (docket.shared("mongodb").await["well"] == false).then_some(())
+    })
+    .await;
+    assert_eq!(docket.shared("mongodb").await["connectionStuck"], false);
+    assert!(docket.is_ready().await, "it is away for all");
+    buy().await.problem(503, "unavailable");
+
+    std::fs::remove_file(docket.disk().join("filler")).unwrap();
+    eventually("MongoDB is back", 90, || async { (docket.shared("mongodb").await["well"] == true).then_some(()) })
+        .await;
+    eventually("holds are granted", 60, || async { (buy().await.status == 201).then_some(()) }).await;
+    let promised = promised.into_inner();
+    let held = eventually("the counts are those of the orders", 60, || async {
+        let page = buyer.get("/api/orders?limit=100").await;
+        let orders = page.body["items"].as_array()?.len();
+        let shown = buyer.get(&format!("/api/tickets/{}", show["id"].as_str().unwrap())).await;
+        (shown.body["held"] == orders).then_some(orders)
+    })
+    .await;
+    assert!(held >= promised, "{held} orders of {promised} that were promised");
     docket.stop().await;
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bson::doc;
+use common::telemetry::stopwatch;
 use docket_local::{LocalServers, Options};
 use docket_tests::{App, FaultProxy, Person, Way, eventually, ops_of, pause};
 use futures::future::join_all;
@@ -13,6 +14,12 @@ use serde_json::Value;
 
 /// Longer than it takes until a stuck connection is told.
 const SLOW_FOR: Duration = Duration::from_secs(25);
+
+/// How many requests may be in work: one person may have as many of them.
+const PLACES: u16 = 8;
+
+/// Who has a place waits longer than this for a frozen database.
+const AT_ONCE: Duration = Duration::from_secs(3);
 
 async fn database_alone(folder: &tempfile::TempDir) -> LocalServers {
     LocalServers::start(Options { nats: false, ..Options::for_tests(folder.path()) }).await.unwrap()
@@ -126,9 +133,10 @@ async fn a_replica_whose_connections_to_mongodb_are_stuck_says_so_until_it_has_o
 async fn a_database_that_is_frozen_for_all_takes_no_replica_out_of_service() {
     let folder = tempfile::tempdir().unwrap();
     let servers = database_alone(&folder).await;
-    let services = vec![auth::service()];
+    let services = vec![auth::service(), tickets::service(), web::service()];
     let app = App::of(services, |settings| {
         settings.mongodb_uri = servers.mongodb_uri().map(SecretString::from);
+        settings.max_in_flight = PLACES;
     })
     .await;
     let person = app.sign_up().await;
@@ -143,6 +151,21 @@ async fn a_database_that_is_frozen_for_all_takes_no_replica_out_of_service() {
     let answer = person.get("/api/users/sessions").await;
     assert!(answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
     answer.problem(503, "unavailable");
+    let begun = stopwatch();
+    let asked = join_all((0..2 * PLACES).map(|_| async { (person.get("/api/users/sessions").await, begun.elapsed()) }));
+    let at_once = asked.await.into_iter().filter(|(_, after)| *after < AT_ONCE).map(|(answer, _)| answer);
+    let at_once: Vec<_> = at_once.collect();
+    assert!(!at_once.is_empty(), "whoever finds all places taken is turned away at once");
+    for answer in at_once {
+        // They are told what keeps the places taken.
+        assert_eq!(
+            answer.problem(503, "unavailable")["detail"],
+            "The database does not answer. Try again in a moment."
+        );
+    }
+    let page = app.visitor().get("/").await;
+    let text = page.body.as_str().unwrap();
+    assert!(page.status == 503 && text.contains("does not answer") && !text.contains("busy"), "{text}");
     servers.mongod().unwrap().resume().await.unwrap();
     eventually("MongoDB is well", 40, || async { (mongodb(&app).await["well"] == true).then_some(()) }).await;
     person.get("/api/users/sessions").await.expect(200);
