@@ -37,7 +37,11 @@ pub struct Fill {
 
 impl Fill {
     /// Which part of its size is taken, from 0 to 1.
-    #[expect(clippy::cast_precision_loss, reason = "a part is a float, and no stream has 2^53 bytes")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::float_arithmetic,
+        reason = "a part is a float; no stream has 2^53 bytes"
+    )]
     pub fn ratio(&self) -> f64 {
         self.limit.map_or(0.0, |limit| self.bytes as f64 / limit.max(1) as f64)
     }
