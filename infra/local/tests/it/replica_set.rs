@@ -13,6 +13,7 @@ use crate::options;
 const MEMBERS: usize = 3;
 const WRITES: i32 = 40;
 const ELECTION: Duration = Duration::from_secs(60);
+const TRY: Duration = Duration::from_secs(5);
 
 async fn numbers(set: &ReplicaSet) -> Collection<Document> {
     let mut options = ClientOptions::parse(set.url()).await.unwrap();
@@ -21,14 +22,16 @@ async fn numbers(set: &ReplicaSet) -> Collection<Document> {
     Client::with_options(options).unwrap().database("docket").collection("numbers")
 }
 
-/// Stores each number by a majority. The driver tries again what an election broke off, so each is there once.
+/// Stores each number by a majority. What an election broke off, or a frozen member does not answer, is tried again, so each
+/// is there once.
 async fn store(numbers: &Collection<Document>, range: std::ops::Range<i32>) {
     for number in range {
         let stored = async {
-            while let Err(error) = numbers.insert_one(doc! { "_id": number }).await {
-                let doubled = error.to_string().contains("E11000");
-                if doubled {
-                    return;
+            loop {
+                match timeout(TRY, numbers.insert_one(doc! { "_id": number }).into_future()).await {
+                    Ok(Ok(_)) => return,
+                    Ok(Err(error)) if error.to_string().contains("E11000") => return,
+                    Ok(Err(_)) | Err(_) => {}
                 }
             }
         };
