@@ -1,10 +1,10 @@
-//! The short form of `cargo xtask chaos`: three seeds that between them kill, freeze, skew, cut and stall, lose answers, turn events
-//! around, send slow peers, and have the bank fail and be silent.
+//! The short form of `cargo xtask chaos`: two seeds that between them kill and stall, turn events around, lose answers of the database
+//! and to buyers, and have the bank fail at refunds alone.
 
 use docket_tests::chaos::{Broker, Length, World, run};
 
 /// The faults of a seed are in its report; these were chosen because they are many and of all kinds.
-const SEEDS: [u64; 3] = [4, 10, 19];
+const SEEDS: [u64; 2] = [14, 15];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_promise_is_kept_while_servers_and_processes_fail() {
