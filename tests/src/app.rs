@@ -25,6 +25,8 @@ pub struct App {
     ops: SocketAddr,
     stripe: StripeStandIn,
     settings: Settings,
+    /// Whether nobody else works on its data: its namespace is its own.
+    owns_data: bool,
     _data: TempDir,
 }
 
@@ -45,11 +47,14 @@ impl App {
         let mut settings = Self::settings(&stripe);
         let data = TempDir::new().expect("a folder for the mails can be made");
         data.path().clone_into(&mut settings.data_dir);
+        let own = settings.namespace.clone();
         change(&mut settings);
+        let owns_data = settings.namespace == own;
         refuse_scans(&settings).await;
         let running = start(services, settings.clone()).await.expect("Docket starts");
         let (http, ops) = (running.http_addr(), running.ops_addr());
-        let app = Self { running: Mutex::new(Some(running)), http, ops, stripe, settings, _data: data };
+        let running = Mutex::new(Some(running));
+        let app = Self { running, http, ops, stripe, settings, owns_data, _data: data };
         app.send_webhooks_to(&app.base());
         app
     }
@@ -156,12 +161,14 @@ impl App {
         self.stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));
     }
 
-    /// Stops it in good order, the Stripe stand-in too, and takes its data off the servers of the run: with those of all tests
-    /// a server would have tens of thousands of files open.
+    /// Stops it in good order, the Stripe stand-in too, and takes its own data off the servers of the run: with those of all
+    /// tests a server would have tens of thousands of files open.
     pub async fn stop(self) {
         self.stop_serving().await;
-        self.drop_databases().await;
-        self.delete_streams().await;
+        if self.owns_data {
+            self.drop_databases().await;
+            self.delete_streams().await;
+        }
         self.stripe.stop().await;
     }
 

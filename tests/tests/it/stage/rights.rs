@@ -106,6 +106,9 @@ pub(super) async fn at_nats(stage: &Stage) {
         let theirs = consumers.iter().filter(|(_, consumer)| consumer != service && addresses.contains_key(consumer));
         subjects.extend(theirs.flat_map(|(stream, consumer)| of_consumer(stream, consumer)));
         subjects.extend(streams.iter().flat_map(|stream| of_stream(stream)));
+        // The bounds of a stream are its owner's to change.
+        let own = OWNERS.iter().filter(|(_, owner)| owner == service).map(|(stream, _)| update_of(stream));
+        own.for_each(|update| subjects.retain(|subject| *subject != update));
         subjects
             .extend(["$JS.API.STREAM.CREATE.copy", "$JS.API.STREAM.LIST", "$SYS.REQ.SERVER.PING"].map(str::to_owned));
         user.may_not_publish_to(subjects).await;
@@ -143,10 +146,14 @@ fn of_consumer(stream: &str, consumer: &str) -> Vec<String> {
     subjects
 }
 
+fn update_of(stream: &str) -> String {
+    format!("$JS.API.STREAM.UPDATE.{stream}")
+}
+
 fn of_stream(stream: &str) -> Vec<String> {
-    let verbs = ["UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"];
+    let verbs = ["DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"];
     let mut subjects: Vec<String> = verbs.iter().map(|verb| format!("$JS.API.STREAM.{verb}.{stream}")).collect();
-    subjects.push(format!("$JS.API.DIRECT.GET.{stream}"));
+    subjects.extend([format!("$JS.API.DIRECT.GET.{stream}"), update_of(stream)]);
     subjects
 }
 
