@@ -97,9 +97,8 @@ pub(crate) fn fault_page(path: &str, fault: &Problem, request_id: &str) -> Optio
     if is_of_the_api(path) {
         return None;
     }
-    let (heading, text, id) = if fault.status() == StatusCode::SERVICE_UNAVAILABLE { no_answer() } else { our_fault() };
-    let page =
-        FailurePage { shell: Shell::new(None, "/"), heading, text, request_id: id.or(Some(request_id.to_owned())) };
+    let (heading, text, _) = if fault.status() == StatusCode::SERVICE_UNAVAILABLE { no_answer() } else { our_fault() };
+    let page = FailurePage { shell: Shell::new(None, "/"), heading, text, request_id: Some(request_id.to_owned()) };
     let mut response = with_status(fault.status(), &page).ok()?;
     protect(response.headers_mut());
     Some(response)

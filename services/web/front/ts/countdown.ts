@@ -28,4 +28,5 @@ export function startCountdowns(): void {
   const all = () => document.querySelectorAll<HTMLTimeElement>('time[data-deadline]').forEach(show);
   all();
   setInterval(all, 250);
+  document.addEventListener('htmx:after:swap', all);
 }

@@ -100,3 +100,40 @@ async fn a_stream_ends_with_the_session_that_it_was_begun_in() {
     tokio::time::timeout(Duration::from_secs(10), rest).await.expect("the stream ends");
     app.stop().await;
 }
+
+/// A tap that has begun ends on the same button, and nobody is left with another choice than theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn news_leave_alone_what_stays() {
+    let app = App::start().await;
+    let ticket = app.sign_up().await.sell(10).await;
+    let buyer = app.sign_up().await;
+    let page = Browser::phone().visit_as(&buyer).await;
+    page.open(&format!("/tickets/{}", ticket["id"].as_str().unwrap())).await;
+    page.fill("How many", "2").await;
+    let key = page.script("document.querySelector('#buy [name=key]').value").await;
+    page.script("window.kept = document.querySelector('#buy button'); 0").await;
+    app.sign_up().await.hold(&ticket, 7).await.expect(201);
+    page.see("3 places left").await;
+    page.until_true("document.querySelectorAll('#buy option').length == 3").await;
+    assert_eq!(page.script("kept.isConnected").await, true);
+    assert_eq!(page.value("How many").await, "2");
+    assert_eq!(
+        page.script("document.querySelector('#buy [name=key]').value").await,
+        key,
+        "what was sent may be sent again"
+    );
+
+    let order = buyer.hold(&ticket, 1).await.expect(201);
+    page.open(&format!("/orders/{}", order["id"].as_str().unwrap())).await;
+    page.see("Held for you for").await;
+    page.click("4000 0000 0000 3220 Asks the bank (3-D Secure)").await;
+    page.script("window.kept = document.querySelector('#pay button'); 0").await;
+    // In another window.
+    buyer.pay(&order, "pm_card_chargeDeclined").await.expect(402);
+    page.see("Nothing was charged, and your places are still held.").await;
+    assert_eq!(page.script("kept.isConnected").await, true);
+    let chosen = "document.querySelector('#pay [name=method]:checked').value";
+    assert_eq!(page.script(chosen).await, "pm_card_threeDSecure2Required");
+    page.expect_no_errors().await;
+    app.stop().await;
+}
