@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod bus;
 pub mod clock;
+pub mod each;
 pub mod events;
 pub mod gather;
 pub mod http;

@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use bson::{Document, doc};
-use futures::{StreamExt, stream};
 use metrics::{Counter, counter};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Mail, MailError, Post};
 use crate::backoff::Backoff;
 use crate::clock::{SharedClock, Time};
+use crate::each::each;
 use crate::id::MailId;
 use crate::store::{Aggregate, Collection, Database, StoreError};
 
@@ -117,11 +117,8 @@ impl<L: Serialize + DeserializeOwned + Unpin + Send + Sync> Letters<L> {
         F: Fn(String, Letter<L>) -> Fut,
         Fut: Future<Output = Result<Option<Mail>, StoreError>>,
     {
-        let due = self.due().await?;
-        let sending = stream::iter(due).map(|(document, letter)| self.take_up(document, letter, &write));
-        // All of them, whatever becomes of one: what is broken off may have been sent.
-        let outcomes: Vec<_> = sending.buffer_unordered(CONCURRENT).collect().await;
-        outcomes.into_iter().collect()
+        // None is broken off when another one fails, as it may have been sent.
+        each(self.due().await?, CONCURRENT, |(document, letter)| self.take_up(document, letter, &write)).await
     }
 
     async fn due(&self) -> Result<Vec<(String, Letter<L>)>, StoreError> {

@@ -8,8 +8,9 @@ use crate::Auth;
 
 /// Finds out who of those that forgot their password have an account, and sends the letters that wait.
 pub(crate) async fn send_mail(auth: Arc<Auth>) -> Result<(), JobError> {
-    auth.answer_reset_requests().await?;
-    Ok(auth.letters.deliver(|user, letter| auth.write(user, letter)).await?)
+    let answered = auth.answer_reset_requests().await;
+    auth.letters.deliver(|user, letter| auth.write(user, letter)).await?;
+    Ok(answered?)
 }
 
 /// Ends the sessions that a replaced password was to end.

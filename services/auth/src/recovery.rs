@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::clock::Time;
+use common::each::each;
 use common::events::users::{UserEmailVerificationRequested, UserPasswordResetRequested};
 use common::events::{By, UserEvent};
 use common::id::{SessionId, UserId};
@@ -26,6 +27,8 @@ use crate::user::User;
 
 /// How many requests, or accounts with sessions to be ended, are taken in one turn.
 const BATCH: i64 = 200;
+/// How many of these are dealt with at once.
+const AT_ONCE: usize = 4;
 
 /// Why a password was not replaced, or an address not verified.
 #[derive(Debug, thiserror::Error)]
@@ -77,16 +80,19 @@ impl Auth {
 
     /// Has letters written to those who have an account.
     pub(crate) async fn answer_reset_requests(&self) -> Result<(), StoreError> {
-        for request in self.reset_requests.due(self.clock.now(), BATCH).await? {
-            if self.reset_requests.claim(&request, self.clock.now()).await? {
-                self.answer_reset_request(&request.email).await?;
-                self.reset_requests.remove(&request).await?;
-            }
+        let due = self.reset_requests.due(self.clock.now(), BATCH).await?;
+        each(due, AT_ONCE, |request| self.answer_reset_request(request)).await
+    }
+
+    async fn answer_reset_request(&self, request: ResetRequest) -> Result<(), StoreError> {
+        if self.reset_requests.claim(&request, self.clock.now()).await? {
+            self.write_reset_letter(&request.email).await?;
+            self.reset_requests.remove(&request).await?;
         }
         Ok(())
     }
 
-    async fn answer_reset_request(&self, email: &Email) -> Result<(), StoreError> {
+    async fn write_reset_letter(&self, email: &Email) -> Result<(), StoreError> {
         let Some(user) = user_by_email(&self.users, email).await? else { return Ok(()) };
         let letter = Letter::new(Note::ResetPassword, self.clock.now());
         let asked = self.users.advance(user.value.id, |current| {
@@ -156,10 +162,8 @@ impl Auth {
 
     /// Ends the sessions whose end a crash came in between.
     pub(crate) async fn end_forgotten_sessions(&self) -> Result<(), RecoveryError> {
-        for (user, ending) in unfinished_endings(&self.users, self.clock.now(), BATCH).await? {
-            self.end_as_noted(user, &ending).await?;
-        }
-        Ok(())
+        let left = unfinished_endings(&self.users, self.clock.now(), BATCH).await?;
+        each(left, AT_ONCE, |(user, ending)| async move { self.end_as_noted(user, &ending).await }).await
     }
 
     /// Sends another mail that verifies the address, unless that has been done.

@@ -10,10 +10,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::each::each;
 use common::id::OrderId;
 use common::service::JobError;
 use common::store::StoreError;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::Orders;
 use crate::order::Input;
@@ -45,7 +46,7 @@ pub(crate) async fn end_overdue_holds(orders: Arc<Orders>) -> Result<(), JobErro
 /// # Errors
 /// The store's.
 pub(crate) async fn end_holds(orders: &Orders, overdue: Vec<OrderId>) -> Result<(), StoreError> {
-    all(overdue, |id| end(orders, id)).await
+    each(overdue, CONCURRENT, |id| end(orders, id)).await
 }
 
 async fn end(orders: &Orders, id: OrderId) -> Result<(), StoreError> {
@@ -89,18 +90,13 @@ where
     let mut chunks = pin!(found.try_chunks(CHUNK));
     while let Some(chunk) = chunks.next().await {
         match chunk {
-            Ok(chunk) => outcome = outcome.and(all(shuffled(chunk), &turn).await),
+            Ok(chunk) => outcome = outcome.and(each(shuffled(chunk), CONCURRENT, &turn).await),
             Err(broken) => {
-                outcome = outcome.and(all(shuffled(broken.0), &turn).await).and(Err(broken.1));
+                outcome = outcome.and(each(shuffled(broken.0), CONCURRENT, &turn).await).and(Err(broken.1));
             }
         }
     }
     outcome
-}
-
-async fn all<T, E, F: Future<Output = Result<(), E>>>(things: Vec<T>, turn: impl Fn(T) -> F) -> Result<(), E> {
-    let done: Vec<_> = stream::iter(things).map(turn).buffer_unordered(CONCURRENT).collect().await;
-    done.into_iter().collect()
 }
 
 /// In an order that no other process has.
@@ -113,6 +109,8 @@ fn shuffled<T: Hash>(mut things: Vec<T>) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+
+    use futures::stream;
 
     use super::*;
 

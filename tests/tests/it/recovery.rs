@@ -181,16 +181,23 @@ async fn who_changes_the_password_stays_signed_in_alone() {
     app.stop().await;
 }
 
-/// The process died after it had replaced the password, and before it ended the sessions.
+/// The process died after it had replaced the password, and before it ended the sessions. So it had for somebody else before,
+/// who has a session that only a later build can end.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_a_crash_left_are_ended() {
     let app = App::start().await;
-    let ana = app.sign_up().await;
+    let (ana, bo) = (app.sign_up().await, app.sign_up().await);
     let phone = ana.elsewhere().await;
     let sessions = ana.get("/api/users/sessions").await.expect(200);
     let own = sessions["items"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
     let users = app.database("auth").await.collection::<bson::Document>("users");
-    let long_ago = bson::DateTime::from_millis(0);
+    let sessions = app.database("auth").await.collection::<bson::Document>("sessions");
+    let of_a_later_build = bson::doc! { "$set": { "schema": 99 } };
+    sessions.update_one(bson::doc! { "userId": bo.id.as_str().unwrap() }, of_a_later_build).await.unwrap();
+    let left = bson::doc! { "number": 1_i64, "spared": null, "at": bson::DateTime::from_millis(0) };
+    let bo_only = bson::doc! { "_id": bo.id.as_str().unwrap() };
+    users.update_one(bo_only, bson::doc! { "$push": { "endings": left } }).await.unwrap();
+    let long_ago = bson::DateTime::from_millis(1);
     let left = bson::doc! { "number": 1_i64, "spared": own["id"].as_str().unwrap(), "at": long_ago };
     let ana_only = bson::doc! { "_id": ana.id.as_str().unwrap() };
     users.update_one(ana_only.clone(), bson::doc! { "$push": { "endings": left } }).await.unwrap();
