@@ -28,10 +28,15 @@ use views::{Config, GiveBack, ListFilter, Pay, PaymentView};
         (status = 404, description = "No such order of the buyer's"),
         (status = 409, description = "The order does not wait for payment"),
     ))]
-pub(crate) async fn pay(payments: Data<Payments>, buyer: Principal, body: Body<Pay>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn pay(
+    payments: Data<Payments>,
+    buyer: Principal,
+    attempt: Creation,
+    body: Body<Pay>,
+) -> Result<HttpResponse, Problem> {
     let Body(Pay { order_id, payment_method, token }) = body;
     let method = method(payment_method, token)?;
-    let receipt = payments.pay(buyer.user, order_id, method).await?;
+    let receipt = payments.pay(buyer.user, order_id, method, attempt.is_repeated()).await?;
     let secret = receipt.client_secret.filter(|_| !receipt.payment.value.state.is_paid());
     let view = PaymentView::of(&receipt.payment, &buyer).with_secret(secret, receipt.next_action);
     let is_secret = view.lets_pay();

@@ -90,11 +90,18 @@ pub(crate) fn seen() -> Cache<String, Intent> {
 }
 
 impl Payments {
-    /// Begins to pay an order, and charges at once if the method is known.
+    /// Begins to pay an order, and charges at once if the method is known. `is_repeated` says that an earlier request with the
+    /// same key may have been answered by nobody.
     ///
     /// # Errors
     /// [`PayError`].
-    pub(crate) async fn pay(&self, buyer: UserId, order: OrderId, method: Option<Method>) -> Result<Receipt, PayError> {
+    pub(crate) async fn pay(
+        &self,
+        buyer: UserId,
+        order: OrderId,
+        method: Option<Method>,
+        is_repeated: bool,
+    ) -> Result<Receipt, PayError> {
         let (replica, known) =
             tokio::try_join!(self.orders.get_soon(order.uuid(), &self.clock), self.payments.get(order))?;
         let replica = replica.map(|replica| replica.value);
@@ -106,7 +113,7 @@ impl Payments {
         };
         let payment = if method.is_some() { self.up_to_date(payment).await? } else { payment };
         if payment.value.state.is_paid() {
-            return repeated(payment, method.as_ref());
+            return paid_before(payment, method.as_ref(), is_repeated);
         }
         self.admit(&replica, &payment.value)?;
         match method {
@@ -256,8 +263,47 @@ impl Payments {
     }
 }
 
-/// The same click once more gets the same answer; another one is told that it is late.
-fn repeated(payment: Versioned<Payment>, method: Option<&Method>) -> Result<Receipt, PayError> {
-    let same = method.is_some_and(|method| payment.value.method.as_deref() == Some(method.name()));
+/// The same click once more gets the same answer; another one is told that it is late. Who noted the payment while the first
+/// answer was lost may not have known by which method it was made.
+fn paid_before(payment: Versioned<Payment>, method: Option<&Method>, is_repeated: bool) -> Result<Receipt, PayError> {
+    let same = method.is_some_and(|method| match payment.value.method.as_deref() {
+        Some(known) => known == method.name(),
+        None => is_repeated,
+    });
     if same { Ok(Receipt { payment, client_secret: None, next_action: None }) } else { Err(PayError::AlreadyPaid) }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::clock::Time;
+    use common::events::orders::OrderFacts;
+    use common::id::{TicketId, UserId};
+    use common::money::{Currency, Money};
+
+    use super::*;
+
+    const NOW: Time = Time::from_millis(1_795_000_000_000);
+
+    fn paid_by(method: Option<&str>) -> Versioned<Payment> {
+        let facts = OrderFacts {
+            order_id: OrderId::generate(NOW),
+            ticket_id: TicketId::generate(NOW),
+            buyer_id: UserId::generate(NOW),
+            seller_id: UserId::generate(NOW),
+            quantity: 1,
+            total: Money::from_minor(1_000, Currency::USD).unwrap(),
+        };
+        let begun = Payment::begin(&facts, "pi_own".to_owned(), NOW);
+        Versioned { version: 2, value: Payment { method: method.map(str::to_owned), ..begun } }
+    }
+
+    #[test]
+    fn a_click_whose_answer_was_lost_is_told_of_its_own_payment() {
+        let visa = Method::PaymentMethod("pm_card_visa".to_owned());
+        let told = |noted, is_repeated| paid_before(paid_by(noted), Some(&visa), is_repeated).is_ok();
+        assert!(told(Some(visa.name()), false) && told(Some(visa.name()), true));
+        assert!(told(None, true), "a webhook noted the payment, which knows of no method");
+        assert!(!told(None, false) && !told(Some("pm_card_other"), true), "another click paid");
+        assert!(paid_before(paid_by(None), None, true).is_err(), "it has not asked for a charge");
+    }
 }
