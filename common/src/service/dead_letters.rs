@@ -23,7 +23,8 @@ const HEADERS_SHOWN: usize = 16;
 const KEPT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(super) fn indexes() -> Indexes {
-    Indexes::of(DeadLetters::COLLECTION).ttl("at", KEPT).revised(2)
+    // Builds that know no revisions make the first one at their start, also after a roll-back.
+    Indexes::of(DeadLetters::COLLECTION).on(bson::doc! { "at": 1 }).ttl_beside("at", KEPT)
 }
 
 /// What the services in this process have put aside, and the listeners that may try again.

@@ -70,6 +70,15 @@ impl Indexes {
         self.with(doc! { field: 1 }, IndexOptions::builder().expire_after(after).build())
     }
 
+    /// The same beside an index over `field` that was there before, for builds that would not start without that one.
+    #[must_use]
+    pub fn ttl_beside(self, field: &str, after: Duration) -> Self {
+        // Indexes over the same keys are told apart by what they hold.
+        let all = doc! { field: { "$exists": true } };
+        let options = IndexOptions::builder().name(format!("{field}_1_ttl")).expire_after(after);
+        self.with(doc! { field: 1 }, options.partial_filter_expression(all).build())
+    }
+
     /// With the index that the relay's sweep reads: documents whose outbox is not empty.
     #[must_use]
     pub fn outbox(self) -> Self {

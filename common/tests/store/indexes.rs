@@ -48,6 +48,28 @@ async fn an_index_whose_options_changed_takes_the_place_of_the_earlier_one() {
     database.leave().await;
 }
 
+/// Builds from before revisions do not start where an index of theirs has other options.
+#[actix_web::test]
+async fn an_index_that_deletes_stands_beside_one_of_a_build_that_knows_no_revisions() {
+    let database = TestDatabase::new().await;
+    let pages = database.1.collection::<Document>("pages");
+    let before = IndexModel::builder().keys(doc! { "at": 1 }).build();
+    for _ in 0..2 {
+        pages.create_index(before.clone()).await.unwrap();
+        Indexes::of("pages")
+            .on(doc! { "at": 1 })
+            .ttl_beside("at", Duration::from_secs(90))
+            .ensure(&database.0)
+            .await
+            .unwrap();
+    }
+    let models = there(&database).await;
+    assert_eq!(named(&models, "at_1").unwrap().options.as_ref().unwrap().expire_after, None);
+    let deletes = named(&models, "at_1_ttl").unwrap().options.as_ref().unwrap().expire_after;
+    assert_eq!(deletes, Some(Duration::from_secs(90)));
+    database.leave().await;
+}
+
 #[actix_web::test]
 async fn other_options_without_a_revision_are_refused_and_nothing_is_dropped() {
     let database = TestDatabase::new().await;
