@@ -75,12 +75,13 @@ impl OrderStore {
         self.orders.collection().aggregate(pipeline, index_of_unpaid()).await
     }
 
-    /// Those of the given orders that are stored.
+    /// Those of the given orders that are stored, in whatever schema: what an index names means the same in all, and one order
+    /// that only a later build reads must not keep others from their places.
     ///
     /// # Errors
     /// The store's.
     pub(crate) async fn stored_of(&self, orders: Vec<OrderId>) -> Result<Vec<Standing>, StoreError> {
-        let found = orders.into_iter().map(|order| self.orders.part::<Standing>(order));
+        let found = orders.into_iter().map(|order| self.orders.beside_state::<Standing>(order));
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 }
