@@ -3,6 +3,7 @@
 //! The harness works on the cores that it measures, so it does no more for a request than must be: a request is text from
 //! the start, and of an answer only what somebody asks for is looked at.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::str::from_utf8;
 use std::time::Duration;
@@ -137,7 +138,8 @@ impl Connection {
     }
 
     async fn exchange(&mut self, call: &Call) -> Result<Answer, Silence> {
-        if self.link.is_none() {
+        // Docket hangs up on who says nothing for a while.
+        if self.link.as_ref().is_none_or(Link::is_over) {
             self.link = Link::to(self.address).await;
         }
         let link = self.link.as_mut().ok_or(Silence::Unreachable)?;
@@ -161,6 +163,12 @@ impl Link {
         stream.set_nodelay(true).ok()?;
         let host = format!("host: {address}\r\n\r\n");
         Some(Self { stream, host, sent: String::new(), received: BytesMut::new() })
+    }
+
+    /// Whether the server has ended it: while nobody asks, nothing but that can come.
+    fn is_over(&self) -> bool {
+        let nothing = self.stream.try_read(&mut [0]);
+        !matches!(nothing, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     async fn write(&mut self, Call { head, body }: &Call) -> Result<(), Silence> {
@@ -226,6 +234,24 @@ mod tests {
         assert!(turned_away.says("later") && !turned_away.says("late!"));
         assert_eq!((unchanged.status, unchanged.header("ETag").as_deref()), (304, Some("\"7\"")));
         assert_eq!(unchanged.headers().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_server_has_ended_is_opened_again() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut connection = Connection::to(server.local_addr().unwrap()).opened().await;
+        let (mut first, _) = server.accept().await.unwrap();
+        first.write_all(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        drop(first);
+        connection.link.as_ref().unwrap().stream.readable().await.unwrap();
+        let served = async {
+            let (mut second, _) = server.accept().await.unwrap();
+            second.read_buf(&mut BytesMut::with_capacity(ROOM)).await.unwrap();
+            second.write_all(TOLD.as_bytes()).await.unwrap();
+        };
+        let call = Call::get("/");
+        let (answer, ()) = tokio::join!(connection.send(&call), served);
+        assert_eq!(answer.unwrap().status, 503);
     }
 
     #[test]

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::visits::{Hold, history};
 use crate::Result;
-use crate::history::Attempt;
 use crate::load::{Timed, Until, closed, span};
 use crate::report::{Outcome, Row};
 use crate::run::Bench;
-use crate::stats::rate;
 use crate::timing::{eventually, now};
 
 /// A place is free this long after its hold has ended.
@@ -25,13 +23,12 @@ pub(super) async fn run(bench: &Bench<'_>) -> Result<Outcome> {
     let all_free = eventually("all places are free", limit, || async {
         let counts = bench.platform.counts(tickets[0]).await.ok()?;
         (counts.held == 0).then_some(())
-    });
-    let all_free = all_free.await;
+    })
+    .await;
     let late = now().duration_since(last);
     let held = visits.iter().map(Timed::latency);
     let row = Row::new("hold", history.orders(), span(&visits), held).answered(history.answers());
     let mut outcome = Outcome::new("ends").row(row).figure("free after the last deadline, s", late.as_secs_f64());
-    outcome = outcome.figure("holds a second", rate(history.orders(), span::<Attempt>(&visits)));
     if let Err(error) = all_free {
         outcome = outcome.violation(error.to_string());
     } else if late > BOUND {
