@@ -288,6 +288,10 @@ impl Settings {
                 "DOCKET_CLOCK_OFFSET_MS is set: this process has a WRONG CLOCK ON PURPOSE, as only tests may want",
             ),
             (
+                self.hold_seconds < 120,
+                "HOLD_SECONDS is less than 120: after a crash the key of a request is busy for up to a minute, and its hold may end meanwhile",
+            ),
+            (
                 !self.http_addr.ip().is_loopback() && self.demo,
                 "DOCKET_HTTP_ADDR is reachable from outside and DOCKET_DEMO is on: demo accounts have known passwords; set DOCKET_DEMO=0",
             ),

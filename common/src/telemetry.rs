@@ -197,6 +197,12 @@ fn passed_on(span: &tracing::Span) -> Option<String> {
     found.flatten()
 }
 
+/// A count as the value of a gauge.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and nothing here counts to 2^53")]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
+}
+
 /// A monotonic moment, for durations only: rules about time take the injected clock.
 #[expect(clippy::disallowed_methods, reason = "a measured duration is no business time")]
 pub fn stopwatch() -> tokio::time::Instant {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::bus::{EventRecord, Namespace};
+use async_nats::jetstream::{self, Context};
+use common::bus::{DOMAINS, EventRecord, Namespace};
 use common::clock::Time;
 use common::service::{Running, Service, start};
 use common::settings::Settings;
@@ -129,6 +130,17 @@ impl App {
         client.database(&format!("{}_{service}", self.settings.namespace))
     }
 
+    /// JetStream, for looking behind the API and for what another process would publish.
+    pub async fn jetstream(&self) -> Context {
+        let url = self.settings.nats_url.as_ref().expect("settings() sets it");
+        jetstream::new(async_nats::connect(url.expose_secret()).await.expect("NATS answers"))
+    }
+
+    /// The name of the stream of a domain.
+    pub fn stream(&self, domain: &str) -> String {
+        Namespace::new(&self.settings.namespace).stream(domain)
+    }
+
     /// The events that a service has published, as its archive has them.
     pub async fn published(&self, service: &str) -> Vec<EventRecord> {
         let archive = EventArchive::new(&self.database(service).await.into());
@@ -173,27 +185,24 @@ impl App {
     }
 
     async fn drop_databases(&self) {
-        let Some(uri) = self.settings.mongodb_uri.as_ref().filter(|uri| uri.expose_secret() == servers().mongodb_uri)
-        else {
+        let uri = self.settings.mongodb_uri.as_ref();
+        if uri.is_none_or(|uri| uri.expose_secret() != servers().mongodb_uri) {
             return;
-        };
-        let client = mongodb::Client::with_uri_str(uri.expose_secret()).await.expect("MongoDB answers");
+        }
         for service in Self::services() {
-            let database = client.database(&format!("{}_{}", self.settings.namespace, service.name()));
-            database.drop().await.expect("a test's database can be dropped");
+            self.database(service.name()).await.drop().await.expect("a test's database can be dropped");
         }
     }
 
     async fn delete_streams(&self) {
-        let Some(url) = self.settings.nats_url.as_ref().filter(|url| url.expose_secret() == servers().nats_url) else {
+        let url = self.settings.nats_url.as_ref();
+        if url.is_none_or(|url| url.expose_secret() != servers().nats_url) {
             return;
-        };
-        let client = async_nats::connect(url.expose_secret()).await.expect("NATS answers");
-        let jetstream = async_nats::jetstream::new(client);
-        let namespace = Namespace::new(&self.settings.namespace);
-        for stream in common::bus::DOMAINS {
+        }
+        let jetstream = self.jetstream().await;
+        for stream in DOMAINS {
             // A test that does not serve every domain's owner has no stream of it.
-            let _ = jetstream.delete_stream(namespace.stream(stream.domain)).await;
+            let _ = jetstream.delete_stream(self.stream(stream.domain)).await;
         }
     }
 }

@@ -16,6 +16,7 @@ mod wait;
 pub use app::{ADMIN, App};
 pub use binaries::{Build, Process, free_port, ops_of, path_of as binary, run, spawn};
 pub use browser::{Browser, Key, Page};
+pub use chaos::{fill_disk, make_room};
 pub use collector::{Collector, SeenSpan, Trace};
 pub use demo::Demo;
 pub use fault_proxy::{FaultProxy, Way};

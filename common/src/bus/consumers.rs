@@ -6,12 +6,15 @@ use std::time::Duration;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
-use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind, State};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 
-use super::{Bus, BusError};
+use super::{Bus, BusError, DOMAINS};
+use crate::clock::Time;
 
 /// A listener asks for messages again and again, and may be seen between two of its questions.
 const LOOKS: usize = 5;
+/// One that has enough to do asks for nothing until it has done some of it.
+const LOOKS_AT_THE_BUSY: usize = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// How far a service is behind in a domain.
@@ -45,11 +48,17 @@ impl Bus {
         Ok(self.consumer(domain, service).await?.map(lag))
     }
 
-    /// Whether a process listens to `domain` for `service`.
+    /// Whether a process listens to `domain` for `service`: asks for messages, or answers for those it was given.
     pub(crate) async fn is_heard(&self, domain: &str, service: &str) -> Result<bool, BusError> {
-        for _ in 0..LOOKS {
-            if self.consumer(domain, service).await?.is_some_and(|info| info.num_waiting > 0) {
+        let mut before = None;
+        for look in 0..LOOKS_AT_THE_BUSY {
+            let Some(info) = self.consumer(domain, service).await? else { return Ok(false) };
+            let place = (info.delivered.consumer_sequence, info.ack_floor.consumer_sequence, info.num_ack_pending);
+            if info.num_waiting > 0 || before.replace(place).is_some_and(|before| before != place) {
                 return Ok(true);
+            }
+            if look >= LOOKS && info.num_ack_pending == 0 {
+                break;
             }
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
@@ -58,24 +67,39 @@ impl Bus {
 
     /// The numbers of the first message that the stream of `domain` still has, and of the last one that it took.
     pub(crate) async fn range(&self, domain: &str) -> Result<(u64, u64), BusError> {
-        let state = self.state_of(domain).await?;
+        let state = self.info_of(domain).await?.state;
         Ok((state.first_sequence, state.last_sequence))
+    }
+
+    /// How many messages of `domain` its stream has dropped before `service` answered for them. In a stream with a schedule
+    /// messages also go when their time has come, so there is no telling.
+    pub(crate) async fn missed(&self, domain: &str, service: &str) -> Result<u64, BusError> {
+        if DOMAINS.iter().any(|stream| stream.domain == domain && stream.scheduled) {
+            return Ok(0);
+        }
+        let answered = self.consumer(domain, service).await?.map_or(0, |consumer| consumer.ack_floor.stream_sequence);
+        let (first, _) = self.range(domain).await?;
+        Ok(first.saturating_sub(answered + 1))
+    }
+
+    /// Since when the stream of `domain` is complete, if it has dropped messages and that is later than `since`.
+    pub(crate) async fn complete_from(&self, domain: &str, since: Time) -> Result<Option<Time>, BusError> {
+        let state = self.info_of(domain).await?.state;
+        // Of one that is empty, no message before the last one is left.
+        let first = if state.messages == 0 { state.last_timestamp } else { state.first_timestamp };
+        let first = i64::try_from(first.unix_timestamp_nanos() / 1_000_000).map_or(since, Time::from_millis);
+        Ok((state.first_sequence > 1 && first > since).then_some(first))
     }
 
     /// Forgets how far `service` has read `domain` if that is further than the stream goes. Answers whether it was.
     pub(crate) async fn forget_lost_place(&self, domain: &str, service: &str) -> Result<bool, BusError> {
         let Some(consumer) = self.consumer(domain, service).await? else { return Ok(false) };
         let read = consumer.delivered.stream_sequence.max(consumer.ack_floor.stream_sequence);
-        let lost = read > self.state_of(domain).await?.last_sequence;
+        let lost = read > self.info_of(domain).await?.state.last_sequence;
         if lost {
             self.forget_consumer(domain, service).await?;
         }
         Ok(lost)
-    }
-
-    async fn state_of(&self, domain: &str) -> Result<State, BusError> {
-        let stream = self.jetstream.get_stream(self.namespace.stream(domain)).await;
-        Ok(stream.map_err(|error| self.about(domain, error))?.cached_info().state.clone())
     }
 
     /// Forgets how far `service` has read `domain`: the next one who listens begins with the first message.

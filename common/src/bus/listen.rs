@@ -69,6 +69,17 @@ async fn hear(
 ) -> Result<(), BusError> {
     let lost = |error| bus.about(listener.domain, error);
     let (consumer, made) = consumer(bus, intake.service, listener.domain).await?;
+    let missed = bus.missed(listener.domain, intake.service).await?;
+    if missed > 0 {
+        let (service, domain) = (intake.service, listener.domain);
+        tracing::error!(
+            service,
+            domain,
+            missed,
+            "the stream dropped events that were not heard: have its owner tell the present state"
+        );
+    }
+    meter.missed(missed);
     let unanswered = Unanswered::default();
     let pulls = Pulls::new(bus, &consumer, unanswered.clone()).await.map_err(lost)?;
     let (room, given) = mpsc::channel(ROOM);

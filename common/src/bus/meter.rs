@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::telemetry::float;
+
+/// Events that the stream had dropped before the listener of the service answered for them.
+pub(crate) fn missed(service: &str, domain: &'static str) -> Gauge {
+    gauge!("consumer_missed_events", "service" => service.to_owned(), "domain" => domain)
+}
 
 /// One listener's metrics, made once: no event looks them up.
 pub(super) struct Meter {
@@ -13,6 +20,7 @@ pub(super) struct Meter {
     dead: Counter,
     dead_letters: Counter,
     panics: Counter,
+    missed: Gauge,
     handling: Histogram,
     delay: Histogram,
 }
@@ -30,9 +38,15 @@ impl Meter {
             dead: became("dead"),
             dead_letters: counter!("dead_letters_total", &labels),
             panics: counter!("event_handler_panics_total", &labels),
+            missed: missed(service, domain),
             handling: histogram!("event_handling_duration_seconds", &labels),
             delay: histogram!("event_delay_seconds", &labels),
         }
+    }
+
+    /// So many events were dropped before the listener answered for them.
+    pub(super) fn missed(&self, events: u64) {
+        self.missed.set(float(events));
     }
 
     /// A try took so long.

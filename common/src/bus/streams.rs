@@ -47,8 +47,8 @@ impl Fill {
     }
 }
 
-impl From<&Info> for Fill {
-    fn from(Info { config, state, .. }: &Info) -> Self {
+impl From<Info> for Fill {
+    fn from(Info { config, state, .. }: Info) -> Self {
         let limit = u64::try_from(config.max_bytes).ok().filter(|limit| *limit > 0);
         Self { messages: state.messages, bytes: state.bytes, limit }
     }
@@ -99,8 +99,7 @@ impl Bus {
     pub(crate) async fn bound_streams(&self, domains: &[&'static str]) -> Result<(), BusError> {
         let Some(bounds) = self.bounds else { return Ok(()) };
         for domain in domains {
-            let found = self.jetstream.get_stream(self.namespace.stream(domain)).await;
-            let found = found.map_err(|error| self.about(domain, error))?.cached_info().config.clone();
+            let found = self.info_of(domain).await?.config;
             let wanted = bounds.of(found.clone());
             if (wanted.max_age, wanted.max_bytes) != (found.max_age, found.max_bytes) {
                 self.jetstream.update_stream(&wanted).await.map_err(|error| self.about(domain, error))?;
@@ -115,8 +114,7 @@ impl Bus {
     /// # Errors
     /// If the broker does not answer.
     pub(crate) async fn fill(&self, domain: &str) -> Result<Fill, BusError> {
-        let found = self.jetstream.get_stream(self.namespace.stream(domain)).await;
-        Ok(found.map_err(|error| self.about(domain, error))?.cached_info().into())
+        Ok(self.info_of(domain).await?.into())
     }
 
     /// Checks the stream of a domain as it is, and tells how full it is.
@@ -124,11 +122,15 @@ impl Bus {
     /// # Errors
     /// [`BusError::Drift`] if it has other settings; [`BusError::Stream`] if there is none.
     pub(crate) async fn check_stream(&self, stream: &DomainStream, replicas: usize) -> Result<Fill, BusError> {
-        let declared = self.declaration(stream, replicas);
-        let found = self.jetstream.get_stream(&declared.name).await;
-        let found = found.map_err(|error| BusError::stream(&declared.name, error))?;
-        check(&declared, &found.cached_info().config)?;
-        Ok(found.cached_info().into())
+        let found = self.info_of(stream.domain).await?;
+        check(&self.declaration(stream, replicas), &found.config)?;
+        Ok(found.into())
+    }
+
+    /// What the broker says of the stream of a domain at this moment.
+    pub(super) async fn info_of(&self, domain: &str) -> Result<Info, BusError> {
+        let found = self.jetstream.get_stream(self.namespace.stream(domain)).await;
+        Ok(found.map_err(|error| self.about(domain, error))?.cached_info().clone())
     }
 
     fn declaration(&self, stream: &DomainStream, replicas: usize) -> Config {

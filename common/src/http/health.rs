@@ -1,5 +1,6 @@
 //! The ops port: alive, ready, the state of what is shared, metrics. It is never reachable from outside.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub struct Readiness(Arc<watch::Sender<State>>);
 #[derive(Clone, Debug, Default)]
 struct State {
     draining: bool,
-    checks: BTreeMap<&'static str, bool>,
+    checks: BTreeMap<Cow<'static, str>, bool>,
     down: BTreeMap<String, Instant>,
 }
 
@@ -36,7 +37,7 @@ struct State {
 struct Report<'s> {
     ready: bool,
     draining: bool,
-    checks: &'s BTreeMap<&'static str, bool>,
+    checks: &'s BTreeMap<Cow<'static, str>, bool>,
     tasks_down: Vec<&'s str>,
 }
 
@@ -58,12 +59,13 @@ impl State {
 impl Readiness {
     /// Not ready before all the named checks were set.
     pub fn waiting_for(checks: impl IntoIterator<Item = &'static str>) -> Self {
-        let checks = checks.into_iter().map(|name| (name, false)).collect();
+        let checks = checks.into_iter().map(|name| (name.into(), false)).collect();
         Self(Arc::new(watch::Sender::new(State { checks, ..State::default() })))
     }
 
     /// Tells how a check stands; a new name becomes a new check.
-    pub fn set(&self, check: &'static str, good: bool) {
+    pub fn set(&self, check: impl Into<Cow<'static, str>>, good: bool) {
+        let check = check.into();
         self.0.send_if_modified(|state| state.checks.insert(check, good) != Some(good));
     }
 

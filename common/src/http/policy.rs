@@ -68,9 +68,18 @@ impl std::fmt::Display for Policy {
 mod tests {
     use super::*;
 
+    use crate::clock::Time;
+
     fn person(role: Role) -> Principal {
         let uuid = uuid::Uuid::nil();
-        Principal { user: uuid.into(), session: uuid.into(), role, scopes: None, user_version: 1 }
+        Principal {
+            user: uuid.into(),
+            session: uuid.into(),
+            role,
+            scopes: None,
+            user_version: 1,
+            issued_at: Time::from_millis(0),
+        }
     }
 
     #[test]

@@ -8,10 +8,11 @@ use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::sync::CancellationToken;
 
 use super::JobError;
-use crate::bus::{Bus, Cause, DeadLetters, ParkedEvents};
+use crate::bus::{Bus, Cause, DeadLetters, ParkedEvents, missed};
 use crate::clock::SharedClock;
 use crate::open_enum::OpenEnum as _;
 use crate::store::Relay;
+use crate::telemetry::float;
 
 /// How often: one command for each collection with outboxes, one for the dead letters, one for the parked events, and one question
 /// to the broker for each domain that the service hears or publishes.
@@ -100,6 +101,16 @@ impl Behind {
             if let Some(lag) = self.bus.lag(domain, self.service).await? {
                 gauges.pending.set(float(lag.pending));
                 gauges.unacknowledged.set(float(lag.unacknowledged));
+                let missed = self.bus.missed(domain, self.service).await?;
+                if missed > 0 {
+                    gauges.missed.set(float(missed));
+                    tracing::error!(
+                        service = self.service,
+                        domain,
+                        missed,
+                        "the stream dropped events that were not heard"
+                    );
+                }
             }
         }
         Ok(())
@@ -126,6 +137,7 @@ struct Gauges {
 struct OfDomain {
     pending: Gauge,
     unacknowledged: Gauge,
+    missed: Gauge,
     /// For each cause, how many events are parked, and how long the first of them has waited.
     parked: Vec<(&'static str, (Gauge, Gauge))>,
 }
@@ -137,6 +149,7 @@ impl Gauges {
             OfDomain {
                 pending: gauge!("consumer_pending_events", &labels),
                 unacknowledged: gauge!("consumer_unacknowledged_events", &labels),
+                missed: missed(service, domain),
                 parked: Cause::TEXTS.iter().map(|cause| (*cause, parked(service, domain, cause))).collect(),
             }
         };
@@ -154,9 +167,4 @@ impl Gauges {
 fn parked(service: &'static str, domain: &'static str, cause: &'static str) -> (Gauge, Gauge) {
     let labels = [("service", service), ("domain", domain), ("cause", cause)];
     (gauge!("parked_events", &labels), gauge!("parked_events_longest_wait_seconds", &labels))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and nothing here counts to 2^53")]
-pub(super) fn float(count: u64) -> f64 {
-    count as f64
 }

@@ -187,6 +187,8 @@ struct Seen {
     /// Domains that it has never listened to, or does not listen to now.
     deaf: Vec<&'static str>,
     behind: u64,
+    /// Domains of which the stream has dropped what the service has not heard.
+    missed: Vec<&'static str>,
 }
 
 async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Settings) -> Result<Seen, StartError> {
@@ -197,6 +199,9 @@ async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Setti
     let mut seen = Seen { backlog, letters, ..Seen::default() };
     for domain in service.domains() {
         let consumer = bus.consumer(domain, service.name()).await?;
+        if bus.missed(domain, service.name()).await? > 0 {
+            seen.missed.push(domain);
+        }
         seen.behind += consumer.as_ref().map_or(0, |info| info.num_pending);
         if consumer.is_none_or(|info| info.num_waiting == 0) {
             seen.deaf.push(domain);
@@ -216,6 +221,13 @@ impl Seen {
             (
                 Health::Ill,
                 waits.map(|age| format!("{} events wait to be published, for {age:.0?} already", self.backlog.events)),
+            ),
+            (
+                Health::Ill,
+                (!self.missed.is_empty()).then(|| {
+                    let missed = self.missed.join(", ");
+                    format!("has missed events of {missed} that the streams dropped: `docket republish --snapshots` tells them")
+                }),
             ),
             (
                 Health::Doubtful,
@@ -295,6 +307,7 @@ mod tests {
             (Health::Well, "3 events to publish, 40 to hear, no dead letters")
         );
         assert_eq!(Seen { behind: 50_000, ..Seen::default() }.finding("orders", NOW).health, Health::Doubtful);
+        assert_eq!(Seen { missed: vec!["tickets"], ..Seen::default() }.finding("orders", NOW).health, Health::Ill);
         assert_eq!(Seen { deaf: vec!["tickets"], ..Seen::default() }.finding("orders", NOW).health, Health::Ill);
     }
 }

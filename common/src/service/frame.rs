@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::behind::Behind;
 use super::context::follow;
 use super::dead_letters::Desks;
+use super::rebuilding::Marks;
 use super::shared_server::SharedServer;
 use super::watch::{watch_disk, watch_publishing};
 use super::{Configure, Context, Job, Kind, Opened, Service, Site, StartError};
 use crate::bus::{Bus, DeadLetters, Intake, Namespace, ParkedEvents, ParkedWorker, Received, listen};
 use crate::clock::SharedClock;
-use crate::events::UserEvent;
+use crate::events::{DomainEvent as _, UserEvent};
 use crate::http::auth::TOKENS_LIVE;
 use crate::http::{
     Admission, AnsweredBy, IdempotencyStore, LoadShedder, Readiness, Revocations, Route, ServerOptions, ServiceHttp,
@@ -92,6 +93,10 @@ impl Frame {
         let (learning, since) = (verifier.clone(), self.clock.now() - TOKENS_LIVE);
         let learn = move |event| learn(learning.revocations(), &event);
         follow(&self.supervisor, &bus, since, learn).await?;
+        if let Some(first) = bus.complete_from(UserEvent::DOMAIN, since).await? {
+            tracing::warn!(%first, "the stream of users has dropped what may have ended a session; tokens of before are refused");
+            verifier.revocations().refuse_made_before(first);
+        }
         Ok(Servers { client, bus, verifier })
     }
 
@@ -132,6 +137,11 @@ impl Frame {
         let database = servers.client.database(&servers.bus.namespace().database(name));
         for declared in keeping.indexes.iter().chain([&IdempotencyStore::indexes()]) {
             declared.ensure(&database).await?;
+        }
+        let marks = Marks::of(name, &database);
+        if let Some(unheard) = marks.unheard(servers.bus.clone(), self.readiness.clone()).await? {
+            let begin = move |stop| unheard.clone().hear(stop);
+            self.supervisor.supervise(format!("rebuilding {name}"), Need::Optional, begin);
         }
         let idempotency = IdempotencyStore::new(&database, self.clock.clone());
         let (relay, work) = Relay::new(name, &database, servers.bus.clone(), self.clock.clone());

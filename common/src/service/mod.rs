@@ -6,6 +6,7 @@ mod dead_letters;
 mod doctor;
 mod frame;
 mod rebuild;
+mod rebuilding;
 mod republish;
 mod run;
 mod shared_server;

@@ -2,16 +2,25 @@
 //!
 //! Streams drop their old events, so a projection is not built from all that ever happened: the owners publish a snapshot of
 //! each aggregate, in its present version. The next start of the service hears these after what it had not heard yet. Until
-//! then it must not run: whatever it answered would be answered without its projections.
+//! then it is not ready, and it does not start before all is told (`rebuilding`): whatever it answered would be answered
+//! without its projections.
+
+use std::pin::pin;
 
 use bson::{Document, doc};
+use futures::{StreamExt, TryStreamExt};
+use serde::Deserialize;
 
 use super::frame::{connect_bus, connect_database};
-use super::republish::tell_snapshots;
+use super::rebuilding::Marks;
+use super::republish::Telling;
 use super::{Service, StartError, Told};
 use crate::bus::Bus;
 use crate::settings::Settings;
 use crate::store::{Database, StoreError};
+
+/// How many documents are cleared by one command. None takes longer for a large collection than for a small one.
+const PAGE: usize = 1_000;
 
 /// What a service keeps of the aggregates of one domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +63,29 @@ impl From<Refused> for StartError {
 /// state, so that its next start builds them anew. Answers which.
 ///
 /// # Errors
-/// [`StartError`] if the service runs, has no projections, or nobody tells what they are of; and if a server does not answer.
-/// What was thrown away by then stays so: it has to be done again before the service starts.
+/// [`StartError`] if the service runs, has no projections, nobody tells what they are of, or a stream has no room for that; and
+/// if a server does not answer.
+/// What was thrown away by then stays so, and the service does not start before it was done again.
 pub async fn rebuild(service: &Service, services: &[Service], settings: &Settings) -> Result<Vec<Rebuilt>, StartError> {
     let (name, projections) = (service.name(), service.projections());
     let client = connect_database(settings).await?;
     let bus = connect_bus(settings).await?;
     check(&bus, name, projections, services).await?;
     let database = client.database(&bus.namespace().database(name));
+    let telling = Telling { client, bus: bus.clone(), services, now: settings.clock().now() };
     for projection in projections {
+        telling.check_room(projection.domain).await?;
+    }
+    let marks = Marks::of(name, &database);
+    for projection in projections {
+        marks.begin(projection.domain).await?;
         clear(&database, projection).await?;
     }
     let mut rebuilt = Vec::with_capacity(projections.len());
     for &projection in projections {
-        let told = tell_snapshots(services, settings, Some(projection.domain)).await?;
+        let told = telling.tell(projection.domain).await?;
+        let (_, last) = bus.range(projection.domain).await?;
+        marks.told(projection.domain, last).await?;
         rebuilt.push(Rebuilt { projection, told });
     }
     Ok(rebuilt)
@@ -94,13 +112,24 @@ async fn check(
 }
 
 async fn clear(database: &Database, projection: &ProjectionOf) -> Result<(), StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        #[serde(rename = "_id")]
+        id: String,
+    }
     let collection = database.collection::<Document>(projection.collection);
-    match projection.gate {
-        None => {
-            collection.delete_many(doc! {}).await?;
-        }
-        Some(gate) => {
-            collection.update_many(doc! {}, doc! { "$set": { gate: 0_i64 } }).await?;
+    let rows = collection.beside_states::<Row>();
+    let rows = rows.find(doc! { "_id": { "$gt": "" } }).sort(doc! { "_id": 1 }).projection(doc! { "_id": 1 });
+    let mut pages = pin!(rows.stream().await?.map_ok(|row| row.id).try_chunks(PAGE));
+    while let Some(page) = pages.next().await {
+        let these = doc! { "_id": { "$in": page.map_err(|broken| broken.1)? } };
+        match projection.gate {
+            None => {
+                collection.delete_many(these).await?;
+            }
+            Some(gate) => {
+                collection.update_many(these, doc! { "$set": { gate: 0_i64 } }).await?;
+            }
         }
     }
     Ok(())

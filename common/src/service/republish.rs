@@ -1,7 +1,7 @@
 //! Publishing again: the events that the owners have kept, should a stream be damaged or have lost some, or the present state of
 //! their aggregates, for whoever missed events that nobody has any more.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::StartError;
@@ -10,10 +10,17 @@ use crate::bus::Bus;
 use crate::clock::Time;
 use crate::service::Service;
 use crate::settings::Settings;
-use crate::store::{Database, EventArchive, Owned, Run};
+use crate::store::{Client, Database, EventArchive, Owned, Run};
+use crate::telemetry::stopwatch;
 
 /// A broker that has lost power has forgotten nothing that it acknowledged longer than this before.
 const REMEMBERED_AFTER: Duration = Duration::from_secs(60);
+/// How many events may wait for somebody who listens when more is told.
+const AHEAD: u64 = 500;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Who listens and takes nothing for so long is stuck.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
+const MIB: u64 = 1024 * 1024;
 
 /// Publishes the events that the services have published since `since` once more. Answers how many.
 ///
@@ -66,10 +73,10 @@ pub struct Told {
     pub unreadable: usize,
 }
 
-/// The stream of a domain dropped snapshots before all were told.
+/// A stream would drop snapshots, or has, before all were told.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the present state of all {domain} does not fit into its stream: set DOCKET_STREAM_MIB to more than {mib}, start the \
+    "the present state of all {domain} does not fit into its stream: set DOCKET_STREAM_MIB to {mib} or more, start the \
      service that publishes {domain}, and run this again"
 )]
 struct TooSmall {
@@ -77,50 +84,149 @@ struct TooSmall {
     mib: u64,
 }
 
+/// Somebody listens and takes nothing.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{service} has taken no event of {domain} for {} s, and what is told would wait in front of all it has to hear: see what \
+     keeps it, and run this again",
+    STALLED_AFTER.as_secs()
+)]
+struct Stalled {
+    service: &'static str,
+    domain: &'static str,
+}
+
 /// Has the owners among `services` tell the present state of their aggregates, of one domain or of all. Whoever has heard of
 /// that state takes no notice; whoever has missed events before it goes on with it.
 ///
 /// # Errors
-/// [`StartError`] if a server does not answer, the broker did not take all snapshots, or a stream has no room for them.
+/// [`StartError`] if a server does not answer, the broker did not take all snapshots, a stream has no room for them, or a
+/// service that runs does not take them.
 pub async fn tell_snapshots(
     services: &[Service],
     settings: &Settings,
     domain: Option<&str>,
 ) -> Result<Told, StartError> {
     let (client, bus) = (connect_database(settings).await?, connect_bus(settings).await?);
-    let now = settings.clock().now();
-    let run = Run { id: crate::id::uuid_at(now), at: now };
-    let (mut told, mut before) = (Told::default(), HashMap::new());
-    for service in services {
-        let database = client.database(&bus.namespace().database(service.name()));
-        for owned in service.owned().iter().filter(|owned| domain.is_none_or(|domain| domain == owned.domain)) {
-            let (_, last) = bus.range(owned.domain).await?;
-            let of_these = tell(&bus, &database, owned, run, *before.entry(owned.domain).or_insert(last)).await?;
-            told.snapshots += of_these.snapshots;
-            told.unreadable += of_these.unreadable;
-        }
+    let telling = Telling { client, bus, services, now: settings.clock().now() };
+    let owned: BTreeSet<&str> = services.iter().flat_map(Service::owned).map(|owned| owned.domain).collect();
+    let domains: Vec<&str> = owned.into_iter().filter(|owned| domain.is_none_or(|domain| domain == *owned)).collect();
+    for domain in &domains {
+        telling.check_room(domain).await?;
+    }
+    let mut told = Told::default();
+    for domain in domains {
+        let of_these = telling.tell(domain).await?;
+        told.snapshots += of_these.snapshots;
+        told.unreadable += of_these.unreadable;
     }
     Ok(told)
 }
 
-/// Tells the present state of all aggregates of one kind. The stream must not have dropped the first snapshot, which came after
-/// the message `before`, when the last one is told: nobody may have heard it.
-async fn tell(bus: &Bus, database: &Database, owned: &Owned, run: Run, before: u64) -> Result<Told, StartError> {
-    let (mut told, mut next) = (Told::default(), Some(String::new()));
-    while let Some(after) = next {
-        let page = owned.page(database, &after, run).await?;
-        let published = bus.publish_all(&page.snapshots.iter().collect::<Vec<_>>()).await;
-        published.into_iter().collect::<Result<(), _>>()?;
-        told.snapshots += page.snapshots.len();
-        told.unreadable += page.unreadable;
-        let (first, _) = bus.range(owned.domain).await?;
-        if first > before + 1 {
-            let bytes = bus.fill(owned.domain).await?.bytes;
-            return Err(StartError::other(TooSmall { domain: owned.domain, mib: bytes.div_ceil(1024 * 1024) }));
+/// Tells the present state of aggregates.
+pub(super) struct Telling<'s> {
+    pub(super) client: Client,
+    pub(super) bus: Bus,
+    /// The owners, and those who may listen.
+    pub(super) services: &'s [Service],
+    pub(super) now: Time,
+}
+
+impl Telling<'_> {
+    /// Whether the stream of a domain has room for the present state of all its aggregates, and for as much again that comes
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`StartError`] if it has not, or a server does not answer.
+    pub(super) async fn check_room(&self, domain: &str) -> Result<(), StartError> {
+        let Some(limit) = self.bus.fill(domain).await?.limit else { return Ok(()) };
+        for (database, owned) in self.owners(domain) {
+            let wanted = owned.bytes(&database, self.run()).await?.saturating_mul(2);
+            if wanted > limit {
+                return Err(StartError::other(TooSmall { domain: owned.domain, mib: wanted.div_ceil(MIB) }));
+            }
         }
-        next = page.next;
+        Ok(())
     }
-    Ok(told)
+
+    /// Tells the present state of all aggregates of a domain.
+    ///
+    /// # Errors
+    /// As [`tell_snapshots`].
+    pub(super) async fn tell(&self, domain: &str) -> Result<Told, StartError> {
+        let (_, before) = self.bus.range(domain).await?;
+        let (mut told, mut listening) = (Told::default(), self.listening(domain).await?);
+        for (database, owned) in self.owners(domain) {
+            let mut next = Some(String::new());
+            while let Some(after) = next {
+                let page = owned.page(&database, &after, self.run()).await?;
+                let published = self.bus.publish_all(&page.snapshots.iter().collect::<Vec<_>>()).await;
+                published.into_iter().collect::<Result<(), _>>()?;
+                told.snapshots += page.snapshots.len();
+                told.unreadable += page.unreadable;
+                self.check_kept(owned, before).await?;
+                self.until_taken(owned.domain, &mut listening).await?;
+                next = page.next;
+            }
+        }
+        Ok(told)
+    }
+
+    fn owners(&self, domain: &str) -> impl Iterator<Item = (Database, &Owned)> {
+        self.services.iter().flat_map(move |service| {
+            let database = self.client.database(&self.bus.namespace().database(service.name()));
+            let owned = service.owned().iter().filter(move |owned| owned.domain == domain);
+            owned.map(move |owned| (database.clone(), owned))
+        })
+    }
+
+    fn run(&self) -> Run {
+        Run { id: crate::id::uuid_at(self.now), at: self.now }
+    }
+
+    /// The stream must not have dropped the first snapshot, which came after the message `before`, when the last one is told:
+    /// nobody may have heard it.
+    async fn check_kept(&self, owned: &Owned, before: u64) -> Result<(), StartError> {
+        let (first, _) = self.bus.range(owned.domain).await?;
+        if first <= before + 1 {
+            return Ok(());
+        }
+        let bytes = self.bus.fill(owned.domain).await?.bytes;
+        Err(StartError::other(TooSmall { domain: owned.domain, mib: bytes.saturating_mul(2).div_ceil(MIB) }))
+    }
+
+    /// The services that run and hear of the domain.
+    async fn listening(&self, domain: &str) -> Result<Vec<&'static str>, StartError> {
+        let mut listening = Vec::new();
+        for service in self.services.iter().filter(|service| service.domains().contains(&domain)) {
+            if self.bus.is_heard(domain, service.name()).await? {
+                listening.push(service.name());
+            }
+        }
+        Ok(listening)
+    }
+
+    /// Waits until those who listen have taken nearly all, so that what happens meanwhile does not wait long behind what is
+    /// told. Who has stopped is not waited for.
+    async fn until_taken(&self, domain: &'static str, listening: &mut Vec<&'static str>) -> Result<(), StartError> {
+        for service in listening.clone() {
+            let (mut least, mut since) = (u64::MAX, stopwatch());
+            while let Some(lag) = self.bus.lag(domain, service).await?.filter(|lag| lag.pending > AHEAD) {
+                if lag.pending < least {
+                    (least, since) = (lag.pending, stopwatch());
+                }
+                if since.elapsed() < STALLED_AFTER {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                } else if self.bus.is_heard(domain, service).await? {
+                    return Err(StartError::other(Stalled { service, domain }));
+                } else {
+                    listening.retain(|other| *other != service);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn archives(services: &[Service], settings: &Settings, bus: &Bus) -> Result<Vec<EventArchive>, StartError> {

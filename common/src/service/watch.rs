@@ -8,9 +8,9 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::behind::float;
 use crate::bus::{DOMAINS, Publishing};
 use crate::http::Status;
+use crate::telemetry::float;
 
 const PUBLISHING_EVERY: Duration = Duration::from_secs(1);
 const DISK_EVERY: Duration = Duration::from_secs(10);

@@ -18,6 +18,9 @@ use crate::events::{By as _, DomainEvent as _};
 /// How many documents are read at a time.
 const PAGE: usize = 500;
 
+/// How many bytes a message takes beside its payload: subject, headers, and what the broker adds, generously.
+const AROUND_A_PAYLOAD: usize = 512;
+
 /// A run of the command that has snapshots told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
@@ -50,6 +53,18 @@ impl Owned {
     /// The aggregates of the type `A`.
     pub fn of<A: Aggregate>() -> Self {
         Self { domain: A::Event::DOMAIN, collection: A::COLLECTION, tell: tell::<A> }
+    }
+
+    /// About how many bytes the snapshots of all take in a stream, if the others are like those of the first page.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub(crate) async fn bytes(&self, database: &Database, run: Run) -> Result<u64, StoreError> {
+        let page = self.page(database, "", run).await?;
+        let bytes: usize = page.snapshots.iter().map(|record| record.payload.len() + AROUND_A_PAYLOAD).sum();
+        let documents = (page.snapshots.len() + page.unreadable).max(1) as u64;
+        let all = database.collection::<RawDocumentBuf>(self.collection).estimated_count().await?;
+        Ok((bytes as u64).saturating_mul(all.max(documents)).div_ceil(documents))
     }
 
     /// Snapshots of the documents whose ids are greater than `after`, as many as a page has.

@@ -57,6 +57,10 @@ const GAUGES: &[(&str, &str)] = &[
         "stream_fill_ratio",
         "Which part of its size a stream has taken, from 0 to 1; near 1 it drops events before their time.",
     ),
+    (
+        "consumer_missed_events",
+        "Events that a stream had dropped before the listener answered for them, when that was last so since the process began.",
+    ),
     ("dead_letters_waiting", "Dead letters that an operator has neither replayed nor discarded."),
 ];
 

@@ -1,6 +1,7 @@
 //! The worker of parked events: replicas share the work, order holds, and what a killed process had claimed is handled.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -69,6 +70,17 @@ async fn two_replicas_share_parked_events_and_keep_the_order_of_each_aggregate()
     assert_eq!(watch.by.len(), 2, "both have worked");
 }
 
+/// What a handler answers whose cause to fail may be over.
+fn unless_failing(over: &AtomicBool) -> Result<(), ListenError> {
+    if over.load(Ordering::SeqCst) { Ok(()) } else { Err(ListenError::transient("not yet")) }
+}
+
+/// A handler that fails until its cause is over.
+fn fails_until(over: &Arc<AtomicBool>) -> impl Fn(EventRecord) -> Ready<Result<(), ListenError>> + Clone + use<> {
+    let over = over.clone();
+    move |_| ready(unless_failing(&over))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_process_had_claimed_is_handled_when_the_claim_is_over() {
     let broker = Broker::new().await;
@@ -76,7 +88,7 @@ async fn what_a_killed_process_had_claimed_is_handled_when_the_claim_is_over() {
     let (tell, mut told) = unbounded_channel();
     let is_over = over.clone();
     let hear = move |record: EventRecord| {
-        let answer = if is_over.load(Ordering::SeqCst) { Ok(()) } else { Err(ListenError::transient("not yet")) };
+        let answer = unless_failing(&is_over);
         if answer.is_ok() {
             tell.send(record.aggregate).unwrap();
         }
@@ -170,11 +182,7 @@ async fn a_replay_takes_over_what_a_worker_is_about_to_forget() {
 async fn parked_events_of_a_later_build_do_not_keep_the_others_waiting() {
     let broker = Broker::new().await;
     let over = Arc::new(AtomicBool::new(false));
-    let is_over = over.clone();
-    let hear = move |_: EventRecord| {
-        let answer = if is_over.load(Ordering::SeqCst) { Ok(()) } else { Err(ListenError::transient("not yet")) };
-        async { answer }
-    };
+    let hear = fails_until(&over);
     let running = broker.run(hear.clone()).await;
     let ids: Vec<String> = (0..AGGREGATES).map(|_| aggregate()).collect();
     broker.publish_versions(&ids.iter().map(|id| (id.as_str(), 1)).collect::<Vec<_>>()).await;
@@ -260,11 +268,7 @@ async fn what_a_process_whose_clock_was_ahead_has_parked_is_not_left_for_its_tim
 async fn what_an_event_waits_for_in_a_newer_build_is_kept_when_this_one_fails_too() {
     let broker = Broker::new().await;
     let over = Arc::new(AtomicBool::new(false));
-    let is_over = over.clone();
-    let hear = move |_: EventRecord| {
-        let answer = if is_over.load(Ordering::SeqCst) { Ok(()) } else { Err(ListenError::transient("not yet")) };
-        async { answer }
-    };
+    let hear = fails_until(&over);
     broker.publish().await;
     let running = broker.run(hear.clone()).await;
     until("it is parked", BOUND, async || broker.parked().await.len() == 1).await;

@@ -173,17 +173,22 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn an_order_that_is_refunded_may_keep_nothing_even_if_a_refund_bounced_meanwhile() {
-        let now = Time::from_millis(1_795_000_000_000);
-        let order = OrderFacts {
-            order_id: OrderId::generate(now),
-            ticket_id: TicketId::generate(now),
-            buyer_id: UserId::generate(now),
-            seller_id: UserId::generate(now),
+    const NOW: Time = Time::from_millis(1_795_000_000_000);
+
+    fn facts() -> OrderFacts {
+        OrderFacts {
+            order_id: OrderId::generate(NOW),
+            ticket_id: TicketId::generate(NOW),
+            buyer_id: UserId::generate(NOW),
+            seller_id: UserId::generate(NOW),
             quantity: 1,
             total: Money::from_minor(500, Currency::USD).unwrap(),
-        };
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_refunded_may_keep_nothing_even_if_a_refund_bounced_meanwhile() {
+        let order = facts();
         let all_back = Some(Duty::GiveAllBack(order.order_id));
         let requested = OrderRefundRequested { order: order.clone(), reason: RefundReason::BuyerRequest };
         assert_eq!(Duty::of(&requested.into()), all_back);
@@ -192,16 +197,7 @@ mod tests {
     }
 
     fn snapshot(status: OrderStatus) -> OrderEvent {
-        let now = Time::from_millis(1_795_000_000_000);
-        let order = OrderFacts {
-            order_id: OrderId::generate(now),
-            ticket_id: TicketId::generate(now),
-            buyer_id: UserId::generate(now),
-            seller_id: UserId::generate(now),
-            quantity: 1,
-            total: Money::from_minor(500, Currency::USD).unwrap(),
-        };
-        OrderSnapshot { order, title: "Jazz".to_owned(), expires_at: now, status }.into()
+        OrderSnapshot { order: facts(), title: "Jazz".to_owned(), expires_at: NOW, status }.into()
     }
 
     #[test]

@@ -28,6 +28,7 @@ use serde_json::json;
 pub use nemesis::Felt;
 pub use plan::Length;
 pub use servers::{Broker, Equipment};
+pub use small_disk::{fill_disk, make_room};
 pub use world::World;
 
 use buyers::Notes;

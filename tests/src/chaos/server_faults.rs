@@ -19,7 +19,6 @@ const ELECTED_WITHIN: Duration = Duration::from_secs(20);
 
 /// How long a process may take to tell its metrics; a frozen one never does.
 const TOLD_WITHIN: Duration = Duration::from_secs(3);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Makes these faults differ from the others of a seed.
 const OTHERS: u64 = 0x5e7;
@@ -90,15 +89,8 @@ async fn elections(set: &ReplicaSet, harm: impl Future<Output = ()>) -> usize {
 
 /// The term of the primary that was elected after another term, if one is in time.
 async fn elected_after(set: &ReplicaSet, term: i64) -> Option<i64> {
-    let elected = async {
-        loop {
-            match set.primary().await {
-                Some(primary) if primary.term > term => return primary.term,
-                _ => pause(LOOK_EVERY).await,
-            }
-        }
-    };
-    tokio::time::timeout(ELECTED_WITHIN, elected).await.ok()
+    let elected = tokio::time::timeout(ELECTED_WITHIN, set.primary_after(term)).await;
+    elected.ok()?.ok().map(|primary| primary.term)
 }
 
 /// The broker's disk is full for a while. Then there is room, and the broker is started again, as whoever makes room is told to

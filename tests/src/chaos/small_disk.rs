@@ -1,5 +1,6 @@
 //! A small disk of its own for one folder. To mount it needs the rights of a superuser.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs::File;
@@ -38,29 +39,45 @@ impl SmallDisk {
     ///
     /// # Errors
     /// If it cannot be written to at all.
-    pub(crate) async fn fill(&self) -> std::io::Result<()> {
-        let mut filler = File::create(self.filler()).await?;
-        for length in [64 * 1024, 1024, 1] {
-            let piece = vec![0; length];
-            while filler.write_all(&piece).await.is_ok() && filler.flush().await.is_ok() {}
-        }
-        Ok(())
+    pub(crate) async fn fill(&self) -> io::Result<()> {
+        fill_disk(&self.0).await
     }
 
     /// Makes room again.
     pub(crate) async fn empty(&self) {
         // It may not have been filled.
-        let _ = tokio::fs::remove_file(self.filler()).await;
+        let _ = make_room(&self.0).await;
     }
 
     /// Unmounts it; what is on it is gone.
     pub(crate) async fn remove(self) {
         unmount(&self.0).await;
     }
+}
 
-    fn filler(&self) -> PathBuf {
-        self.0.join("filler")
+/// Fills a disk to the last byte, with one file in this folder of it.
+///
+/// # Errors
+/// If it cannot be written to at all.
+pub async fn fill_disk(folder: &Path) -> io::Result<()> {
+    let mut filler = File::create(filler(folder)).await?;
+    for length in [64 * 1024, 1024, 1] {
+        let piece = vec![0; length];
+        while filler.write_all(&piece).await.is_ok() && filler.flush().await.is_ok() {}
     }
+    Ok(())
+}
+
+/// Makes room again after [`fill_disk`].
+///
+/// # Errors
+/// If the disk was not filled.
+pub async fn make_room(folder: &Path) -> io::Result<()> {
+    tokio::fs::remove_file(filler(folder)).await
+}
+
+fn filler(folder: &Path) -> PathBuf {
+    folder.join("filler")
 }
 
 async fn is_mounted(folder: &Path) -> bool {

@@ -318,3 +318,21 @@ async fn the_audit_trail_tells_what_happened_to_accounts_newest_first() {
     assert_ne!(first["items"][0]["id"], second["items"][0]["id"]);
     app.stop().await;
 }
+
+/// The stream of users is bounded, and what may have ended a session is not in it any more when a process starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_before_what_is_known_of_sessions_are_refused() {
+    let mut app = App::start().await;
+    let before = app.sign_up().await;
+    before.get("/api/orders").await.expect(200);
+    app.sign_up().await;
+    app.stop_serving().await;
+    let users = app.jetstream().await.get_stream(app.stream("users")).await.unwrap();
+    users.purge().keep(1).await.unwrap();
+    app.serve_again().await;
+    let before = before.at(&app.base());
+    before.get("/api/orders").await.expect(401);
+    before.post("/api/users/refresh", Value::Null).await.expect(200);
+    before.get("/api/orders").await.expect(200);
+    app.stop().await;
+}

@@ -1,8 +1,9 @@
 //! `docket doctor` sees what is wrong, and nothing where nothing is.
 
+use async_nats::jetstream::stream::Config;
 use bson::doc;
 use common::service::{Finding, Health, examine};
-use docket_tests::{App, run};
+use docket_tests::{App, eventually, run};
 
 use super::sale::variables;
 
@@ -56,14 +57,40 @@ async fn what_is_wrong_is_told() {
     app.stop().await;
 }
 
+/// Payments is away for longer than a stream reaches back. The owner then tells what it missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_will_never_hear_is_told() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(3).await, 1).await.expect(201);
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    buyer.until_order(&order, "complete").await;
+    let stream = async || app.jetstream().await.get_stream(app.stream("orders")).await.unwrap();
+    let all_heard = async || {
+        let heard = stream().await.consumer_info("payments").await.unwrap().ack_floor.stream_sequence;
+        (heard == stream().await.cached_info().state.last_sequence).then_some(())
+    };
+    eventually("payments has heard all", 30, all_heard).await;
+    app.stop_serving().await;
+    assert!(!about(&seen(&app).await, "payments").says.contains("missed"));
+    let subject = format!("{}.orders.v1.nobody", app.settings_used().namespace);
+    for _ in 0..3 {
+        app.jetstream().await.publish(subject.clone(), "{}".into()).await.unwrap().await.unwrap();
+    }
+    let bounded = Config { max_messages: 1, ..stream().await.cached_info().config.clone() };
+    app.jetstream().await.update_stream(bounded).await.unwrap();
+    let payments = about(&seen(&app).await, "payments").clone();
+    assert_eq!(payments.health, Health::Ill);
+    assert!(payments.says.contains("has missed events of orders"), "{payments}");
+    app.stop().await;
+}
+
 /// A stream that somebody has changed by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_differs_is_named() {
     let app = App::start().await;
-    let nats = async_nats::connect(docket_tests::servers().nats_url).await.unwrap();
-    let jetstream = async_nats::jetstream::new(nats);
-    let name = format!("{}_orders", app.settings_used().namespace);
-    let stream = jetstream.get_stream(&name).await.unwrap();
+    let jetstream = app.jetstream().await;
+    let stream = jetstream.get_stream(app.stream("orders")).await.unwrap();
     let mut config = stream.cached_info().config.clone();
     config.duplicate_window = std::time::Duration::from_secs(1);
     jetstream.update_stream(config).await.unwrap();

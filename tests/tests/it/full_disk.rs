@@ -1,12 +1,10 @@
 //! A disk that was full: what a server refused meanwhile is done once there is room, without anybody's help.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use docket_tests::{Person, binary, eventually, free_port, ops_of};
+use docket_tests::{Person, binary, eventually, fill_disk, free_port, make_room, ops_of};
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -78,13 +76,6 @@ impl Docket {
     }
 }
 
-fn fill(disk: &Path) {
-    let mut filler = File::create(disk.join("filler")).unwrap();
-    for length in [64 * 1024, 1024, 1] {
-        while filler.write_all(&vec![0; length]).is_ok() {}
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_published_soon_after_a_full_disk_has_room() {
     let docket = Docket::start("nats", "24m").await;
@@ -93,7 +84,7 @@ async fn events_are_published_soon_after_a_full_disk_has_room() {
     let before = seller.sell(9).await;
     eventually("a listing is known", 30, || async { (buyer.hold(&before, 1).await.status == 201).then_some(()) }).await;
 
-    fill(&docket.disk());
+    fill_disk(&docket.disk()).await.unwrap();
     let long = "A long description. ".repeat(150);
     let listing = json!({ "title": "While the disk is full", "description": long, "price": "5", "quantity": 9 });
     let refused = eventually("publishing is refused, and said to be", 90, || async {
@@ -113,7 +104,7 @@ async fn events_are_published_soon_after_a_full_disk_has_room() {
     .await;
     assert!(docket.is_ready().await, "it is no fault of this replica");
 
-    std::fs::remove_file(docket.disk().join("filler")).unwrap();
+    make_room(&docket.disk()).await.unwrap();
     // Generous: 30 s on a machine that has nothing else to do.
     eventually("what was listed meanwhile is known", 90, || async {
         (buyer.hold(&meanwhile, 1).await.status == 201).then_some(())
@@ -142,7 +133,7 @@ async fn a_database_whose_disk_was_full_comes_back_with_all_that_was_promised() 
     let before = list().await.expect(201);
     eventually("a listing is known", 30, || async { (buyer.hold(&before, 1).await.status == 201).then_some(()) }).await;
 
-    fill(&docket.disk());
+    fill_disk(&docket.disk()).await.unwrap();
     docket.checkpoint().await;
     let refused = eventually("listings are refused", 90, || async {
         let answer = list().await;
@@ -158,7 +149,7 @@ async fn a_database_whose_disk_was_full_comes_back_with_all_that_was_promised() 
     assert!(docket.is_ready().await, "it is away for all");
     list().await.problem(503, "unavailable");
 
-    std::fs::remove_file(docket.disk().join("filler")).unwrap();
+    make_room(&docket.disk()).await.unwrap();
     eventually("MongoDB is back", 90, || async { (docket.shared("mongodb").await["well"] == true).then_some(()) })
         .await;
     let after = eventually("listings are made", 60, || async {

@@ -1,12 +1,13 @@
 //! Streams have bounds, and who missed what they dropped is told the present state.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream::Config};
 use bson::{Document, doc};
 use common::bus::{Bus, Namespace};
-use common::service::{start, tell_snapshots};
+use common::service::{rebuild, start, tell_snapshots};
 use common::settings::Settings;
 use docket_stripe::{Options, StripeStandIn};
 use docket_tests::{App, Person, eventually, namespace};
@@ -103,8 +104,7 @@ async fn an_old_snapshot_changes_nothing_a_newer_one_overtakes_and_what_it_overt
     let app = App::start().await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let order = buyer.hold(&seller.sell(5).await, 1).await.expect(201);
-    let jetstream = jetstream(app.settings_used()).await;
-    let told = Told { app: &app, jetstream, order: &order, seller: &seller, buyer: &buyer };
+    let told = Told { app: &app, jetstream: app.jetstream().await, order: &order, seller: &seller, buyer: &buyer };
     let title = |known: &Document| known.get_str("title").unwrap().to_owned();
     assert_eq!(title(&told.known(1).await), "Friday evening");
     told.snapshot(1, "As old as what is known", "complete").await;
@@ -171,6 +171,67 @@ async fn a_stream_that_is_too_small_for_all_snapshots_is_named() {
     let ticket = seller.sell(5).await;
     seller.until_counts(&ticket, 0, 0).await;
     app.stop_serving().await;
+    copies_of(&app, &ticket, 4_000).await;
+    let state = async || {
+        let stream = app.jetstream().await.get_stream(app.stream("tickets")).await.unwrap();
+        (stream.cached_info().state.first_sequence, stream.cached_info().state.last_sequence)
+    };
+    let before = state().await;
+    let (services, settings) = (App::services(), app.settings_used());
+    let refusal = tell_snapshots(&services, settings, Some("tickets")).await.unwrap_err().to_string();
+    let wanted = refusal.split_once("set DOCKET_STREAM_MIB to ").and_then(|(_, rest)| rest.split_once(" or more"));
+    let wanted: u32 = wanted.unwrap_or_else(|| panic!("{refusal}")).0.parse().unwrap();
+    assert_eq!(state().await, before, "nothing is dropped for what does not fit");
+    // Rebuilding asks first, too: what orders keeps of listings is still there.
+    rebuild(&orders::service(), &services, settings).await.unwrap_err();
+    let kept = app.database("orders").await.collection::<Document>("tickets");
+    assert_eq!(kept.estimated_document_count().await.unwrap(), 1);
+    let roomy = Settings { stream_mib: wanted, ..settings.clone() };
+    start(vec![tickets::service()], roomy.clone()).await.unwrap().stop().await;
+    assert_eq!(tell_snapshots(&services, &roomy, Some("tickets")).await.unwrap().snapshots, 4_001);
+    assert_eq!(state().await.0, before.0);
+    app.stop().await;
+}
+
+/// Orders hears 20,000 listings that it knows nothing of, and a buyer is in a hurry.
+#[tokio::test(flavor = "multi_thread")]
+async fn sales_go_on_while_the_present_state_is_told() {
+    let app = App::start().await;
+    let seller = app.sign_up().await;
+    let ticket = seller.sell(5_000).await;
+    seller.until_counts(&ticket, 0, 0).await;
+    copies_of(&app, &ticket, 20_000).await;
+    let buyer = app.sign_up().await;
+    let bus = Bus::connect(
+        app.settings_used().nats_url.as_ref().unwrap().expose_secret(),
+        Namespace::new(&app.settings_used().namespace),
+    )
+    .await
+    .unwrap();
+    let (services, telling) = (App::services(), Cell::new(true));
+    let tell = async {
+        let told = tell_snapshots(&services, app.settings_used(), Some("tickets")).await.unwrap();
+        telling.set(false);
+        told.snapshots
+    };
+    let sell = async {
+        let (mut most, mut sold) = (0, 0);
+        while telling.get() {
+            let order = buyer.hold(&ticket, 1).await.expect(201);
+            buyer.pay(&order, "pm_card_visa").await.expect(201);
+            most = most.max(bus.lag("tickets", "orders").await.unwrap().unwrap().pending);
+            sold += 1;
+        }
+        (most, sold)
+    };
+    let (told, (most, sold)) = tokio::join!(tell, sell);
+    assert_eq!(told, 20_001);
+    assert!(sold > 0 && most <= 1_500, "{most} events waited for orders, while {sold} were sold");
+    app.stop().await;
+}
+
+/// As many listings more, like this one, that nobody has heard of.
+async fn copies_of(app: &App, ticket: &Value, count: u32) {
     let tickets = app.database("tickets").await.collection::<Document>("tickets");
     let one = tickets.find_one(doc! { "_id": ticket["id"].as_str().unwrap() }).await.unwrap().unwrap();
     let copy = |nth: u32| {
@@ -180,8 +241,7 @@ async fn a_stream_that_is_too_small_for_all_snapshots_is_named() {
         copy.insert("id", &id);
         copy
     };
-    tickets.insert_many((0..4_000).map(copy)).await.unwrap();
-    let refusal = tell_snapshots(&App::services(), app.settings_used(), Some("tickets")).await.unwrap_err().to_string();
-    assert!(refusal.contains("set DOCKET_STREAM_MIB to more than 1"), "{refusal}");
-    app.stop().await;
+    for first in (0..count).step_by(4_000) {
+        tickets.insert_many((first..count.min(first + 4_000)).map(copy)).await.unwrap();
+    }
 }

@@ -6,7 +6,6 @@ use async_nats::HeaderMap;
 use bson::{Document, doc};
 use common::bus::ParkedEvents;
 use docket_tests::{App, eventually};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 /// More than a list of dead letters shows of one.
@@ -59,10 +58,8 @@ fn first_event(domain: &str) -> &'static str {
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_on_every_stream_is_put_aside_and_nothing_dies() {
     let app = App::start().await;
-    let settings = app.settings_used();
-    let namespace = settings.namespace.clone();
-    let client = async_nats::connect(settings.nats_url.as_ref().unwrap().expose_secret()).await.unwrap();
-    let jetstream = async_nats::jetstream::new(client);
+    let namespace = app.settings_used().namespace.clone();
+    let jetstream = app.jetstream().await;
     for stream in common::bus::DOMAINS {
         for poison in poisons(&namespace, stream.domain) {
             let sent =

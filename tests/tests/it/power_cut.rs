@@ -6,7 +6,7 @@ use std::process::Command;
 use common::service::make_good;
 use docket_local::{LocalServers, Options};
 use docket_tests::App;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -63,12 +63,10 @@ async fn what_the_broker_forgot_is_told_again_and_heard() {
 
 /// How many messages are in the streams of a sale.
 async fn messages(app: &App) -> Vec<u64> {
-    let settings = app.settings_used();
-    let client = async_nats::connect(settings.nats_url.as_ref().unwrap().expose_secret()).await.unwrap();
-    let jetstream = async_nats::jetstream::new(client);
+    let jetstream = app.jetstream().await;
     let mut counts = Vec::new();
     for domain in ["orders", "inventory", "payments"] {
-        let mut stream = jetstream.get_stream(format!("{}_{domain}", settings.namespace)).await.unwrap();
+        let mut stream = jetstream.get_stream(app.stream(domain)).await.unwrap();
         counts.push(stream.info().await.unwrap().state.messages);
     }
     counts

@@ -2,11 +2,10 @@
 
 use bson::{Document, doc};
 use common::clock::Time;
-use common::service::{Service, rebuild, republish};
-use docket_tests::{App, Person, eventually};
+use common::service::{Service, rebuild, republish, start};
+use docket_tests::{App, Person, eventually, ops_of};
 use futures::TryStreamExt;
 use mongodb::options::ReadConcern;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,21 +76,15 @@ async fn lost_streams_are_published_again_from_the_archives() {
 }
 
 async fn lose_stream(app: &App, domain: &str) {
-    let stream = format!("{}_{domain}", app.settings_used().namespace);
-    jetstream(app).await.delete_stream(stream).await.unwrap();
-}
-
-async fn jetstream(app: &App) -> async_nats::jetstream::Context {
-    let url = app.settings_used().nats_url.as_ref().unwrap();
-    async_nats::jetstream::new(async_nats::connect(url.expose_secret()).await.unwrap())
+    app.jetstream().await.delete_stream(app.stream(domain)).await.unwrap();
 }
 
 /// Drops the first half of a stream, as its bounds do.
 async fn lose_first_half(app: &App, domain: &str) {
-    let stream = jetstream(app).await.get_stream(format!("{}_{domain}", app.settings_used().namespace)).await.unwrap();
+    let stream = app.jetstream().await.get_stream(app.stream(domain)).await.unwrap();
     let last = stream.cached_info().state.last_sequence;
     stream.purge().sequence(last / 2 + 1).await.unwrap();
-    let left = jetstream(app).await.get_stream(&stream.cached_info().config.name).await.unwrap();
+    let left = app.jetstream().await.get_stream(&stream.cached_info().config.name).await.unwrap();
     assert!(left.cached_info().state.first_sequence > 1, "{domain} has only {last} messages");
 }
 
@@ -163,6 +156,32 @@ async fn no_waiting_events(app: &App) {
             .await;
         }
     }
+}
+
+/// As when the command was killed between throwing away and telling.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_rebuilding_was_broken_off_does_not_start() {
+    let mut app = App::start().await;
+    let seller = app.sign_up().await;
+    let ticket = seller.sell(3).await;
+    told(&app, "orders", "tickets", &ticket).await;
+    app.stop_serving().await;
+    let marks = app.database("orders").await.collection::<Document>("rebuilding");
+    marks.insert_one(doc! { "_id": "tickets", "toldTo": null }).await.unwrap();
+    app.database("orders").await.collection::<Document>("tickets").delete_many(doc! {}).await.unwrap();
+    let refusal = start(vec![orders::service()], app.settings_used().clone()).await.err().unwrap().to_string();
+    assert!(refusal.contains("run `docket rebuild orders` again"), "{refusal}");
+    let rebuilt = rebuild(&orders::service(), &App::services(), app.settings_used()).await.unwrap();
+    let told: usize = rebuilt.iter().map(|rebuilt| rebuilt.told.snapshots).sum();
+    assert_eq!(told, 1, "there are no payments yet");
+    app.serve_again().await;
+    eventually("it is ready", 30, || async {
+        ops_of(&app.ops(), "/readyz").await.filter(|(status, _)| *status == 200)
+    })
+    .await;
+    app.sign_up().await.hold(&ticket, 1).await.expect(201);
+    assert_eq!(marks.estimated_document_count().await.unwrap(), 0);
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,6 @@ use bson::{Document, doc};
 use docket_tests::{App, Person, eventually, ops_of};
 use futures::TryStreamExt as _;
 use mongodb::Collection;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 /// The services of a newer build.
@@ -19,9 +18,7 @@ pub(crate) struct NewerBuild<'a> {
 
 impl<'a> NewerBuild<'a> {
     pub(crate) async fn beside(app: &'a App) -> Self {
-        let url = app.settings_used().nats_url.as_ref().unwrap();
-        let client = async_nats::connect(url.expose_secret()).await.unwrap();
-        Self { app, jetstream: async_nats::jetstream::new(client) }
+        Self { app, jetstream: app.jetstream().await }
     }
 
     pub(crate) async fn collection(&self, service: &str, name: &str) -> Collection<Document> {

@@ -57,6 +57,13 @@ impl Claims {
 impl From<Claims> for Principal {
     fn from(claims: Claims) -> Self {
         let scopes = claims.scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect());
-        Self { user: claims.sub, session: claims.sid, role: claims.role, scopes, user_version: claims.uv }
+        Self {
+            user: claims.sub,
+            session: claims.sid,
+            role: claims.role,
+            scopes,
+            user_version: claims.uv,
+            issued_at: Time::from_millis(claims.iat.saturating_mul(1_000)),
+        }
     }
 }

@@ -3,6 +3,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures::future::{Ready, ready};
 
 use super::TokenError;
+use crate::clock::Time;
 use crate::http::Problem;
 use crate::id::{SessionId, UserId};
 use crate::open_enum::open_enum;
@@ -34,6 +35,8 @@ pub struct Principal {
     pub scopes: Option<Vec<String>>,
     /// The version of the user when the token was made.
     pub user_version: i64,
+    /// When the token was made, to the second.
+    pub issued_at: Time,
 }
 
 impl Principal {
@@ -99,6 +102,7 @@ mod tests {
             role: Role::Member,
             scopes: Some(scopes.iter().map(ToString::to_string).collect()),
             user_version: 1,
+            issued_at: Time::from_millis(0),
         }
     }
 

@@ -18,6 +18,8 @@ struct Known {
     sessions: HashMap<SessionId, Time>,
     versions: HashMap<UserId, (i64, Time)>,
     disabled: HashMap<UserId, Time>,
+    /// Of what ended before, some was not told.
+    told_from: Option<Time>,
 }
 
 impl Revocations {
@@ -49,6 +51,11 @@ impl Revocations {
         self.change(|known| known.disabled.remove(&user));
     }
 
+    /// Refuses the tokens that were made before `told_from`: nobody knows which of them ended since.
+    pub fn refuse_made_before(&self, told_from: Time) {
+        self.change(|known| known.told_from = known.told_from.max(Some(told_from)));
+    }
+
     /// Whether the principal's token ended before its time.
     pub fn refuse(&self, principal: &Principal) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -56,6 +63,7 @@ impl Revocations {
         known.sessions.contains_key(&principal.session)
             || known.disabled.contains_key(&principal.user)
             || principal.user_version < least
+            || known.told_from.is_some_and(|told_from| principal.issued_at < told_from)
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Known) -> R) {
@@ -91,7 +99,7 @@ mod tests {
 
     fn principal(now: Time, user_version: i64) -> Principal {
         let (user, session) = (UserId::generate(now), SessionId::generate(now));
-        Principal { user, session, role: Role::Member, scopes: None, user_version }
+        Principal { user, session, role: Role::Member, scopes: None, user_version, issued_at: now }
     }
 
     #[test]
@@ -108,6 +116,16 @@ mod tests {
         revocations.require_version(b.user, 2, until);
         revocations.enable(c.user);
         assert!(revocations.refuse(&b) && !revocations.refuse(&c));
+    }
+
+    #[test]
+    fn a_token_of_before_what_is_told_may_have_ended() {
+        let told_from = Time::from_millis(5_000);
+        let revocations = Revocations::new(ManualClock::at(told_from));
+        let [before, since] = [4_000, 5_000].map(|at| principal(Time::from_millis(at), 1));
+        revocations.refuse_made_before(told_from);
+        revocations.refuse_made_before(Time::from_millis(1_000));
+        assert!(revocations.refuse(&before) && !revocations.refuse(&since));
     }
 
     #[test]

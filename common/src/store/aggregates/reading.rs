@@ -18,14 +18,6 @@ impl<A: Aggregate> Aggregates<A> {
         self.table.find(id.to_string()).await?.map(|document| Self::FORM.decode(&document)).transpose()
     }
 
-    /// Reads a part of one.
-    ///
-    /// # Errors
-    /// As [`Aggregates::get`].
-    pub async fn part<R: DeserializeOwned>(&self, id: impl Display) -> Result<Option<R>, StoreError> {
-        self.table.find(id.to_string()).await?.map(|document| Self::FORM.read(&document)).transpose()
-    }
-
     /// Reads what stands beside the state of one, whatever the schema of that.
     ///
     /// # Errors
