@@ -275,26 +275,11 @@ fn paid_before(payment: Versioned<Payment>, method: Option<&Method>, is_repeated
 
 #[cfg(test)]
 mod tests {
-    use common::clock::Time;
-    use common::events::orders::OrderFacts;
-    use common::id::{TicketId, UserId};
-    use common::money::{Currency, Money};
-
     use super::*;
-
-    const NOW: Time = Time::from_millis(1_795_000_000_000);
+    use crate::payment::tests::begun;
 
     fn paid_by(method: Option<&str>) -> Versioned<Payment> {
-        let facts = OrderFacts {
-            order_id: OrderId::generate(NOW),
-            ticket_id: TicketId::generate(NOW),
-            buyer_id: UserId::generate(NOW),
-            seller_id: UserId::generate(NOW),
-            quantity: 1,
-            total: Money::from_minor(1_000, Currency::USD).unwrap(),
-        };
-        let begun = Payment::begin(&facts, "pi_own".to_owned(), NOW);
-        Versioned { version: 2, value: Payment { method: method.map(str::to_owned), ..begun } }
+        Versioned { version: 2, value: Payment { method: method.map(str::to_owned), ..begun() } }
     }
 
     #[test]

@@ -168,23 +168,9 @@ impl OrderReplica {
 #[cfg(test)]
 mod tests {
     use common::events::orders::{OrderCompleted, OrderRefundRequested, OrderRefunded, RefundReason};
-    use common::id::{TicketId, UserId};
-    use common::money::{Currency, Money};
 
     use super::*;
-
-    const NOW: Time = Time::from_millis(1_795_000_000_000);
-
-    fn facts() -> OrderFacts {
-        OrderFacts {
-            order_id: OrderId::generate(NOW),
-            ticket_id: TicketId::generate(NOW),
-            buyer_id: UserId::generate(NOW),
-            seller_id: UserId::generate(NOW),
-            quantity: 1,
-            total: Money::from_minor(500, Currency::USD).unwrap(),
-        }
-    }
+    use crate::payment::tests::{NOW, facts};
 
     #[test]
     fn an_order_that_is_refunded_may_keep_nothing_even_if_a_refund_bounced_meanwhile() {

@@ -381,4 +381,4 @@ impl Step {
 
 #[cfg(test)]
 #[path = "payment_tests.rs"]
-mod tests;
+pub(crate) mod tests;

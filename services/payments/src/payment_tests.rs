@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const NOW: Time = Time::from_millis(1_795_000_000_000);
+pub(crate) const NOW: Time = Time::from_millis(1_795_000_000_000);
 const OWN: &str = "pi_own";
 const TOTAL: i64 = 1000;
 
@@ -15,7 +15,7 @@ fn usd(minor: i64) -> Money {
     Money::from_minor(minor, Currency::USD).unwrap()
 }
 
-fn facts() -> OrderFacts {
+pub(crate) fn facts() -> OrderFacts {
     OrderFacts {
         order_id: OrderId::generate(NOW),
         ticket_id: TicketId::generate(NOW),
@@ -26,7 +26,7 @@ fn facts() -> OrderFacts {
     }
 }
 
-fn begun() -> Payment {
+pub(crate) fn begun() -> Payment {
     Payment::begin(&facts(), OWN.to_owned(), NOW)
 }
 
