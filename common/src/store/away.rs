@@ -55,8 +55,15 @@ pub(super) fn is_away(error: &Error) -> bool {
 
 /// Whether it failed before anything was sent to a server.
 pub(super) fn is_unsent(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
+    match &*error.kind {
+        ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. } => true,
+        ErrorKind::Io(failed) => failed.kind() == UNSENT,
+        _ => false,
+    }
 }
+
+/// The kind of a failure, noticed here, of what was not sent.
+pub(super) const UNSENT: io::ErrorKind = io::ErrorKind::ResourceBusy;
 
 /// Whether a server's code says so.
 pub(super) fn says_away(code: i32) -> bool {
@@ -120,6 +127,7 @@ mod tests {
         }
         let lost = away(io::ErrorKind::TimedOut, "no answer".to_owned());
         assert!(StoreError::from(lost).may_have_been_done());
+        assert!(!StoreError::from(away(UNSENT, "no turn".to_owned())).may_have_been_done());
         // BadValue, Unauthorized, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey.
         for code in [2, 13, 121, 10334, 11000] {
             assert!(!StoreError::from(said(code)).may_have_been_done(), "{code}");

@@ -12,6 +12,7 @@ use mongodb::options::{
 };
 
 use super::last_answer::LastAnswer;
+use super::limit::Calls;
 use super::{Database, StoreError};
 
 /// How long a command waits for a primary, and for one new connection to it: less than for its answer, so that who waits
@@ -19,10 +20,10 @@ use super::{Database, StoreError};
 const SELECTION_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 
-/// How many connections there may be, and how many are made at a time. Requests beyond that wait for a connection; the
+/// How many connections there may be, and how many are made at a time. [`Calls`] beyond that wait for their turn; the
 /// admission bounds how many requests there are. More connections would only have MongoDB divide its cores among more
 /// commands. The address may say otherwise (`maxPoolSize` and `maxConnecting`).
-const CONNECTIONS: u32 = 64;
+pub(super) const CONNECTIONS: u32 = 64;
 const CONNECTING: u32 = 8;
 
 /// Why there is no connection.
@@ -45,6 +46,7 @@ pub enum ConnectionError {
 #[derive(Clone, Debug)]
 pub struct Client {
     driver: mongodb::Client,
+    calls: Calls,
     last_answer: LastAnswer,
 }
 
@@ -57,15 +59,16 @@ impl Client {
         let options = ClientOptions::parse(uri).await.map_err(StoreError::from)?;
         let (mut options, last_answer) = (with_rules(options)?, LastAnswer::default());
         options.cmap_event_handler = Some(last_answer.handler());
+        let calls = Calls::over(options.max_pool_size.unwrap_or(CONNECTIONS));
         let driver = mongodb::Client::with_options(options).map_err(StoreError::from)?;
-        let client = Self { driver, last_answer };
+        let client = Self { driver, calls, last_answer };
         client.ping().await?;
         Ok(client)
     }
 
     /// A database.
     pub fn database(&self, name: &str) -> Database {
-        self.driver.database(name).into()
+        Database::new(self.driver.database(name), self.calls.clone())
     }
 
     /// How long ago a command over these connections was answered last, or a new one of them was greeted.

@@ -13,29 +13,38 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use super::connection::CONNECTIONS;
 use super::find::{Find, passed_over};
-use super::limit::{PATIENCE, in_time};
+use super::limit::{Calls, PATIENCE};
 use super::state::Form;
 
 /// The database of a service.
 #[derive(Clone, Debug)]
-pub struct Database(mongodb::Database);
+pub struct Database {
+    pub(super) driver: mongodb::Database,
+    pub(super) calls: Calls,
+}
 
+/// A database of a client that is not [`Client`](super::Client), with turns for itself alone.
 impl From<mongodb::Database> for Database {
     fn from(database: mongodb::Database) -> Self {
-        Self(database)
+        Self::new(database, Calls::over(CONNECTIONS))
     }
 }
 
 impl Database {
+    pub(super) fn new(driver: mongodb::Database, calls: Calls) -> Self {
+        Self { driver, calls }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
-        self.0.name()
+        self.driver.name()
     }
 
     /// One of its collections.
     pub fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
-        Collection { driver: self.0.collection(name), form: Some(Form::FIRST) }
+        Collection { driver: self.driver.collection(name), calls: self.calls.clone(), form: Some(Form::FIRST) }
     }
 
     /// Has it do a command of administration.
@@ -43,11 +52,7 @@ impl Database {
     /// # Errors
     /// If the database refuses or does not answer.
     pub async fn run_command(&self, command: Document) -> Result<Document, StoreError> {
-        bounded(async { self.0.run_command(command).await }).await
-    }
-
-    pub(super) fn driver(&self) -> &mongodb::Database {
-        &self.0
+        Ok(self.calls.in_time(async { self.driver.run_command(command).await }).await?)
     }
 }
 
@@ -55,13 +60,14 @@ impl Database {
 #[derive(Debug)]
 pub struct Collection<T: Send + Sync = Document> {
     pub(super) driver: mongodb::Collection<T>,
+    calls: Calls,
     /// None if what is read is no state but stands beside one, and so is of no schema.
     pub(super) form: Option<Form>,
 }
 
 impl<T: Send + Sync> Clone for Collection<T> {
     fn clone(&self) -> Self {
-        Self { driver: self.driver.clone(), form: self.form }
+        Self { driver: self.driver.clone(), calls: self.calls.clone(), form: self.form }
     }
 }
 
@@ -82,18 +88,30 @@ impl<T: Send + Sync> Collection<T> {
 
     /// The same collection, read as something else.
     pub(super) fn clone_with_type<U: Send + Sync>(&self) -> Collection<U> {
-        Collection { driver: self.driver.clone_with_type(), form: self.form }
+        self.read_as(self.form)
     }
 
     /// The same collection, read as the states that have this form.
     pub(super) fn states<U: Send + Sync>(&self, form: Form) -> Collection<U> {
-        Collection { driver: self.driver.clone_with_type(), form: Some(form) }
+        self.read_as(Some(form))
     }
 
     /// The same collection, of whose documents that is read which stands beside the state: work that waits in arrays, ids. It is
     /// read whatever the schema of the state.
     pub fn beside_states<U: Send + Sync>(&self) -> Collection<U> {
-        Collection { driver: self.driver.clone_with_type(), form: None }
+        self.read_as(None)
+    }
+
+    fn read_as<U: Send + Sync>(&self, form: Option<Form>) -> Collection<U> {
+        Collection { driver: self.driver.clone_with_type(), calls: self.calls.clone(), form }
+    }
+
+    /// Makes a call in its turn and in time.
+    pub(super) async fn bounded<V>(
+        &self,
+        call: impl Future<Output = mongodb::error::Result<V>>,
+    ) -> Result<V, StoreError> {
+        Ok(self.calls.in_time(call).await?)
     }
 
     /// How many documents `filter` finds; if there are more than `most`, that many.
@@ -102,7 +120,7 @@ impl<T: Send + Sync> Collection<T> {
     /// If the database does not answer.
     pub async fn count(&self, filter: Document, most: Option<u64>) -> Result<u64, StoreError> {
         let count = self.driver.count_documents(filter).max_time(PATIENCE);
-        bounded(async { if let Some(most) = most { count.limit(most).await } else { count.await } }).await
+        self.bounded(async { if let Some(most) = most { count.limit(most).await } else { count.await } }).await
     }
 
     /// About how many documents there are, which the database knows without counting.
@@ -110,7 +128,7 @@ impl<T: Send + Sync> Collection<T> {
     /// # Errors
     /// If the database does not answer.
     pub async fn estimated_count(&self) -> Result<u64, StoreError> {
-        bounded(async { self.driver.estimated_document_count().max_time(PATIENCE).await }).await
+        self.bounded(async { self.driver.estimated_document_count().max_time(PATIENCE).await }).await
     }
 
     /// What the stages make of the documents, by the index over the keys `hint` if one is named. What does not fit the type is
@@ -129,7 +147,7 @@ impl<T: Send + Sync> Collection<T> {
     {
         let by_index = AggregateOptions::builder().hint(hint.into().map(Hint::Keys)).max_time(PATIENCE).build();
         let made = self.driver.aggregate(stages).with_options(by_index).with_type::<RawDocumentBuf>();
-        let made: Vec<RawDocumentBuf> = bounded(async { made.await?.try_collect().await }).await?;
+        let made: Vec<RawDocumentBuf> = self.bounded(async { made.await?.try_collect().await }).await?;
         let (mut values, mut last) = (Vec::with_capacity(made.len()), None);
         for document in &made {
             match bson::deserialize_from_slice(document.as_bytes()) {
@@ -152,7 +170,7 @@ impl<T: Send + Sync> Collection<T> {
         filter: Document,
         change: impl Into<UpdateModifications>,
     ) -> Result<Updated, StoreError> {
-        bounded(async { self.driver.update_one(filter, change).await }).await.map(updated)
+        self.bounded(async { self.driver.update_one(filter, change).await }).await.map(updated)
     }
 
     /// Changes all documents that `filter` finds.
@@ -164,7 +182,7 @@ impl<T: Send + Sync> Collection<T> {
         filter: Document,
         change: impl Into<UpdateModifications>,
     ) -> Result<Updated, StoreError> {
-        bounded(async { self.driver.update_many(filter, change).await }).await.map(updated)
+        self.bounded(async { self.driver.update_many(filter, change).await }).await.map(updated)
     }
 
     /// Deletes the document that `filter` finds. Answers whether there was one.
@@ -172,7 +190,7 @@ impl<T: Send + Sync> Collection<T> {
     /// # Errors
     /// If the database does not answer.
     pub async fn delete_one(&self, filter: Document) -> Result<bool, StoreError> {
-        Ok(bounded(async { self.driver.delete_one(filter).await }).await?.deleted_count == 1)
+        Ok(self.bounded(async { self.driver.delete_one(filter).await }).await?.deleted_count == 1)
     }
 
     /// Deletes all documents that `filter` finds. Answers how many there were.
@@ -180,7 +198,7 @@ impl<T: Send + Sync> Collection<T> {
     /// # Errors
     /// If the database does not answer; some may have been deleted then.
     pub async fn delete_many(&self, filter: Document) -> Result<u64, StoreError> {
-        Ok(bounded(async { self.driver.delete_many(filter).await }).await?.deleted_count)
+        Ok(self.bounded(async { self.driver.delete_many(filter).await }).await?.deleted_count)
     }
 }
 
@@ -190,7 +208,7 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// # Errors
     /// [`StoreError::Exists`] if there is one with this id or another unique value.
     pub async fn insert_one(&self, document: &T) -> Result<(), StoreError> {
-        bounded(async { self.driver.insert_one(document).await }).await.map(drop)
+        self.bounded(async { self.driver.insert_one(document).await }).await.map(drop)
     }
 
     /// Stores new documents.
@@ -198,7 +216,7 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// # Errors
     /// If the database does not answer; some may have been stored then.
     pub async fn insert_many(&self, documents: &[T]) -> Result<(), StoreError> {
-        bounded(async { self.driver.insert_many(documents).await }).await.map(drop)
+        self.bounded(async { self.driver.insert_many(documents).await }).await.map(drop)
     }
 
     /// Stores a document in the place of the one that `filter` finds, or as a new one.
@@ -206,7 +224,7 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// # Errors
     /// If the database does not answer.
     pub async fn put(&self, filter: Document, document: &T) -> Result<(), StoreError> {
-        bounded(async { self.driver.replace_one(filter, document).upsert(true).await }).await.map(drop)
+        self.bounded(async { self.driver.replace_one(filter, document).upsert(true).await }).await.map(drop)
     }
 }
 
@@ -217,7 +235,7 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Collection<T> {
     /// If the database does not answer or the document does not fit the type.
     pub async fn find_one(&self, filter: Document) -> Result<Option<T>, StoreError> {
         let documents = self.clone_with_type::<RawDocumentBuf>();
-        let found = bounded(async { documents.driver.find_one(filter).max_time(PATIENCE).await }).await?;
+        let found = self.bounded(async { documents.driver.find_one(filter).max_time(PATIENCE).await }).await?;
         found.map(|document| self.read(&document)).transpose()
     }
 
@@ -245,13 +263,9 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Collection<T> {
     ) -> Result<Option<T>, StoreError> {
         let documents = self.clone_with_type::<RawDocumentBuf>();
         let changed = documents.driver.find_one_and_update(filter, change).upsert(true);
-        let changed = bounded(async { changed.return_document(ReturnDocument::After).await }).await?;
+        let changed = self.bounded(async { changed.return_document(ReturnDocument::After).await }).await?;
         changed.map(|document| self.read(&document)).transpose()
     }
-}
-
-pub(super) async fn bounded<T>(call: impl Future<Output = mongodb::error::Result<T>>) -> Result<T, StoreError> {
-    Ok(in_time(call).await?)
 }
 
 fn updated(result: mongodb::results::UpdateResult) -> Updated {

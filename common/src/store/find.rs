@@ -16,7 +16,6 @@ use mongodb::Cursor;
 use mongodb::options::{FindOptions, Hint};
 use serde::de::DeserializeOwned;
 
-use super::database::bounded;
 use super::limit::PATIENCE;
 use super::state::SCHEMA;
 use super::{Collection, StoreError};
@@ -89,7 +88,7 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {
     pub async fn stream(self) -> Result<impl Stream<Item = Result<T, StoreError>> + use<T>, StoreError> {
         let Self { collection, filter, options, whole } = self;
         let documents = collection.clone_with_type::<RawDocumentBuf>();
-        let cursor = bounded(async { documents.driver.find(filter).with_options(options).await }).await?;
+        let cursor = collection.bounded(async { documents.driver.find(filter).with_options(options).await }).await?;
         Ok(stream::try_unfold(Rows { cursor, collection: collection.clone(), whole }, next))
     }
 
@@ -128,7 +127,7 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {
                 }
                 Ok::<_, mongodb::error::Error>(())
             });
-            bounded(reading).await?;
+            collection.bounded(reading).await?;
             if let Some(error) = failed.pop() {
                 if whole {
                     return Err(error);
@@ -166,7 +165,7 @@ async fn next<T>(mut rows: Rows<T>) -> Result<Option<(T, Rows<T>)>, StoreError>
 where
     T: DeserializeOwned + Unpin + Send + Sync,
 {
-    while let Some(document) = bounded(rows.cursor.try_next()).await? {
+    while let Some(document) = rows.collection.bounded(rows.cursor.try_next()).await? {
         match rows.collection.read(&document) {
             Ok(value) => return Ok(Some((value, rows))),
             Err(error) if rows.whole => return Err(error),

@@ -131,7 +131,7 @@ impl Indexes {
     /// If the database refuses, as it does when an index of the same name has other options: that one needs a
     /// [revision](Indexes::revised).
     pub async fn ensure(&self, database: &Database) -> Result<(), StoreError> {
-        let collection = database.driver().collection::<Document>(self.collection);
+        let collection = database.driver.collection::<Document>(self.collection);
         let there = limited(names(&collection)).await?;
         let wanted: Vec<&IndexModel> = self.models.iter().filter(|model| !is_surpassed(model, &there)).collect();
         let (revised, others): (Vec<_>, Vec<_>) =

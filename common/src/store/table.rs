@@ -19,7 +19,7 @@ use crate::gather::{BATCH, Gather};
 
 use super::away::{away, says_away};
 use super::error::DUPLICATE_KEY;
-use super::limit::{PATIENCE, in_time};
+use super::limit::{Calls, PATIENCE, in_time};
 use super::state::Form;
 use super::{Collection, Database, StoreError};
 
@@ -150,6 +150,7 @@ impl Table {
 #[derive(Clone)]
 struct Shelf {
     database: mongodb::Database,
+    calls: Calls,
     collection: mongodb::Collection<RawDocumentBuf>,
     /// The fields that are read of a document, if not all.
     fields: Option<Document>,
@@ -157,12 +158,12 @@ struct Shelf {
 
 impl Shelf {
     fn new(database: &Database, name: &str, fields: Option<Document>) -> Self {
-        let database = database.driver().clone();
-        Self { collection: database.collection(name), database, fields }
+        let Database { driver, calls } = database.clone();
+        Self { collection: driver.collection(name), database: driver, calls, fields }
     }
 
     async fn find(self, ids: Vec<String>) -> Vec<Found> {
-        match in_time(self.find_all(&ids)).await {
+        match self.calls.in_time(self.find_all(&ids)).await {
             Ok(found) => ids.iter().map(|id| Ok(found.get(id).cloned())).collect(),
             Err(error) => ids.iter().map(|_| Err(StoreError::from(error.clone()))).collect(),
         }
@@ -202,7 +203,8 @@ impl Shelf {
         if documents.is_empty() {
             return Vec::new();
         }
-        let inserted = in_time(async { self.collection.insert_many(&documents).ordered(false).await.map(drop) }).await;
+        let insert = async { self.collection.insert_many(&documents).ordered(false).await.map(drop) };
+        let inserted = self.calls.in_time(insert).await;
         let failed = match inserted {
             Ok(()) => Vec::new(),
             Err(error) => insert_failures(&error).unwrap_or_else(|| all(places.len(), &error)),
@@ -213,7 +215,7 @@ impl Shelf {
     async fn update_all(&self, lot: Lot) -> Vec<(usize, Written)> {
         let mut answers = Vec::new();
         for Lot { places, documents } in lot.in_commands() {
-            let failed = match in_time(self.update(&documents)).await {
+            let failed = match self.calls.in_time(self.update(&documents)).await {
                 Ok(failed) => failed,
                 Err(error) => all(places.len(), &error),
             };

@@ -2,9 +2,11 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use common::store::{Client, Database};
 use docket_local::{LocalServers, Options};
+use mongodb::bson::doc;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +32,18 @@ impl OwnMongo {
 
     pub(crate) fn database(&self, name: &str) -> Database {
         self.client.database(name)
+    }
+
+    /// Has every query wait before it is answered, or no more.
+    pub(crate) async fn slow_finds(&self, wait: Option<Duration>) {
+        let point = match wait {
+            Some(wait) => doc! {
+                "configureFailPoint": "failCommand", "mode": "alwaysOn",
+                "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": i64::try_from(wait.as_millis()).unwrap() },
+            },
+            None => doc! { "configureFailPoint": "failCommand", "mode": "off" },
+        };
+        self.database("admin").run_command(point).await.unwrap();
     }
 
     pub(crate) async fn stop(self) {

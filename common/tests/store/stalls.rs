@@ -14,6 +14,9 @@ use crate::database::TestDatabase;
 /// Well before the driver finds out by itself that a server is gone.
 const BOUND: Duration = PATIENCE.saturating_add(Duration::from_secs(2));
 
+/// Longer than a database that is well needs for a call.
+const SOON: Duration = Duration::from_secs(2);
+
 type Answered = BoxFuture<'static, Result<(), StoreError>>;
 
 #[actix_web::test]
@@ -114,4 +117,24 @@ async fn a_call_whose_connection_alone_is_stuck_ends_in_time() {
     assert!(lost.passes() && lost.may_have_been_done(), "{lost}");
     table.get::<Page>("1").await.unwrap().expect("other connections work");
     shared.leave().await;
+}
+
+#[actix_web::test]
+async fn calls_that_were_given_up_while_they_waited_for_a_connection_hold_up_nobody() {
+    let mongo = OwnMongo::start().await;
+    let database = mongo.database("pages");
+    let pages = || database.collection::<Page>("pages");
+    pages().insert_one(&page(1, "one")).await.unwrap();
+
+    mongo.slow_finds(Some(Duration::from_secs(3))).await;
+    let crowd = (0..1_500).map(|_| async { pages().find_one(doc! { "_id": "1" }).await });
+    let answered = join_all(crowd).await.into_iter().filter(Result::is_ok).count();
+    assert!((1..750).contains(&answered), "most gave up, as there are more than have a turn in time: {answered}");
+    mongo.slow_finds(None).await;
+
+    for nth in 0..20 {
+        let found = tokio::time::timeout(SOON, pages().find_one(doc! { "_id": "1" })).await;
+        found.unwrap_or_else(|_| panic!("the {nth}th call waits behind those that were given up")).unwrap();
+    }
+    mongo.stop().await;
 }

@@ -56,7 +56,11 @@ impl Payments {
             Some(payment) => payment,
             None => self.payments.begin(Payment::never(order, self.clock.now()), None).await?,
         };
-        let payment = self.payments.inform(payment.value.order_id, Input::OrderEnded).await?;
+        // What has ended stays so.
+        let payment = match payment.value.state.is_open() {
+            true => self.payments.inform(payment.value.order_id, Input::OrderEnded).await?,
+            false => Some(payment),
+        };
         if payment.is_some_and(|payment| payment.value.state == PaymentState::Cancelling) {
             self.lanes.closing.wake();
         }
