@@ -26,6 +26,12 @@ pub struct Lag {
     pub unacknowledged: u64,
 }
 
+impl Lag {
+    pub(crate) fn of(consumer: &Info) -> Self {
+        Self { pending: consumer.num_pending, unacknowledged: consumer.num_ack_pending as u64 }
+    }
+}
+
 impl Bus {
     /// What the broker knows of `service` as a listener to `domain`; `None` if it has never listened to it.
     ///
@@ -44,8 +50,7 @@ impl Bus {
     /// # Errors
     /// If the broker does not answer, or does not let this user ask.
     pub async fn lag(&self, domain: &str, service: &str) -> Result<Option<Lag>, BusError> {
-        let lag = |info: Info| Lag { pending: info.num_pending, unacknowledged: info.num_ack_pending as u64 };
-        Ok(self.consumer(domain, service).await?.map(lag))
+        Ok(self.consumer(domain, service).await?.map(|consumer| Lag::of(&consumer)))
     }
 
     /// Whether a process listens to `domain` for `service`: asks for messages, or answers for those it was given.
@@ -71,13 +76,14 @@ impl Bus {
         Ok((state.first_sequence, state.last_sequence))
     }
 
-    /// How many messages of `domain` its stream has dropped before `service` answered for them. In a stream with a schedule
-    /// messages also go when their time has come, so there is no telling.
-    pub(crate) async fn missed(&self, domain: &str, service: &str) -> Result<u64, BusError> {
+    /// How many messages of `domain` its stream has dropped before the service of this consumer answered for them; where there
+    /// is none yet, all that it has dropped. In a stream with a schedule messages also go when their time has come, so there is
+    /// no telling.
+    pub(crate) async fn missed(&self, domain: &str, consumer: Option<&Info>) -> Result<u64, BusError> {
         if DOMAINS.iter().any(|stream| stream.domain == domain && stream.scheduled) {
             return Ok(0);
         }
-        let answered = self.consumer(domain, service).await?.map_or(0, |consumer| consumer.ack_floor.stream_sequence);
+        let answered = consumer.map_or(0, |consumer| consumer.ack_floor.stream_sequence);
         let (first, _) = self.range(domain).await?;
         Ok(first.saturating_sub(answered + 1))
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::handling::{BATCH, Ear};
-use super::meter::Meter;
+use super::meter::{Meter, note_missed};
 use super::pull::Pulls;
 use super::unanswered::Unanswered;
 use super::{Bus, BusError, DeadLetters, Listener, ParkedEvents};
@@ -68,18 +68,10 @@ async fn hear(
     stop: &CancellationToken,
 ) -> Result<(), BusError> {
     let lost = |error| bus.about(listener.domain, error);
+    // Of one that is made only now, the broker says that it has answered for all that the stream has dropped.
+    let before = bus.consumer(listener.domain, intake.service).await?;
+    note_missed(intake.service, listener.domain, bus.missed(listener.domain, before.as_ref()).await?);
     let (consumer, made) = consumer(bus, intake.service, listener.domain).await?;
-    let missed = bus.missed(listener.domain, intake.service).await?;
-    if missed > 0 {
-        let (service, domain) = (intake.service, listener.domain);
-        tracing::error!(
-            service,
-            domain,
-            missed,
-            "the stream dropped events that were not heard: have its owner tell the present state"
-        );
-    }
-    meter.missed(missed);
     let unanswered = Unanswered::default();
     let pulls = Pulls::new(bus, &consumer, unanswered.clone()).await.map_err(lost)?;
     let (room, given) = mpsc::channel(ROOM);

@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 
 use crate::telemetry::float;
 
-/// Events that the stream had dropped before the listener of the service answered for them.
-pub(crate) fn missed(service: &str, domain: &'static str) -> Gauge {
-    gauge!("consumer_missed_events", "service" => service.to_owned(), "domain" => domain)
+/// Notes that the stream has dropped so many events before the listener of the service answered for them. That stays so, as
+/// nobody hears them later.
+pub(crate) fn note_missed(service: &str, domain: &'static str, events: u64) {
+    let missed = gauge!("consumer_missed_events", "service" => service.to_owned(), "domain" => domain);
+    if events > 0 {
+        missed.set(float(events));
+        let advice = "the stream dropped events that were not heard: have its owner tell the present state";
+        tracing::error!(service, domain, events, advice);
+    }
 }
 
 /// One listener's metrics, made once: no event looks them up.
@@ -20,7 +26,6 @@ pub(super) struct Meter {
     dead: Counter,
     dead_letters: Counter,
     panics: Counter,
-    missed: Gauge,
     handling: Histogram,
     delay: Histogram,
 }
@@ -38,15 +43,9 @@ impl Meter {
             dead: became("dead"),
             dead_letters: counter!("dead_letters_total", &labels),
             panics: counter!("event_handler_panics_total", &labels),
-            missed: missed(service, domain),
             handling: histogram!("event_handling_duration_seconds", &labels),
             delay: histogram!("event_delay_seconds", &labels),
         }
-    }
-
-    /// So many events were dropped before the listener answered for them.
-    pub(super) fn missed(&self, events: u64) {
-        self.missed.set(float(events));
     }
 
     /// A try took so long.
@@ -80,5 +79,25 @@ impl Meter {
     pub(super) fn dead(&self) {
         self.dead.increment(1);
         self.dead_letters.increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn what_was_missed_stays_so_when_nothing_more_is() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            note_missed("payments", "orders", 3);
+            note_missed("payments", "orders", 0);
+            note_missed("payments", "users", 0);
+        });
+        let told = recorder.handle().render();
+        assert!(told.contains("consumer_missed_events{service=\"payments\",domain=\"orders\"} 3"), "{told}");
+        assert!(told.contains("consumer_missed_events{service=\"payments\",domain=\"users\"} 0"), "{told}");
     }
 }

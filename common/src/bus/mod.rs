@@ -23,7 +23,7 @@ pub use consumers::Lag;
 pub use dead_letters::{DeadLetter, DeadLetters, Replayed};
 pub(crate) use listen::{Intake, listen};
 pub use listener::{Handler, ListenError, Listener, Overtaken};
-pub(crate) use meter::missed;
+pub(crate) use meter::note_missed;
 pub use parked::{ParkedEvent, ParkedEvents};
 pub(crate) use parked_worker::ParkedWorker;
 pub use publishing::Publishing;

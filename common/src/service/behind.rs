@@ -8,14 +8,14 @@ use metrics::{Counter, Gauge, counter, gauge};
 use tokio_util::sync::CancellationToken;
 
 use super::JobError;
-use crate::bus::{Bus, Cause, DeadLetters, ParkedEvents, missed};
+use crate::bus::{Bus, Cause, DeadLetters, Lag, ParkedEvents, note_missed};
 use crate::clock::SharedClock;
 use crate::open_enum::OpenEnum as _;
 use crate::store::Relay;
 use crate::telemetry::float;
 
-/// How often: one command for each collection with outboxes, one for the dead letters, one for the parked events, and one question
-/// to the broker for each domain that the service hears or publishes.
+/// How often: one command for each collection with outboxes, one for the dead letters, one for the parked events, and to the
+/// broker two questions for each domain that the service hears and one for each that it publishes.
 const EVERY: Duration = Duration::from_secs(15);
 
 /// How long a look may take: who is stalled would otherwise stall the next one too.
@@ -98,19 +98,11 @@ impl Behind {
     async fn domains(&self, gauges: &Gauges) -> Result<(), JobError> {
         for (domain, gauges) in self.domains.iter().zip(&gauges.domains) {
             // A consumer that is not made yet is not behind.
-            if let Some(lag) = self.bus.lag(domain, self.service).await? {
-                gauges.pending.set(float(lag.pending));
-                gauges.unacknowledged.set(float(lag.unacknowledged));
-                let missed = self.bus.missed(domain, self.service).await?;
-                if missed > 0 {
-                    gauges.missed.set(float(missed));
-                    tracing::error!(
-                        service = self.service,
-                        domain,
-                        missed,
-                        "the stream dropped events that were not heard"
-                    );
-                }
+            if let Some(consumer) = self.bus.consumer(domain, self.service).await? {
+                let Lag { pending, unacknowledged } = Lag::of(&consumer);
+                gauges.pending.set(float(pending));
+                gauges.unacknowledged.set(float(unacknowledged));
+                note_missed(self.service, domain, self.bus.missed(domain, Some(&consumer)).await?);
             }
         }
         Ok(())
@@ -137,7 +129,6 @@ struct Gauges {
 struct OfDomain {
     pending: Gauge,
     unacknowledged: Gauge,
-    missed: Gauge,
     /// For each cause, how many events are parked, and how long the first of them has waited.
     parked: Vec<(&'static str, (Gauge, Gauge))>,
 }
@@ -149,7 +140,6 @@ impl Gauges {
             OfDomain {
                 pending: gauge!("consumer_pending_events", &labels),
                 unacknowledged: gauge!("consumer_unacknowledged_events", &labels),
-                missed: missed(service, domain),
                 parked: Cause::TEXTS.iter().map(|cause| (*cause, parked(service, domain, cause))).collect(),
             }
         };

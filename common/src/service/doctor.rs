@@ -199,7 +199,7 @@ async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Setti
     let mut seen = Seen { backlog, letters, ..Seen::default() };
     for domain in service.domains() {
         let consumer = bus.consumer(domain, service.name()).await?;
-        if bus.missed(domain, service.name()).await? > 0 {
+        if bus.missed(domain, consumer.as_ref()).await? > 0 {
             seen.missed.push(domain);
         }
         seen.behind += consumer.as_ref().map_or(0, |info| info.num_pending);

@@ -12,19 +12,19 @@ use mongodb::options::{
 };
 
 use super::last_answer::LastAnswer;
-use super::limit::Calls;
+use super::limit::{Calls, PATIENCE, TURN_WITHIN};
 use super::{Database, StoreError};
 
 /// How long a command waits for a primary, and for one new connection to it: less than for its answer, so that who waits
 /// is told which of them it was.
 const SELECTION_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
+const _: () = assert!(TURN_WITHIN.as_millis() + SELECTION_WAIT.as_millis() <= PATIENCE.as_millis());
 
-/// How many connections there may be, and how many are made at a time. [`Calls`] beyond that wait for their turn; the
-/// admission bounds how many requests there are. More connections would only have MongoDB divide its cores among more
-/// commands. The address may say otherwise (`maxPoolSize` and `maxConnecting`).
+/// How many connections there may be. [`Calls`] beyond that wait for their turn; the admission bounds how many requests there
+/// are. More connections would only have MongoDB divide its cores among more
+/// commands. The address may say otherwise (`maxPoolSize`).
 pub(super) const CONNECTIONS: u32 = 64;
-const CONNECTING: u32 = 8;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +97,8 @@ fn with_rules(mut options: ClientOptions) -> Result<ClientOptions, ConnectionErr
     options.connect_timeout = Some(CONNECT_WAIT);
     options.app_name = Some("docket".to_owned());
     options.max_pool_size.get_or_insert(CONNECTIONS);
-    options.max_connecting.get_or_insert(CONNECTING);
+    // Whose connection is not being made waits in the driver's queue, where it keeps its place when it is given up.
+    options.max_connecting = options.max_pool_size;
     Ok(options)
 }
 

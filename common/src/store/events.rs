@@ -122,3 +122,21 @@ fn events_in(document: &RawDocument) -> Result<Vec<EventRecord>, StoreError> {
         _ => Ok(vec![bson::deserialize_from_slice(bytes)?]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bundle_is_larger_than_what_mongodb_takes_however_small_the_payloads_are() {
+        let headers = "h".repeat(1_000);
+        let event = bson::rawdoc! { "headers": headers, "payload": "{}" };
+        let size = event.as_bytes().len();
+        let bundles = bundles(vec![event; 20_000], Time::from_millis(0));
+        assert_eq!(bundles.iter().map(|bundle| bundle.events.len()).sum::<usize>(), 20_000);
+        assert!(bundles.iter().all(|bundle| bundle.events.len() * size <= BUNDLE_BYTES));
+        let encoded =
+            bundles.iter().map(|bundle| bson::serialize_to_raw_document_buf(bundle).unwrap().as_bytes().len());
+        assert!(encoded.max().unwrap() < 2 * BUNDLE_BYTES);
+    }
+}

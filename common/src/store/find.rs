@@ -5,6 +5,7 @@
 //! filled with what stands behind it, in [`PAGES`] reads at most. Who must not take a part for the whole asks for the
 //! [whole](Find::whole), where one that cannot be read is an error, as it always is where one is asked for.
 
+use std::collections::VecDeque;
 use std::future::IntoFuture;
 
 use bson::raw::{RawDocument, RawDocumentBuf};
@@ -13,6 +14,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, TryStreamExt, stream};
 use metrics::counter;
 use mongodb::Cursor;
+use mongodb::error::Error;
 use mongodb::options::{FindOptions, Hint};
 use serde::de::DeserializeOwned;
 
@@ -23,6 +25,9 @@ use super::{Collection, StoreError};
 /// How many documents are read at a time behind a page in which some could not be read, and how many times.
 const PAGE: i64 = 256;
 const PAGES: usize = 16;
+
+/// How many documents of a stream are read in one turn.
+const STEP: usize = 100;
 
 /// Documents that are looked for.
 #[must_use]
@@ -89,7 +94,8 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {
         let Self { collection, filter, options, whole } = self;
         let documents = collection.clone_with_type::<RawDocumentBuf>();
         let cursor = collection.bounded(async { documents.driver.find(filter).with_options(options).await }).await?;
-        Ok(stream::try_unfold(Rows { cursor, collection: collection.clone(), whole }, next))
+        let rows = Rows { cursor, read: VecDeque::with_capacity(STEP), collection: collection.clone(), whole };
+        Ok(stream::try_unfold(rows, next))
     }
 
     /// What `show` makes of each. Only that is kept in memory.
@@ -125,7 +131,7 @@ impl<T: DeserializeOwned + Unpin + Send + Sync> Find<'_, T> {
                         Err(error) => failed.push(error),
                     }
                 }
-                Ok::<_, mongodb::error::Error>(())
+                Ok::<_, Error>(())
             });
             collection.bounded(reading).await?;
             if let Some(error) = failed.pop() {
@@ -157,6 +163,8 @@ impl<'c, T: DeserializeOwned + Unpin + Send + Sync + 'c> IntoFuture for Find<'c,
 /// What a stream reads, and how.
 struct Rows<T: Send + Sync> {
     cursor: Cursor<RawDocumentBuf>,
+    /// What the cursor gave and nobody has taken.
+    read: VecDeque<RawDocumentBuf>,
     collection: Collection<T>,
     whole: bool,
 }
@@ -165,14 +173,30 @@ async fn next<T>(mut rows: Rows<T>) -> Result<Option<(T, Rows<T>)>, StoreError>
 where
     T: DeserializeOwned + Unpin + Send + Sync,
 {
-    while let Some(document) = rows.collection.bounded(rows.cursor.try_next()).await? {
+    loop {
+        let Some(document) = rows.read.pop_front() else {
+            rows.collection.bounded(read_on(&mut rows.cursor, &mut rows.read)).await?;
+            if rows.read.is_empty() {
+                return Ok(None);
+            }
+            continue;
+        };
         match rows.collection.read(&document) {
             Ok(value) => return Ok(Some((value, rows))),
             Err(error) if rows.whole => return Err(error),
             Err(error) => passed_over(rows.collection.name(), 1, &error),
         }
     }
-    Ok(None)
+}
+
+/// Reads some, in one turn: most of them are here already.
+async fn read_on(cursor: &mut Cursor<RawDocumentBuf>, read: &mut VecDeque<RawDocumentBuf>) -> Result<(), Error> {
+    while read.len() < STEP
+        && let Some(document) = cursor.try_next().await?
+    {
+        read.push_back(document);
+    }
+    Ok(())
 }
 
 fn size(limit: i64) -> usize {

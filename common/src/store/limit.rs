@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = COMMAND_WITHIN;
 
 /// How long a call waits for its turn. The rest of its time is for the driver: one that had no time left when its turn came
 /// would be given up there.
-const TURN_WITHIN: Duration = Duration::from_secs(4);
+pub(super) const TURN_WITHIN: Duration = Duration::from_secs(3);
 
 /// The calls that are with the driver: never more than there may be connections, so who has to wait waits here.
 ///
@@ -34,13 +34,10 @@ impl Calls {
     }
 
     /// Makes a call in its turn, and gives it up after [`PATIENCE`] in all.
-    pub(super) async fn in_time<T, E: From<Error>>(
-        &self,
-        call: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+    pub(super) async fn in_time<T, E: From<Error>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         in_time(async {
             let Ok(_turn) = tokio::time::timeout(TURN_WITHIN, self.0.acquire()).await else {
-                let late = format!("as many calls as there are connections wait for the database since {TURN_WITHIN:?}");
+                let late = format!("each connection to the database was in use for {TURN_WITHIN:?}");
                 return Err(away(UNSENT, late).into());
             };
             call.await

@@ -34,6 +34,12 @@ impl OwnMongo {
         self.client.database(name)
     }
 
+    /// The same with options of the address, over connections of its own.
+    pub(crate) async fn database_by(&self, options: &str, name: &str) -> Database {
+        let uri = format!("{}&{options}", self.servers.mongodb_uri().unwrap());
+        Client::connect(&uri).await.unwrap().database(name)
+    }
+
     /// Has every query wait before it is answered, or no more.
     pub(crate) async fn slow_finds(&self, wait: Option<Duration>) {
         let point = match wait {

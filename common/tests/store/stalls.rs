@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::store::{PATIENCE, Projection, StoreError, Table};
+use common::telemetry::stopwatch;
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, TryStreamExt};
 use mongodb::bson::{Document, doc};
@@ -135,6 +136,59 @@ async fn calls_that_were_given_up_while_they_waited_for_a_connection_hold_up_nob
     for nth in 0..20 {
         let found = tokio::time::timeout(SOON, pages().find_one(doc! { "_id": "1" })).await;
         found.unwrap_or_else(|_| panic!("the {nth}th call waits behind those that were given up")).unwrap();
+    }
+    mongo.stop().await;
+}
+
+#[actix_web::test]
+async fn a_database_that_stood_still_answers_all_who_come_when_it_goes_on() {
+    let mongo = OwnMongo::start().await;
+    // The driver's own look at the server is put off: it would notice, and throw all connections away.
+    let database = mongo.database_by("heartbeatFrequencyMS=300000", "pages").await;
+    let pages = || database.collection::<Page>("pages");
+    pages().insert_one(&page(1, "one")).await.unwrap();
+    let one = || async { pages().find_one(doc! { "_id": "1" }).await };
+    let crowd = join_all((0..300).map(|_| async {
+        loop {
+            let _ = one().await;
+        }
+    }));
+    let watched = async {
+        mongo.servers.mongod().unwrap().pause().await.unwrap();
+        let paused = stopwatch();
+        // Longer than a call may take, and those that had their turn after it.
+        while paused.elapsed() < PATIENCE + PATIENCE / 2 {
+            one().await.unwrap_err();
+        }
+        mongo.servers.mongod().unwrap().resume().await.unwrap();
+        for nth in 0..20 {
+            let found = tokio::time::timeout(SOON, one()).await;
+            found.unwrap_or_else(|_| panic!("the {nth}th call waits behind those that were given up")).unwrap();
+        }
+    };
+    tokio::select! {
+        () = watched => {}
+        _ = crowd => {}
+    }
+    mongo.stop().await;
+}
+
+#[actix_web::test]
+async fn a_long_list_waits_for_its_turn_a_few_times_and_not_for_each_row() {
+    let mongo = OwnMongo::start().await;
+    let database = mongo.database_by("maxPoolSize=1", "pages").await;
+    let pages = || database.collection::<Page>("pages");
+    pages().insert_many(&(0..1_000).map(|nth| page(nth, "one of many")).collect::<Vec<_>>()).await.unwrap();
+    mongo.slow_finds(Some(Duration::from_millis(50))).await;
+    let crowd = join_all((0..3).map(|_| async {
+        loop {
+            pages().find_one(doc! { "_id": "1" }).await.unwrap();
+        }
+    }));
+    let listed = async { pages().find(doc! {}).stream().await.unwrap().try_collect::<Vec<_>>().await.unwrap().len() };
+    tokio::select! {
+        rows = tokio::time::timeout(Duration::from_secs(10), listed) => assert_eq!(rows, Ok(1_000)),
+        _ = crowd => {}
     }
     mongo.stop().await;
 }

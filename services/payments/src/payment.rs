@@ -106,7 +106,7 @@ pub struct Payment {
     pub intent: Option<String>,
     /// Which attempt is the current one, from 1: a declined one counts it up.
     pub attempt: u32,
-    /// What the last attempt was made with, if it was made through the API.
+    /// What the attempt that charged it, or waits for the bank, was made with, if it was made through the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Where the buyer must go, while the payment requires action and Stripe names a page for it.
@@ -331,9 +331,14 @@ impl Payment {
         }
         let Self { order_id, buyer_id, amount, .. } = *self;
         let event = PaymentFailed { order_id, buyer_id, amount, code: code.clone() };
-        let mut next =
-            Self { state: PaymentState::Failed, decline_code: Some(code), next_action: None, ..self.clone() };
-        next.attempt += 1;
+        let next = Self {
+            state: PaymentState::Failed,
+            attempt: self.attempt + 1,
+            decline_code: Some(code),
+            method: None,
+            next_action: None,
+            ..self.clone()
+        };
         Some(Step { next, event: event.into() })
     }
 

@@ -38,6 +38,21 @@ fn after(payment: &Payment, input: Input) -> Payment {
     payment.handle(input, NOW).ok().flatten().map_or_else(|| payment.clone(), |step| step.next)
 }
 
+#[test]
+fn what_a_declined_attempt_was_made_with_is_not_said_of_the_next() {
+    let asks_the_bank = Input::Stands {
+        intent: OWN.to_owned(),
+        standing: Standing::RequiresAction,
+        method: Some("pm_one".to_owned()),
+        next_action: None,
+    };
+    let waiting = after(&begun(), asks_the_bank);
+    assert_eq!(waiting.method.as_deref(), Some("pm_one"));
+    let declined = after(&waiting, Input::Declined { attempt: 1, code: "card_declined".to_owned() });
+    let paid = after(&declined, stands(Standing::Succeeded));
+    assert_eq!((paid.state, paid.method), (PaymentState::Succeeded, None), "a webhook noted it, by another card");
+}
+
 fn refund_id(number: u8) -> RefundId {
     RefundId::derived(OrderId::generate(NOW).uuid(), &number.to_string())
 }

@@ -3,8 +3,9 @@
 
 use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -171,7 +172,10 @@ impl Member {
         let mut state = self.state.lock().await;
         if let Some(mut child) = state.child.take() {
             let ended = tokio::time::timeout(STOPPED_WITHIN, child.wait()).await;
-            if !matches!(&ended, Ok(Ok(status)) if status.success()) {
+            // A process that has just been started may be asked before it can listen.
+            let asked_too_soon =
+                |status: &ExitStatus| !state.was_ready && status.signal() == Some(Signal::TERM.as_raw());
+            if !matches!(&ended, Ok(Ok(status)) if status.success() || asked_too_soon(status)) {
                 state.deaths.push(format!("{} was asked to stop, and ended with {ended:?}", self.name));
             }
             // Who has ended is not killed by this.
