@@ -8,6 +8,7 @@ use futures::future::join_all;
 use serde::Deserialize;
 
 use super::frame::{connect_database, reach_bus};
+use super::rebuilding::Marks;
 use super::{Service, StartError};
 use crate::bus::{Bus, DOMAINS, DeadLetters};
 use crate::clock::Time;
@@ -189,6 +190,8 @@ struct Seen {
     behind: u64,
     /// Domains of which the stream has dropped what the service has not heard.
     missed: Vec<&'static str>,
+    /// Domains of which it was left without projections.
+    broken_off: Vec<String>,
 }
 
 async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Settings) -> Result<Seen, StartError> {
@@ -203,10 +206,11 @@ async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Setti
             seen.missed.push(domain);
         }
         seen.behind += consumer.as_ref().map_or(0, |info| info.num_pending);
-        if consumer.is_none_or(|info| info.num_waiting == 0) {
+        if !bus.is_heard(domain, service.name()).await? {
             seen.deaf.push(domain);
         }
     }
+    seen.broken_off = Marks::of(service.name(), &database).broken_off().await?;
     Ok(seen)
 }
 
@@ -221,6 +225,13 @@ impl Seen {
             (
                 Health::Ill,
                 waits.map(|age| format!("{} events wait to be published, for {age:.0?} already", self.backlog.events)),
+            ),
+            (
+                Health::Ill,
+                (!self.broken_off.is_empty()).then(|| {
+                    let domains = self.broken_off.join(", ");
+                    format!("has lost what it keeps of {domains}: stop it, and run `docket rebuild {service}` again")
+                }),
             ),
             (
                 Health::Ill,

@@ -67,7 +67,7 @@ impl Marks {
     /// # Errors
     /// [`StartError`] if a rebuilding was broken off, or the database does not answer.
     pub(super) async fn unheard(self, bus: Bus, readiness: Readiness) -> Result<Option<Unheard>, StartError> {
-        let found = self.marks.find(doc! { "_id": { "$gt": "" } }).whole().await?;
+        let found = self.all().await?;
         if let Some(mark) = found.iter().find(|mark| mark.told_to.is_none()) {
             return Err(StartError::other(BrokenOff { service: self.service, domain: mark.domain.clone() }));
         }
@@ -76,6 +76,16 @@ impl Marks {
         }
         readiness.set(self.check(), false);
         Ok(Some(Unheard { marks: self, found, bus, readiness }))
+    }
+
+    /// The domains of which the service was left without projections.
+    pub(super) async fn broken_off(&self) -> Result<Vec<String>, StoreError> {
+        let broken_off = self.all().await?.into_iter().filter(|mark| mark.told_to.is_none());
+        Ok(broken_off.map(|mark| mark.domain).collect())
+    }
+
+    async fn all(&self) -> Result<Vec<Mark>, StoreError> {
+        self.marks.find(doc! { "_id": { "$gt": "" } }).whole().await
     }
 
     /// What readiness calls it.

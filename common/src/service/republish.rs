@@ -1,7 +1,7 @@
 //! Publishing again: the events that the owners have kept, should a stream be damaged or have lost some, or the present state of
 //! their aggregates, for whoever missed events that nobody has any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::StartError;
@@ -18,6 +18,8 @@ const REMEMBERED_AFTER: Duration = Duration::from_secs(60);
 /// How many events may wait for somebody who listens when more is told.
 const AHEAD: u64 = 500;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How many events are published again in one go.
+const AT_A_TIME: usize = 256;
 /// Who listens and takes nothing for so long is stuck.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 const MIB: u64 = 1024 * 1024;
@@ -28,9 +30,9 @@ const MIB: u64 = 1024 * 1024;
 /// [`StartError`] if a server does not answer, or the broker did not take all events.
 pub async fn republish(services: &[Service], settings: &Settings, since: Time) -> Result<usize, StartError> {
     let bus = connect_bus(settings).await?;
-    let mut count = 0;
+    let (mut count, mut pace) = (0, Pace::of(&bus, services));
     for archive in archives(services, settings, &bus).await? {
-        count += publish(&bus, &archive, since).await?;
+        count += publish(&bus, &archive, since, Some(&mut pace)).await?;
     }
     Ok(count)
 }
@@ -58,7 +60,7 @@ pub async fn make_good(services: &[Service], settings: &Settings) -> Result<usiz
     let mut count = 0;
     for archive in archives(services, settings, &bus).await? {
         if let Some(newest) = archive.newest().await? {
-            count += publish(&bus, &archive, newest - REMEMBERED_AFTER).await?;
+            count += publish(&bus, &archive, newest - REMEMBERED_AFTER, None).await?;
         }
     }
     Ok(count)
@@ -142,7 +144,7 @@ impl Telling<'_> {
     /// As [`tell_snapshots`].
     pub(super) async fn tell(&self, domain: &str) -> Result<Told, StartError> {
         let (_, before) = self.bus.range(domain).await?;
-        let (mut told, mut listening) = (Told::default(), self.listening(domain).await?);
+        let (mut told, mut pace) = (Told::default(), Pace::of(&self.bus, self.services));
         for (database, owned) in self.owners(domain) {
             let mut next = Some(String::new());
             while let Some(after) = next {
@@ -152,7 +154,7 @@ impl Telling<'_> {
                 told.snapshots += page.snapshots.len();
                 told.unreadable += page.unreadable;
                 self.check_kept(owned, before).await?;
-                self.until_taken(owned.domain, &mut listening).await?;
+                pace.until_taken(owned.domain).await?;
                 next = page.next;
             }
         }
@@ -181,6 +183,44 @@ impl Telling<'_> {
         let bytes = self.bus.fill(owned.domain).await?.bytes;
         Err(StartError::other(TooSmall { domain: owned.domain, mib: bytes.saturating_mul(2).div_ceil(MIB) }))
     }
+}
+
+/// Who runs and listens, so that no more is told than they have heard.
+struct Pace<'s> {
+    bus: &'s Bus,
+    services: &'s [Service],
+    /// By domain, as far as it was asked for.
+    listening: HashMap<String, Vec<&'static str>>,
+}
+
+impl<'s> Pace<'s> {
+    fn of(bus: &'s Bus, services: &'s [Service]) -> Self {
+        Self { bus, services, listening: HashMap::new() }
+    }
+
+    /// Waits until those who listen have taken nearly all, so that what happens meanwhile does not wait long behind what is
+    /// told. Who does not run, or takes nothing, is not waited for.
+    async fn until_taken(&mut self, domain: &str) -> Result<(), StartError> {
+        if !self.listening.contains_key(domain) {
+            self.listening.insert(domain.to_owned(), self.listening(domain).await?);
+        }
+        for service in self.listening.get(domain).cloned().unwrap_or_default() {
+            let (mut taken, mut since) = (0, stopwatch());
+            while let Some(place) = self.bus.consumer(domain, service).await?.filter(|place| place.num_pending > AHEAD)
+            {
+                if place.delivered.stream_sequence > taken {
+                    (taken, since) = (place.delivered.stream_sequence, stopwatch());
+                }
+                if since.elapsed() >= STALLED_AFTER {
+                    tracing::warn!(service, domain, "the service takes no events; what is told waits in front of it");
+                    self.listening.entry(domain.to_owned()).or_default().retain(|other| *other != service);
+                    break;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(())
+    }
 
     /// The services that run and hear of the domain.
     async fn listening(&self, domain: &str) -> Result<Vec<&'static str>, StartError> {
@@ -192,27 +232,6 @@ impl Telling<'_> {
         }
         Ok(listening)
     }
-
-    /// Waits until those who listen have taken nearly all, so that what happens meanwhile does not wait long behind what is
-    /// told. Who has stopped, or takes nothing, is not waited for any more.
-    async fn until_taken(&self, domain: &'static str, listening: &mut Vec<&'static str>) -> Result<(), StartError> {
-        for service in listening.clone() {
-            let (mut taken, mut since) = (0, stopwatch());
-            while let Some(place) = self.bus.consumer(domain, service).await?.filter(|place| place.num_pending > AHEAD)
-            {
-                if place.delivered.stream_sequence > taken {
-                    (taken, since) = (place.delivered.stream_sequence, stopwatch());
-                }
-                if since.elapsed() >= STALLED_AFTER {
-                    tracing::warn!(service, domain, "the service takes no events; what is told waits in front of it");
-                    listening.retain(|other| *other != service);
-                    break;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        }
-        Ok(())
-    }
 }
 
 async fn archives(services: &[Service], settings: &Settings, bus: &Bus) -> Result<Vec<EventArchive>, StartError> {
@@ -222,11 +241,24 @@ async fn archives(services: &[Service], settings: &Settings, bus: &Bus) -> Resul
     Ok(keeping.map(|service| EventArchive::new(&database(service))).collect())
 }
 
-async fn publish(bus: &Bus, archive: &EventArchive, since: Time) -> Result<usize, StartError> {
+/// Publishes what is in an archive since `since`; in front of services that run, at their pace.
+async fn publish(
+    bus: &Bus,
+    archive: &EventArchive,
+    since: Time,
+    mut pace: Option<&mut Pace<'_>>,
+) -> Result<usize, StartError> {
     let mut events = archive.since(since).await?;
     let mut count = 0;
     while let Some(batch) = events.next_batch().await? {
-        bus.publish_all(&batch.iter().collect::<Vec<_>>()).await.into_iter().collect::<Result<(), _>>()?;
+        for some in batch.chunks(AT_A_TIME) {
+            bus.publish_all(&some.iter().collect::<Vec<_>>()).await.into_iter().collect::<Result<(), _>>()?;
+            if let Some(pace) = pace.as_deref_mut() {
+                for domain in some.iter().map(|event| event.domain.as_str()).collect::<BTreeSet<_>>() {
+                    pace.until_taken(domain).await?;
+                }
+            }
+        }
         count += batch.len();
     }
     Ok(count)

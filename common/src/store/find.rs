@@ -175,6 +175,8 @@ where
 {
     loop {
         let Some(document) = rows.read.pop_front() else {
+            // What is here already is never waited for, and a thread has others to serve.
+            tokio::task::yield_now().await;
             rows.collection.bounded(read_on(&mut rows.cursor, &mut rows.read)).await?;
             if rows.read.is_empty() {
                 return Ok(None);

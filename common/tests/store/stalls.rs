@@ -1,5 +1,7 @@
 //! A database that does not answer: nobody waits for it without a limit.
 
+use std::cell::Cell;
+use std::future::ready;
 use std::time::Duration;
 
 use common::store::{PATIENCE, Projection, StoreError, Table};
@@ -190,5 +192,31 @@ async fn a_long_list_waits_for_its_turn_a_few_times_and_not_for_each_row() {
         rows = tokio::time::timeout(Duration::from_secs(10), listed) => assert_eq!(rows, Ok(1_000)),
         _ = crowd => {}
     }
+    mongo.stop().await;
+}
+
+#[actix_web::test]
+async fn a_long_list_lets_others_go_on_meanwhile() {
+    let mongo = OwnMongo::start().await;
+    let pages = mongo.database("pages").collection::<Page>("pages");
+    pages.insert_many(&(0..10_000).map(|nth| page(nth, "one of many")).collect::<Vec<_>>()).await.unwrap();
+    let (at_a_time, most) = (Cell::new(0_usize), Cell::new(0_usize));
+    let others = async {
+        loop {
+            at_a_time.set(0);
+            tokio::task::yield_now().await;
+        }
+    };
+    let listed = pages.find(doc! {}).stream().await.unwrap().try_for_each(|_| {
+        at_a_time.update(|rows| rows + 1);
+        most.set(most.get().max(at_a_time.get()));
+        ready(Ok(()))
+    });
+    tokio::select! {
+        biased;
+        listed = listed => listed.unwrap(),
+        _ = others => {}
+    }
+    assert!(most.get() <= 200, "{} rows were read while nobody else had a turn", most.get());
     mongo.stop().await;
 }

@@ -7,8 +7,10 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream::Config};
 use bson::{Document, doc};
 use common::bus::{Bus, Namespace};
-use common::service::{rebuild, start, tell_snapshots};
+use common::clock::Time;
+use common::service::{rebuild, republish, start, tell_snapshots};
 use common::settings::Settings;
+use common::store::to_document;
 use docket_stripe::{Options, StripeStandIn};
 use docket_tests::{App, Person, eventually, namespace};
 use futures::TryStreamExt as _;
@@ -197,27 +199,47 @@ async fn a_stream_that_is_too_small_for_all_snapshots_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sales_go_on_while_the_present_state_is_told() {
     let app = App::start().await;
+    let ticket = sale(&app).await;
+    copies_of(&app, &ticket, 20_000).await;
+    let services = App::services();
+    let tell = async { tell_snapshots(&services, app.settings_used(), Some("tickets")).await.unwrap().snapshots };
+    assert_eq!(told_while_selling(&app, &ticket, tell).await, 20_001);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sales_go_on_while_old_events_are_published_again() {
+    let app = App::start().await;
+    let ticket = sale(&app).await;
+    old_events_like_that_of(&app, &ticket, 20_000).await;
+    let services = App::services();
+    let publish = async { republish(&services, app.settings_used(), Time::from_millis(0)).await.unwrap() };
+    assert!(told_while_selling(&app, &ticket, publish).await > 20_000);
+    app.stop().await;
+}
+
+async fn sale(app: &App) -> Value {
     let seller = app.sign_up().await;
     let ticket = seller.sell(5_000).await;
     seller.until_counts(&ticket, 0, 0).await;
-    copies_of(&app, &ticket, 20_000).await;
+    ticket
+}
+
+/// Sells until `telling` ends, and looks how many events wait for orders.
+async fn told_while_selling(app: &App, ticket: &Value, telling: impl Future<Output = usize>) -> usize {
     let buyer = app.sign_up().await;
-    let bus = Bus::connect(
-        app.settings_used().nats_url.as_ref().unwrap().expose_secret(),
-        Namespace::new(&app.settings_used().namespace),
-    )
-    .await
-    .unwrap();
-    let (services, telling) = (App::services(), Cell::new(true));
+    let url = app.settings_used().nats_url.as_ref().unwrap().expose_secret();
+    let bus = Bus::connect(url, Namespace::new(&app.settings_used().namespace)).await.unwrap();
+    let goes_on = Cell::new(true);
     let tell = async {
-        let told = tell_snapshots(&services, app.settings_used(), Some("tickets")).await.unwrap();
-        telling.set(false);
-        told.snapshots
+        let told = telling.await;
+        goes_on.set(false);
+        told
     };
     let sell = async {
         let (mut most, mut sold) = (0, 0);
-        while telling.get() {
-            let order = buyer.hold(&ticket, 1).await.expect(201);
+        while goes_on.get() {
+            let order = buyer.hold(ticket, 1).await.expect(201);
             buyer.pay(&order, "pm_card_visa").await.expect(201);
             most = most.max(bus.lag("tickets", "orders").await.unwrap().unwrap().pending);
             sold += 1;
@@ -225,9 +247,27 @@ async fn sales_go_on_while_the_present_state_is_told() {
         (most, sold)
     };
     let (told, (most, sold)) = tokio::join!(tell, sell);
-    assert_eq!(told, 20_001);
     assert!(sold > 0 && most <= 1_500, "{most} events waited for orders, while {sold} were sold");
-    app.stop().await;
+    told
+}
+
+/// So many events more in the archive, like that of this listing's beginning, of listings that nobody has heard of.
+async fn old_events_like_that_of(app: &App, ticket: &Value, count: u32) {
+    let archive = app.database("tickets").await.collection::<Document>("events");
+    let first = format!("ticket:{}:1", ticket["id"].as_str().unwrap());
+    let kept = || async { app.published("tickets").await.into_iter().find(|event| event.id == first) };
+    let event = to_document(&eventually("the event is archived", 20, kept).await).unwrap();
+    let copy = |nth: u32| {
+        let aggregate = format!("01932b00-0000-7000-8000-{nth:012}");
+        let mut copy = event.clone();
+        copy.insert("_id", format!("ticket:{aggregate}:1"));
+        copy.insert("aggregate", aggregate);
+        copy
+    };
+    for first in (0..count).step_by(4_000) {
+        let events: Vec<Document> = (first..count.min(first + 4_000)).map(copy).collect();
+        archive.insert_one(doc! { "at": event.get("at"), "events": events }).await.unwrap();
+    }
 }
 
 /// As many listings more, like this one, that nobody has heard of.

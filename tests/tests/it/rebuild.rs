@@ -2,7 +2,7 @@
 
 use bson::{Document, doc};
 use common::clock::Time;
-use common::service::{Service, rebuild, republish, start};
+use common::service::{Service, examine, rebuild, republish, start};
 use docket_tests::{App, Person, eventually, ops_of};
 use futures::TryStreamExt;
 use mongodb::options::ReadConcern;
@@ -171,6 +171,9 @@ async fn a_service_whose_rebuilding_was_broken_off_does_not_start() {
     app.database("orders").await.collection::<Document>("tickets").delete_many(doc! {}).await.unwrap();
     let refusal = start(vec![orders::service()], app.settings_used().clone()).await.err().unwrap().to_string();
     assert!(refusal.contains("run `docket rebuild orders` again"), "{refusal}");
+    let seen = examine(&[orders::service()], app.settings_used()).await;
+    let orders = seen.iter().find(|finding| finding.about == "orders").unwrap();
+    assert!(orders.says.contains("has lost what it keeps of tickets"), "{orders}");
     let rebuilt = rebuild(&orders::service(), &App::services(), app.settings_used()).await.unwrap();
     let told: usize = rebuilt.iter().map(|rebuilt| rebuilt.told.snapshots).sum();
     assert_eq!(told, 1, "there are no payments yet");
