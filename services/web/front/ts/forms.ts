@@ -3,7 +3,8 @@
 export function sendOnce(): void {
   document.addEventListener('submit', (event) => {
     const form = event.target;
-    if (!(form instanceof HTMLFormElement) || form.method !== 'post' || event.defaultPrevented) return;
+    // By its attribute: a field that is called "method" takes the place of the form's own property.
+    if (!(form instanceof HTMLFormElement) || form.getAttribute('method') !== 'post' || event.defaultPrevented) return;
     // After the event, so that the value of the button pressed still goes with the form.
     setTimeout(() => setButtons(form, true));
   });

@@ -134,6 +134,10 @@ async fn news_leave_alone_what_stays() {
     assert_eq!(page.script("kept.isConnected").await, true);
     let chosen = "document.querySelector('#pay [name=method]:checked').value";
     assert_eq!(page.script(chosen).await, "pm_card_threeDSecure2Required");
+
+    // A form that was sent and has no answer yet.
+    page.script("addEventListener('submit', (sent) => sent.preventDefault()); kept.form.requestSubmit(kept); 0").await;
+    page.until_true("kept.disabled").await;
     page.expect_no_errors().await;
     app.stop().await;
 }
