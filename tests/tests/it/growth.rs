@@ -203,7 +203,7 @@ async fn sales_go_on_while_the_present_state_is_told() {
     copies_of(&app, &ticket, 20_000).await;
     let services = App::services();
     let tell = async { tell_snapshots(&services, app.settings_used(), Some("tickets")).await.unwrap().snapshots };
-    assert_eq!(told_while_selling(&app, &ticket, tell).await, 20_001);
+    assert_eq!(Box::pin(told_while_selling(&app, &ticket, tell)).await, 20_001);
     app.stop().await;
 }
 
@@ -214,7 +214,7 @@ async fn sales_go_on_while_old_events_are_published_again() {
     old_events_like_that_of(&app, &ticket, 20_000).await;
     let services = App::services();
     let publish = async { republish(&services, app.settings_used(), Time::from_millis(0)).await.unwrap() };
-    assert!(told_while_selling(&app, &ticket, publish).await > 20_000);
+    assert!(Box::pin(told_while_selling(&app, &ticket, publish)).await > 20_000);
     app.stop().await;
 }
 
