@@ -12,8 +12,12 @@ pub(crate) fn note_missed(service: &str, domain: &'static str, events: u64) {
     let missed = gauge!("consumer_missed_events", "service" => service.to_owned(), "domain" => domain);
     if events > 0 {
         missed.set(float(events));
-        let advice = "the stream dropped events that were not heard: have its owner tell the present state";
-        tracing::error!(service, domain, events, advice);
+        tracing::error!(
+            service,
+            domain,
+            events,
+            "the stream dropped events that were not heard: have its owner tell the present state"
+        );
     }
 }
 

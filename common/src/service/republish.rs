@@ -201,25 +201,34 @@ impl<'s> Pace<'s> {
     /// Waits until those who listen have taken nearly all, so that what happens meanwhile does not wait long behind what is
     /// told. Who does not run, or takes nothing, is not waited for.
     async fn until_taken(&mut self, domain: &str) -> Result<(), StartError> {
-        if !self.listening.contains_key(domain) {
-            self.listening.insert(domain.to_owned(), self.listening(domain).await?);
-        }
-        for service in self.listening.get(domain).cloned().unwrap_or_default() {
-            let (mut taken, mut since) = (0, stopwatch());
-            while let Some(place) = self.bus.consumer(domain, service).await?.filter(|place| place.num_pending > AHEAD)
-            {
-                if place.delivered.stream_sequence > taken {
-                    (taken, since) = (place.delivered.stream_sequence, stopwatch());
-                }
-                if since.elapsed() >= STALLED_AFTER {
-                    tracing::warn!(service, domain, "the service takes no events; what is told waits in front of it");
-                    self.listening.entry(domain.to_owned()).or_default().retain(|other| *other != service);
-                    break;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
+        let listening = match self.listening.remove(domain) {
+            Some(known) => known,
+            None => self.listening(domain).await?,
+        };
+        let mut taking = Vec::with_capacity(listening.len());
+        for service in listening {
+            if self.has_taken(domain, service).await? {
+                taking.push(service);
             }
         }
+        self.listening.insert(domain.to_owned(), taking);
         Ok(())
+    }
+
+    /// Waits until a service has taken nearly all; false if it takes nothing.
+    async fn has_taken(&self, domain: &str, service: &'static str) -> Result<bool, StartError> {
+        let (mut taken, mut since) = (0, stopwatch());
+        while let Some(place) = self.bus.consumer(domain, service).await?.filter(|place| place.num_pending > AHEAD) {
+            if place.delivered.stream_sequence > taken {
+                (taken, since) = (place.delivered.stream_sequence, stopwatch());
+            }
+            if since.elapsed() >= STALLED_AFTER {
+                tracing::warn!(service, domain, "the service takes no events; what is told waits in front of it");
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(true)
     }
 
     /// The services that run and hear of the domain.

@@ -174,15 +174,12 @@ where
     T: DeserializeOwned + Unpin + Send + Sync,
 {
     loop {
-        let Some(document) = rows.read.pop_front() else {
+        if rows.read.is_empty() {
             // What is here already is never waited for, and a thread has others to serve.
             tokio::task::yield_now().await;
             rows.collection.bounded(read_on(&mut rows.cursor, &mut rows.read)).await?;
-            if rows.read.is_empty() {
-                return Ok(None);
-            }
-            continue;
-        };
+        }
+        let Some(document) = rows.read.pop_front() else { return Ok(None) };
         match rows.collection.read(&document) {
             Ok(value) => return Ok(Some((value, rows))),
             Err(error) if rows.whole => return Err(error),
