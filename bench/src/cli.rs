@@ -2,11 +2,15 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::comparison::{self, Build, Comparison};
 use crate::docket::Docket;
 use crate::options::Sizes;
 use crate::processes::raise_open_files;
@@ -47,6 +51,12 @@ pub(crate) struct Run {
     /// The docket binary; the one beside this binary if not said
     #[arg(long)]
     docket: Option<PathBuf>,
+    /// Another docket binary that is measured in turns with the first: this, that, that, this
+    #[arg(long)]
+    beside: Option<PathBuf>,
+    /// How often each of the two is measured
+    #[arg(long, default_value_t = 4, requires = "beside", value_parser = clap::value_parser!(u8).range(1..))]
+    turns: u8,
     /// Where mongod and nats-server are installed; `servers` in the folder above this binary's if not said
     #[arg(long, env = "DOCKET_SERVERS_DIR")]
     servers_dir: Option<PathBuf>,
@@ -54,7 +64,7 @@ pub(crate) struct Run {
     #[arg(long, default_value = "target/bench/flash-sale.json")]
     json: PathBuf,
     /// Afterwards, how often to repeat the checked scenarios at a tenth of their size
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "beside")]
     pub(crate) runs: usize,
     /// How long Docket holds places, in seconds
     #[arg(long, default_value_t = 900)]
@@ -121,17 +131,45 @@ pub fn perform(cli: Cli) -> ExitCode {
 #[tokio::main]
 async fn measure(wanted: &Run) -> Result<bool> {
     raise_open_files()?;
-    // From now on Ctrl-C ends the run in good order, also one that is still starting.
-    let interrupted = interrupted()?;
-    let here = std::env::current_exe()?;
-    let folder = here.parent().unwrap_or(Path::new("."));
-    let binary = wanted.docket.clone().unwrap_or_else(|| folder.join("docket"));
-    let servers = wanted.servers_dir.clone().unwrap_or_else(|| folder.join("../servers"));
     if let Some(folder) = wanted.json.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let log = File::create(wanted.json.with_extension("log"))?;
-    let docket = Docket::start(&binary, &std::path::absolute(servers)?, log, wanted.hold_seconds).await?;
+    // From now on Ctrl-C ends the run in good order, also one that is still starting.
+    let interrupted = interrupted()?;
+    let mut interrupted = std::pin::pin!(interrupted);
+    let here = std::env::current_exe()?;
+    let folder = here.parent().unwrap_or(Path::new("."));
+    let binary = wanted.docket.clone().unwrap_or_else(|| folder.join("docket"));
+    let servers = std::path::absolute(wanted.servers_dir.clone().unwrap_or_else(|| folder.join("../servers")))?;
+    let Some(beside) = &wanted.beside else {
+        let log = wanted.json.with_extension("log");
+        let report = one(&binary, &servers, &log, wanted, interrupted.as_mut()).await?;
+        return publish(&report, &report.tables(), &[&report], wanted);
+    };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for (turn, build) in comparison::order(wanted.turns.into()).enumerate() {
+        let (binary, reports) = match build {
+            Build::This => (&binary, &mut ours),
+            Build::Beside => (beside, &mut theirs),
+        };
+        eprintln!("turn {}: {}", turn + 1, binary.display());
+        let log = wanted.json.with_extension(format!("{}.log", turn + 1));
+        reports.push(one(binary, &servers, &log, wanted, interrupted.as_mut()).await?);
+    }
+    let comparison = Comparison::of(&ours, &theirs);
+    let figures = json!({ "comparison": &comparison, "this": &ours, "beside": &theirs });
+    publish(&figures, &comparison.tables(), &ours.iter().chain(&theirs).collect::<Vec<_>>(), wanted)
+}
+
+/// Starts a Docket, runs the scenarios against it, and stops it.
+async fn one(
+    binary: &Path,
+    servers: &Path,
+    log: &Path,
+    wanted: &Run,
+    interrupted: Pin<&mut impl Future<Output = ()>>,
+) -> Result<Report> {
+    let docket = Docket::start(binary, servers, File::create(log)?, wanted.hold_seconds).await?;
     let outcome = tokio::select! {
         outcome = against(&docket, wanted) => outcome,
         () = interrupted => Err("interrupted".into()),
@@ -140,7 +178,7 @@ async fn measure(wanted: &Run) -> Result<bool> {
     let stopped = docket.stop().await;
     let report = outcome?;
     stopped?;
-    publish(&report, &wanted.json)
+    Ok(report)
 }
 
 async fn against(docket: &Docket, wanted: &Run) -> Result<Report> {
@@ -149,12 +187,12 @@ async fn against(docket: &Docket, wanted: &Run) -> Result<Report> {
 }
 
 #[expect(clippy::print_stdout, reason = "the tables are what this program is for")]
-fn publish(report: &Report, json: &Path) -> Result<bool> {
-    std::fs::write(json, serde_json::to_string_pretty(report)? + "\n")?;
-    println!("{}", report.tables());
-    let violations: Vec<String> = report.violations().collect();
+fn publish(figures: &impl Serialize, tables: &str, reports: &[&Report], wanted: &Run) -> Result<bool> {
+    std::fs::write(&wanted.json, serde_json::to_string_pretty(figures)? + "\n")?;
+    println!("{tables}");
+    let violations: Vec<String> = reports.iter().flat_map(|report| report.violations()).collect();
     violations.iter().take(SHOWN).for_each(|violation| println!("violation: {violation}"));
-    println!("{} violations; {} rounds; figures in {}", violations.len(), report.rounds, json.display());
+    println!("{} violations; {} rounds; figures in {}", violations.len(), wanted.runs, wanted.json.display());
     Ok(violations.is_empty())
 }
 
@@ -186,6 +224,16 @@ mod tests {
         let run = run_of(&["flash-sale"]);
         assert_eq!(run.scenarios(), Scenario::FLASH_SALE);
         assert!(run.with_reference());
+    }
+
+    #[test]
+    fn another_build_can_stand_beside() {
+        let run = run_of(&["hot", "--beside", "older/docket", "--turns", "2"]);
+        assert_eq!((run.beside.as_deref(), run.turns), (Some(Path::new("older/docket")), 2));
+        for wrong in [&["hot", "--turns", "2"][..], &["hot", "--beside", "x", "--turns", "0"]] {
+            let told = Cli::try_parse_from(["docket-bench", "run"].iter().chain(wrong));
+            assert!(told.is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

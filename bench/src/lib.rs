@@ -7,6 +7,7 @@ mod buyers;
 mod check;
 mod cli;
 mod commands;
+mod comparison;
 mod docket;
 mod history;
 mod http;

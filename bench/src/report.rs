@@ -122,8 +122,8 @@ impl Report {
     }
 }
 
-/// Columns behind the first `texts` are numbers.
-fn table(header: &[&str], texts: usize, rows: Vec<Vec<String>>) -> Table {
+/// As Markdown; columns behind the first `texts` are numbers.
+pub(crate) fn table(header: &[&str], texts: usize, rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header.to_vec());
     table.add_rows(rows);
@@ -194,6 +194,7 @@ fn targets(targets: &[Target]) -> Option<Table> {
     (!rows.is_empty()).then(|| table(&["target", "wanted", "found", "met"], 1, rows))
 }
 
-fn whole(number: f64) -> String {
+/// Without digits behind the point.
+pub(crate) fn whole(number: f64) -> String {
     format!("{number:.0}")
 }

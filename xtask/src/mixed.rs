@@ -22,17 +22,27 @@ pub(crate) struct Arguments {
 
 #[tokio::main]
 pub(crate) async fn mixed(arguments: &Arguments) -> Result {
-    let commit = commit(&arguments.commit)?;
-    let tree = check_out(&commit)?;
-    // One folder for all older commits: most of what they are built of is the same.
-    let older = folder().join("build");
-    succeed(build_older(&tree, &older)).await?;
+    let older = older(&arguments.commit)?;
+    succeed(build_older(&older)).await?;
     // The whole workspace, as the tests build it: with fewer packages the dependencies would be built once more.
     succeed(cargo(&["build", "--workspace"]).into()).await?;
     let world = folder().join("world");
     let options = docket_local::Options { servers_dir: servers_dir(), ..docket_local::Options::for_tests(&world) };
     docket_local::install(&options).await?;
-    succeed(run(&older.join("debug"), &world, &arguments.rest)).await
+    succeed(run(&older.build.join("debug"), &world, &arguments.rest)).await
+}
+
+/// Where an older commit is, and where it is built.
+pub(crate) struct Older {
+    pub(crate) tree: PathBuf,
+    pub(crate) build: PathBuf,
+}
+
+/// Checks an older commit out, by any name that git knows.
+pub(crate) fn older(name: &str) -> Result<Older> {
+    let tree = check_out(&commit(name)?)?;
+    // One folder for all older commits: most of what they are built of is the same.
+    Ok(Older { tree, build: folder().join("build") })
 }
 
 fn folder() -> PathBuf {
@@ -64,10 +74,10 @@ fn check_out(commit: &str) -> Result<PathBuf> {
     Ok(tree)
 }
 
-fn build_older(tree: &Path, folder: &Path) -> Command {
+fn build_older(older: &Older) -> Command {
     let mut command = Command::from(cargo(&["build"]));
-    command.args(SERVICES.map(|service| format!("--package={service}"))).arg("--target-dir").arg(folder);
-    command.current_dir(tree);
+    command.args(SERVICES.map(|service| format!("--package={service}"))).arg("--target-dir").arg(&older.build);
+    command.current_dir(&older.tree);
     command
 }
 
@@ -94,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_older_services_are_built_in_their_own_tree() {
-        let command = build_older(Path::new("tree"), Path::new("build"));
+        let command = build_older(&Older { tree: "tree".into(), build: "build".into() });
         assert_eq!(command.as_std().get_current_dir(), Some(Path::new("tree")));
         let arguments: Vec<_> = command.as_std().get_args().map(|argument| argument.to_string_lossy()).collect();
         assert!(arguments.iter().any(|argument| argument == "--package=orders"), "{arguments:?}");
