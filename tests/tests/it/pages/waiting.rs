@@ -138,6 +138,10 @@ async fn news_leave_alone_what_stays() {
     // A form that was sent and has no answer yet.
     page.script("addEventListener('submit', (sent) => sent.preventDefault()); kept.form.requestSubmit(kept); 0").await;
     page.until_true("kept.disabled").await;
+    // The next attempt is declined too, for another reason.
+    buyer.pay(&order, "pm_card_chargeDeclinedInsufficientFunds").await.expect(402);
+    page.see("has not enough money left").await;
+    assert_eq!(page.script("kept.disabled").await, true);
     page.expect_no_errors().await;
     app.stop().await;
 }

@@ -53,10 +53,13 @@ impl Standing {
         Ok(self)
     }
 
-    /// What tells whether there is news.
+    /// What tells whether there is news: how the order and its payment stand, and why the card was declined.
     pub(super) fn state(&self) -> String {
         let payment = self.payment.as_ref().map(|payment| payment.status);
-        format!("{:?}.{payment:?}", self.order.status).to_lowercase()
+        let declined = self.payment.as_ref().and_then(|payment| payment.last_decline.as_ref());
+        let why = declined.map_or("", |declined| &declined.code);
+        let state = format!("{:?}.{payment:?}.{why}", self.order.status).to_lowercase();
+        state.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"._-".contains(letter), "-")
     }
 }
 
