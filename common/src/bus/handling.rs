@@ -216,7 +216,7 @@ impl Ear<'_> {
         match tokio::time::timeout(KEEPING, self.keep(message, &error)).await.unwrap_or_else(|_| Err(unanswered())) {
             Ok(answer) => answer,
             Err(StoreError::Codec(failed)) => {
-                tracing::error!(error = failed, cause = %error, "an event can neither be handled nor written down");
+                tracing::error!(error = %failed, cause = %error, "an event can neither be handled nor written down");
                 self.meter.retried();
                 AckKind::Nak(Some(UNWRITTEN_AGAIN))
             }

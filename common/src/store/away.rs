@@ -53,18 +53,6 @@ pub(super) fn is_away(error: &Error) -> bool {
     }
 }
 
-/// Whether it failed before anything was sent to a server.
-pub(super) fn is_unsent(error: &Error) -> bool {
-    match &*error.kind {
-        ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. } => true,
-        ErrorKind::Io(failed) => failed.kind() == UNSENT,
-        _ => false,
-    }
-}
-
-/// The kind of a failure, noticed here, of what was not sent.
-pub(super) const UNSENT: io::ErrorKind = io::ErrorKind::ResourceBusy;
-
 /// Whether a server's code says so.
 pub(super) fn says_away(code: i32) -> bool {
     CODES.contains(&code)
@@ -120,21 +108,6 @@ mod tests {
         assert_eq!(told(Error::custom("anything")), 500);
     }
 
-    #[test]
-    fn only_what_the_server_itself_refuses_is_known_not_to_be_done() {
-        for code in [10107, 189, 11600, 50, 64, 365] {
-            assert!(StoreError::from(said(code)).may_have_been_done(), "{code}");
-        }
-        let lost = away(io::ErrorKind::TimedOut, "no answer".to_owned());
-        assert!(StoreError::from(lost).may_have_been_done());
-        assert!(!StoreError::from(away(UNSENT, "no turn".to_owned())).may_have_been_done());
-        // BadValue, Unauthorized, DocumentValidationFailure, BSONObjectTooLarge, DuplicateKey.
-        for code in [2, 13, 121, 10334, 11000] {
-            assert!(!StoreError::from(said(code)).may_have_been_done(), "{code}");
-        }
-        assert!(!StoreError::Conflict.may_have_been_done() && !StoreError::Exists.may_have_been_done());
-    }
-
     #[tokio::test]
     async fn a_database_that_is_not_there_is_a_matter_of_time() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -146,7 +119,6 @@ mod tests {
         let (read, written) = tokio::join!(table.get::<bson::Document>("1"), table.insert(&thing));
         for failed in [read.unwrap_err(), written.unwrap_err()] {
             assert!(failed.passes(), "{failed}");
-            assert!(!failed.may_have_been_done(), "nothing was sent: {failed}");
             let response = Problem::from(failed).response(None);
             assert_eq!(
                 (response.status().as_u16(), response.headers().get("retry-after").unwrap().as_bytes()),

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use mongodb::error::{ErrorKind, WriteFailure};
 
-use super::away::{is_away, is_unsent};
+use super::away::is_away;
 use crate::http::Problem;
 
 /// After this it may have passed.
 const SOON: Duration = Duration::from_secs(1);
 
 /// What went wrong between a service and its database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The document was changed by somebody else since it was read.
     #[error("the document was changed meanwhile")]
@@ -36,7 +36,7 @@ pub enum StoreError {
     },
     /// A document cannot be read or written as its type says.
     #[error("document does not fit its type: {0}")]
-    Codec(Box<dyn std::error::Error + Send + Sync>),
+    Codec(Arc<dyn std::error::Error + Send + Sync>),
     /// The database refused or did not answer.
     #[error("database: {0}")]
     Database(mongodb::error::Error),
@@ -51,6 +51,11 @@ impl From<mongodb::error::Error> for StoreError {
 }
 
 impl StoreError {
+    /// A document does not fit its type.
+    pub fn codec(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Codec(error.into().into())
+    }
+
     /// Whether it passes by itself, so that a later try may work.
     pub fn passes(&self) -> bool {
         match self {
@@ -61,16 +66,6 @@ impl StoreError {
             Self::Full | Self::Newer { .. } => true,
             Self::Database(error) => is_away(error),
             Self::Exists | Self::Codec(_) => false,
-        }
-    }
-
-    /// Whether what was asked for may have been done nevertheless, or may still be done later: the answer was lost, or given up,
-    /// or came from a server that loses its place. Only what is not so may be tried again as if nothing had happened; after
-    /// the rest, what is stored tells, and that an old state is stored still does not tell that it will stay.
-    pub fn may_have_been_done(&self) -> bool {
-        match self {
-            Self::Database(error) => is_away(error) && !is_unsent(error),
-            Self::Conflict | Self::Exists | Self::Unheard | Self::Full | Self::Newer { .. } | Self::Codec(_) => false,
         }
     }
 
@@ -98,13 +93,13 @@ impl From<Arc<StoreError>> for Problem {
 
 impl From<bson::error::Error> for StoreError {
     fn from(error: bson::error::Error) -> Self {
-        Self::Codec(error.into())
+        Self::codec(error)
     }
 }
 
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Codec(error.into())
+        Self::codec(error)
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use bson::raw::RawDocumentBuf;
 use bson::{Bson, Document};
+use mongodb::IndexModel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,7 @@ type Beside<'a> = (&'a str, fn(&Bson) -> Result<Bson, StoreError>);
 /// # Errors
 /// If it does not fit.
 pub fn element<T: Serialize + DeserializeOwned>(stored: &Bson) -> Result<Bson, StoreError> {
-    let stored = stored.as_document().ok_or_else(|| StoreError::Codec("an element is no document".into()))?;
+    let stored = stored.as_document().ok_or_else(|| StoreError::codec("an element is no document"))?;
     Ok(Bson::Document(to_document(&super::from_document::<T>(stored)?)?))
 }
 
@@ -52,7 +53,8 @@ impl Fixtures {
         let folder = Path::new(manifest).join("tests/stored");
         let collections = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         let unread = collections.map(|found| found.file_name().to_string_lossy().into_owned()).collect();
-        Self { folder, indexes, unread, wrong: Vec::new() }
+        let wrong = indexes.iter().flat_map(read_whole).collect();
+        Self { folder, indexes, unread, wrong }
     }
 
     /// Reads the aggregates `A`, with fields beside their states.
@@ -134,6 +136,13 @@ impl Fixtures {
         let unread = self.unread.into_iter().map(|collection| format!("nobody reads the fixtures of {collection}"));
         self.wrong.into_iter().chain(unread).collect()
     }
+}
+
+/// The indexes of which MongoDB reads the whole, whatever is asked for: see [`Indexes::partial`].
+fn read_whole(indexes: &Indexes) -> Vec<String> {
+    let filter = |model: &IndexModel| model.options.as_ref()?.partial_filter_expression.clone();
+    let whole = indexes.models.iter().filter(|model| filter(model).is_some_and(|filter| filter.contains_key("$or")));
+    whole.map(|model| format!("the filter of {}'s index over {} says $or", indexes.collection, model.keys)).collect()
 }
 
 /// The files of a collection, by their versions.

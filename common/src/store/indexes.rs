@@ -58,7 +58,8 @@ impl Indexes {
         self.with(keys, IndexOptions::builder().unique(true).build())
     }
 
-    /// With an index over `keys` that holds only the documents which match `filter`.
+    /// With an index over `keys` that holds only the documents which match `filter`. A filter that says `$or` becomes two
+    /// indexes: MongoDB would read the whole of such an index, whatever is asked for.
     #[must_use]
     pub fn partial(self, keys: Document, filter: Document) -> Self {
         self.with(keys, IndexOptions::builder().partial_filter_expression(filter).build())

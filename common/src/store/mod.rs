@@ -23,6 +23,7 @@ mod snapshots;
 mod state;
 mod sweep;
 mod table;
+mod together;
 
 pub use aggregate::{Aggregate, Change, ChangeError, Versioned};
 pub use aggregates::Aggregates;
@@ -41,3 +42,4 @@ pub use snapshots::Owned;
 pub(crate) use snapshots::Run;
 pub use state::Upcast;
 pub use table::Table;
+pub use together::Together;

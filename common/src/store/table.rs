@@ -21,6 +21,7 @@ use super::away::{away, says_away};
 use super::error::DUPLICATE_KEY;
 use super::limit::{Calls, PATIENCE, in_time};
 use super::state::Form;
+use super::together::{Together, broken_off};
 use super::{Collection, Database, StoreError};
 
 /// A command is a document, and MongoDB takes none of more than 16 MiB.
@@ -32,14 +33,14 @@ enum Write {
     Update(RawDocumentBuf),
 }
 
-type Found = Result<Option<Arc<RawDocumentBuf>>, StoreError>;
+type Found = Option<Arc<RawDocumentBuf>>;
 type Written = Result<(), StoreError>;
 
 /// A collection, by the ids of its documents.
 #[derive(Clone)]
 pub struct Table {
     collection: Collection<Document>,
-    finds: Gather<String, Found>,
+    finds: Together<String, Found>,
     writes: Gather<Write, Written>,
 }
 
@@ -59,7 +60,7 @@ impl Table {
         let finder = writer.clone();
         Self {
             collection: database.collection::<Document>(name).beside_states(),
-            finds: Gather::new(move |ids| finder.clone().find(ids)),
+            finds: Together::new(move |ids| finder.clone().find(ids)),
             writes: Gather::new(move |writes| writer.clone().write(writes)),
         }
     }
@@ -83,8 +84,8 @@ impl Table {
         found.map(|document| Form::FIRST.read(&document)).transpose()
     }
 
-    pub(super) async fn find(&self, id: String) -> Found {
-        in_time(async { self.finds.ask(id).await.unwrap_or_else(|| Err(broken_off())) }).await
+    pub(super) async fn find(&self, id: String) -> Result<Found, StoreError> {
+        self.finds.ask(id).await
     }
 
     /// Stores a new document.
@@ -162,11 +163,9 @@ impl Shelf {
         Self { collection: driver.collection(name), database: driver, calls, fields }
     }
 
-    async fn find(self, ids: Vec<String>) -> Vec<Found> {
-        match self.calls.in_time(self.find_all(&ids)).await {
-            Ok(found) => ids.iter().map(|id| Ok(found.get(id).cloned())).collect(),
-            Err(error) => ids.iter().map(|_| Err(StoreError::from(error.clone()))).collect(),
-        }
+    async fn find(self, ids: Vec<String>) -> Result<Vec<Found>, StoreError> {
+        let found = self.calls.in_time(self.find_all(&ids)).await?;
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 
     async fn find_all(&self, ids: &[String]) -> Result<HashMap<String, Arc<RawDocumentBuf>>, Error> {
@@ -303,8 +302,4 @@ fn refused(code: i32, message: &str, doubled: StoreError) -> StoreError {
         code if says_away(code) => StoreError::Database(away(io::ErrorKind::Other, refused)),
         _ => StoreError::Database(Error::custom(refused)),
     }
-}
-
-fn broken_off() -> StoreError {
-    StoreError::Database(away(io::ErrorKind::ConnectionAborted, "the work on it broke off".to_owned()))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::backoff::Backoff;
 use common::clock::Time;
-use common::id::{OrderId, UserId};
+use common::id::{OrderId, TicketId, UserId};
 use common::settings::Settings;
 use serde::de::{IntoDeserializer as _, value};
 use serde::{Deserialize, Deserializer};
@@ -58,6 +58,7 @@ fn minutes(wait: Duration) -> String {
 pub(crate) struct Standing {
     #[serde(rename = "_id")]
     pub(crate) id: OrderId,
+    pub(crate) ticket_id: TicketId,
     pub(crate) buyer_id: UserId,
     #[serde(deserialize_with = "or_holding")]
     pub(crate) state: OrderState,
@@ -75,6 +76,12 @@ fn or_holding<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrderState, 
 }
 
 impl Standing {
+    /// What a hold of a listing is whose order may not be stored yet.
+    pub(crate) fn pending(ticket_id: TicketId, hold: &PendingHold) -> Self {
+        let PendingHold { order_id: id, buyer_id, quantity, expires_at, .. } = *hold;
+        Self { id, ticket_id, buyer_id, state: OrderState::Created, quantity, expires_at, given_up_late_at: None }
+    }
+
     fn holds(&self) -> bool {
         use OrderState::{AwaitingPayment, Created, Expiring};
         matches!(self.state, Created | AwaitingPayment | Expiring) && self.given_up_late_at.is_none()
@@ -83,13 +90,6 @@ impl Standing {
     /// When the places were let go without having been paid, at the deadline or not long before it.
     fn ran_out_at(&self) -> Option<Time> {
         self.given_up_late_at.or_else(|| (self.state == OrderState::Expired).then_some(self.expires_at))
-    }
-}
-
-impl From<&PendingHold> for Standing {
-    fn from(hold: &PendingHold) -> Self {
-        let PendingHold { order_id: id, buyer_id, quantity, expires_at, .. } = *hold;
-        Self { id, buyer_id, state: OrderState::Created, quantity, expires_at, given_up_late_at: None }
     }
 }
 
@@ -153,8 +153,8 @@ mod tests {
     const LIMITS: HoldLimits = HoldLimits { unpaid_places: 100, pause_after: 2, pause: Duration::from_secs(300) };
 
     fn order(state: OrderState, quantity: u32, expires_at: Time) -> Standing {
-        let (id, buyer_id) = (OrderId::generate(NOW), UserId::generate(NOW));
-        Standing { id, buyer_id, state, quantity, expires_at, given_up_late_at: None }
+        let (id, ticket_id, buyer_id) = (OrderId::generate(NOW), TicketId::generate(NOW), UserId::generate(NOW));
+        Standing { id, ticket_id, buyer_id, state, quantity, expires_at, given_up_late_at: None }
     }
 
     fn ran_out(minutes_ago: &[u32]) -> Vec<Standing> {
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn an_order_in_a_state_of_a_later_build_holds_its_places() {
         let known = order(OrderState::Complete, 2, NOW);
-        let stored = bson::doc! { "_id": known.id, "buyerId": known.buyer_id, "state": "queued", "quantity": 2_i64,
+        let stored = bson::doc! { "_id": known.id, "ticketId": known.ticket_id, "buyerId": known.buyer_id, "state": "queued", "quantity": 2_i64,
         "expiresAt": NOW };
         let read: Standing = common::store::from_document(&stored).unwrap();
         assert_eq!(read, Standing { state: OrderState::Created, ..known });

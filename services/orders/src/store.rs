@@ -52,6 +52,7 @@ impl Aggregate for Inventory {
 pub(crate) fn indexes() -> Vec<Indexes> {
     let waiting = doc! { "movements.0": { "$exists": true } };
     let pending = doc! { "pending.0": { "$exists": true } };
+    let (unpaid, late) = (holds::unpaid(), holds::given_up_late());
     vec![
         Indexes::of(Order::COLLECTION)
             .outbox()
@@ -59,7 +60,8 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .on(doc! { "ticketId": 1, "_id": -1 })
             .on(sales::index())
             .partial(doc! { "expiresAt": 1 }, holds::holding())
-            .partial(holds::index_of_unpaid(), holds::unpaid())
+            .partial(unpaid.keys, unpaid.orders)
+            .partial(late.keys, late.orders)
             .partial(doc! { "movements.at": 1 }, waiting),
         Indexes::of(Inventory::COLLECTION).outbox().partial(doc! { "pending.at": 1 }, pending),
         Indexes::of(TICKETS).on(doc! { "listing.sellerId": 1, "_id": -1 }),
@@ -118,13 +120,14 @@ pub(crate) type TicketReplicas = Projection<Replica>;
 #[derive(Clone)]
 pub(crate) struct OrderStore {
     orders: Aggregates<Order>,
+    unpaid: holds::Unpaid,
     clock: SharedClock,
 }
 
 impl OrderStore {
     /// The store over the aggregates.
     pub(crate) fn new(orders: Aggregates<Order>, clock: SharedClock) -> Self {
-        Self { orders, clock }
+        Self { unpaid: holds::ask_for_unpaid(orders.clone()), orders, clock }
     }
 
     /// Reads an order.

@@ -62,7 +62,6 @@ enum Unloaded {
 }
 
 /// Where pages are loaded from.
-#[derive(Clone)]
 struct Shop {
     store: TicketStore,
     zone: Zone,
@@ -70,7 +69,7 @@ struct Shop {
 
 /// The pages of the catalogue.
 pub(crate) struct Pages {
-    shop: Shop,
+    shop: Arc<Shop>,
     news: Arc<News>,
     listings: ReadCache<TicketId, Shown>,
     lists: ReadCache<ListKey, Representation>,
@@ -88,7 +87,8 @@ impl Pages {
         let gate = || ctx.admission().reads.clone();
         let listings = ReadCache::new(LISTINGS_BYTES, LISTINGS, gate());
         let lists = ReadCache::new(LISTS_BYTES, LISTS, gate());
-        Ok(Self { shop: Shop { store, zone: ctx.settings().business_zone() }, news, listings, lists })
+        let shop = Arc::new(Shop { store, zone: ctx.settings().business_zone() });
+        Ok(Self { shop, news, listings, lists })
     }
 
     /// The page of a listing.
@@ -151,16 +151,18 @@ async fn follow<E: DomainEvent>(
     Ok(ctx.follow(ctx.now(), learn).await?)
 }
 
-async fn load_listing(Shop { store, zone }: Shop, id: TicketId) -> Result<Shown, Unloaded> {
+async fn load_listing(shop: Arc<Shop>, id: TicketId) -> Result<Shown, Unloaded> {
+    let Shop { store, zone } = &*shop;
     let ticket = store.get(id).await?.ok_or(Unloaded::Missing)?;
     let (version, places) = (ticket.version, ticket.value.places.version);
-    Ok(Shown { version, places, answer: Representation::json(Some(version), &TicketBody::of(ticket, &zone))? })
+    Ok(Shown { version, places, answer: Representation::json(Some(version), &TicketBody::of(ticket, zone))? })
 }
 
-async fn load_list(Shop { store, zone }: Shop, key: ListKey, paging: Paging) -> Result<Representation, Unloaded> {
+async fn load_list(shop: Arc<Shop>, key: ListKey, paging: Paging) -> Result<Representation, Unloaded> {
+    let Shop { store, zone } = &*shop;
     let (wanted, after, _) = key;
     let found = store.list(&wanted, after, paging.fetch()).await?;
-    let page = Page::from_rows(found, &paging, Position::of).map(|ticket| TicketBody::of(ticket, &zone));
+    let page = Page::from_rows(found, &paging, Position::of).map(|ticket| TicketBody::of(ticket, zone));
     Ok(Representation::json(None, &page)?)
 }
 

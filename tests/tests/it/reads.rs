@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use bson::doc;
 use docket_tests::{App, Person, eventually};
+use futures::TryStreamExt as _;
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -146,6 +147,31 @@ async fn the_database_sees_few_of_many_reads() {
         (seller.get(&path(&ticket)).await.expect(200)["available"] == 0).then_some(())
     })
     .await;
+    app.stop().await;
+}
+
+/// However many others hold places of the same listing, or have paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_reads_what_its_buyer_has_and_no_more() {
+    let app = App::with(|settings| settings.hold_unpaid_places = 500).await;
+    let (seller, crowd, buyer) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(1_000).await;
+    for held in join_all((0..60).map(|_| crowd.hold(&ticket, 1))).await {
+        held.expect(201);
+    }
+    let given_up = buyer.hold(&ticket, 1).await.expect(201);
+    buyer.delete(&format!("/api/orders/{}", given_up["id"].as_str().unwrap())).await.expect(200);
+    let database = app.database("orders").await;
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    buyer.hold(&ticket, 1).await.expect(201);
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let ours = doc! { "ns": format!("{}.orders", database.name()), "command.find": "orders", "command.filter.buyerId": { "$exists": true } };
+    let reads: Vec<bson::Document> =
+        database.collection("system.profile").find(ours).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(reads.len(), 2, "what is not paid, and what was given up late: {reads:?}");
+    for read in reads {
+        assert!(read.get_i32("keysExamined").unwrap() <= 3 && read.get_i32("docsExamined").unwrap() <= 1, "{read:?}");
+    }
     app.stop().await;
 }
 

@@ -75,7 +75,7 @@ impl Admins {
     /// # Errors
     /// If the database does not answer, or the document is gone.
     pub async fn turn(&self) -> Result<Turn, StoreError> {
-        let gone = || StoreError::Codec("guards has lost its document; restart auth to have it made again".into());
+        let gone = || StoreError::codec("guards has lost its document; restart auth to have it made again");
         self.collection.find_one(doc! { "_id": ID }).await?.ok_or_else(gone)
     }
 

@@ -110,10 +110,12 @@ impl Desk {
             let Some(current) = self.inventory().await? else { return Ok(None) };
             let decision = self.consider(&current, batch, attempt > 0).await?;
             if decision.next == current.value {
-                if remembered && decision.refuses_a_hold() {
-                    // Another replica may have freed places since: nobody is turned away on hearsay.
+                if decision.refuses_a_hold() {
+                    // Another replica may have freed places since: nobody is turned away on hearsay, and so will be the next.
                     self.known = None;
-                    continue;
+                    if remembered {
+                        continue;
+                    }
                 }
                 return Ok(Some(decision));
             }
@@ -144,11 +146,13 @@ impl Desk {
         let mut next = current.value.clone();
         next.forget_holds(&self.stored);
         let left_behind = self.left_behind(&mut next, batch.repair).await?;
+        // Movements may free places.
+        let left = if batch.settles.is_empty() { next.left() } else { next.capacity };
         let wanted = batch.settles.iter().map(|(order, _)| *order);
         let settled = next.settled.iter().map(|settled| settled.order_id);
         let (movements, mut known) = tokio::try_join!(
             self.stores.orders.movements(wanted.chain(settled).collect()),
-            Known::read(&self.stores, self.ticket, &next, &batch.wishes, overtaken),
+            Known::read(&self.stores, &next, &batch.wishes, left, overtaken),
         )?;
         next.forget_movements(&movements);
         let movements = movements

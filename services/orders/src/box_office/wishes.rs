@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use common::clock::Time;
-use common::id::{OrderId, TicketId, UserId};
+use common::id::{OrderId, UserId};
 use common::store::StoreError;
 
 use super::{HoldAnswer, HoldError, Stores};
@@ -64,13 +64,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Reads what the wishes need, at most two commands for all of them. `inventory` must be the version on which they are
-    /// decided. The orders of first requests are looked up only if `overtaken`, or if nothing is known of their buyers.
+    /// Reads what the wishes need, at most three commands for all of them. `inventory` must be the version on which they are
+    /// decided. The orders of first requests are looked up only if `overtaken`, or if nothing is known of their buyers. Nobody asks
+    /// what those have who want more than the `left` places, as they get none in any case.
     pub(super) async fn read(
         stores: &Stores,
-        ticket: TicketId,
         inventory: &Inventory,
         wishes: &[Wish],
+        left: u32,
         overtaken: bool,
     ) -> Result<Self, StoreError> {
         if wishes.is_empty() {
@@ -82,20 +83,18 @@ impl Known {
         let pending: Vec<&PendingHold> =
             inventory.pending.iter().filter(|hold| buyers.contains(&hold.buyer_id)).collect();
         let looked_up = repeated.chain(pending.iter().map(|hold| hold.order_id)).collect();
-        let unpaid = async {
-            match stores.limits.ask() {
-                true => stores.orders.unpaid_of(ticket, buyers.iter().copied().collect()).await,
-                false => Ok(Vec::new()),
-            }
-        };
+        let limited = wishes.iter().filter(|wish| stores.limits.ask() && wish.order.quantity <= left);
+        let limited: HashSet<UserId> = limited.map(|wish| wish.order.buyer_id).collect();
+        let unpaid = stores.orders.unpaid_of(inventory.ticket_id, limited);
         let (stored, unpaid) = tokio::try_join!(stores.orders.stored_of(looked_up), unpaid)?;
-        Ok(Self::of(stored.into_iter().chain(unpaid), pending))
+        Ok(Self::of(inventory, stored.into_iter().chain(unpaid), pending))
     }
 
     /// A pending hold whose order is stored is what its order says, and else it holds its places.
-    fn of(stored: impl Iterator<Item = Standing>, pending: Vec<&PendingHold>) -> Self {
+    fn of(inventory: &Inventory, stored: impl Iterator<Item = Standing>, pending: Vec<&PendingHold>) -> Self {
         let stored: HashMap<OrderId, Standing> = stored.map(|order| (order.id, order)).collect();
-        let pending = pending.into_iter().filter(|hold| !stored.contains_key(&hold.order_id)).map(Standing::from);
+        let pending = pending.into_iter().filter(|hold| !stored.contains_key(&hold.order_id));
+        let pending = pending.map(|hold| Standing::pending(inventory.ticket_id, hold));
         let mut known = Self { stored: stored.keys().copied().collect(), ..Self::default() };
         pending.chain(stored.values().cloned()).for_each(|order| known.note(order));
         known
@@ -120,7 +119,7 @@ impl Known {
         let has = self.of_buyers.get(&order.buyer_id).map_or(&[][..], Vec::as_slice);
         limits.allow(has, order.quantity, wish.limit, now)?;
         let hold = PendingHold::of(order);
-        let standing = Standing::from(&hold);
+        let standing = Standing::pending(order.ticket_id, &hold);
         next.hold(hold)?;
         self.note(standing);
         Ok(Grant::New)
@@ -130,6 +129,7 @@ impl Known {
 #[cfg(test)]
 pub(super) mod tests {
     use common::events::tickets::RefundPolicy;
+    use common::id::TicketId;
     use common::money::{Currency, Money};
     use tokio::sync::oneshot;
 
@@ -188,9 +188,9 @@ pub(super) mod tests {
             matches!(decide(&mut Known::default(), &mut inventory), Ok(Grant::Pending(_))),
             "although it is the limit"
         );
-        let stored = Standing::from(&inventory.pending[0]);
+        let stored = Standing::pending(inventory.ticket_id, &inventory.pending[0]);
         inventory.forget_holds(&[wish.order.id]);
-        let mut known = Known::of([stored].into_iter(), Vec::new());
+        let mut known = Known::of(&inventory, [stored].into_iter(), Vec::new());
         assert!(matches!(decide(&mut known, &mut inventory), Ok(Grant::Stored)));
         assert_eq!(inventory.held, 2);
     }
@@ -210,16 +210,14 @@ pub(super) mod tests {
         assert!(known.decide(&other, &mut inventory, &LIMITS, NOW).is_ok());
 
         let pending = inventory.pending.clone();
+        let of_first = Standing::pending(inventory.ticket_id, &pending[0]);
         let decided = |stored: Vec<Standing>| {
-            let mut known = Known::of(stored.into_iter(), pending.iter().collect());
+            let mut known = Known::of(&inventory, stored.into_iter(), pending.iter().collect());
             known.decide(&third, &mut inventory.clone(), &LIMITS, NOW).is_ok()
         };
         assert!(!decided(Vec::new()), "two are pending");
-        assert!(!decided(vec![Standing::from(&pending[0])]), "the stored one counts once");
-        assert!(
-            decided(vec![Standing { state: OrderState::Cancelled, ..Standing::from(&pending[0]) }]),
-            "it has ended"
-        );
+        assert!(!decided(vec![of_first.clone()]), "the stored one counts once");
+        assert!(decided(vec![Standing { state: OrderState::Cancelled, ..of_first }]), "it has ended");
     }
 
     #[test]

@@ -1,31 +1,71 @@
 //! The orders that hold places, by their deadlines and by their buyers.
 
+use std::collections::{HashMap, HashSet};
+use std::future::IntoFuture as _;
+
 use bson::{Document, doc};
 use common::clock::Time;
 use common::id::{OrderId, TicketId, UserId};
-use common::store::StoreError;
+use common::store::{Aggregates, StoreError, Together};
 use futures::future::try_join_all;
 use futures::{Stream, TryStreamExt};
 use serde::Deserialize;
 
 use super::OrderStore;
 use crate::hold_limits::Standing;
+use crate::order::Order;
 
 /// The orders that hold places until their deadline.
 pub(super) fn holding() -> Document {
     doc! { "state": { "$in": ["created", "awaiting_payment"] } }
 }
 
-/// By listing and buyer. It has unpaid orders only, of which the limits let nobody have many: those that a person has paid, or
-/// given up soon, cost the next hold nothing.
-pub(super) fn index_of_unpaid() -> Document {
-    doc! { "ticketId": 1, "buyerId": 1 }
+/// An index and the orders that it has, of which the limits let nobody have many: those that a person has paid, or given up
+/// soon, are in none and cost the next hold nothing.
+pub(super) struct Indexed {
+    pub(super) keys: Document,
+    pub(super) orders: Document,
 }
 
-/// The orders that hold places and are not paid, and those that were let run out, or nearly.
-pub(super) fn unpaid() -> Document {
-    let by_state = doc! { "state": { "$in": ["created", "awaiting_payment", "expiring", "expired"] } };
-    doc! { "$or": [by_state, { "givenUpLateAt": { "$exists": true } }] }
+/// The orders that hold places and are not paid, and those that were let run out.
+pub(super) fn unpaid() -> Indexed {
+    let orders = doc! { "state": { "$in": ["created", "awaiting_payment", "expiring", "expired"] } };
+    Indexed { keys: doc! { "buyerId": 1, "ticketId": 1 }, orders }
+}
+
+/// Those that nearly were.
+pub(super) fn given_up_late() -> Indexed {
+    Indexed { keys: doc! { "buyerId": 1, "givenUpLateAt": 1 }, orders: doc! { "givenUpLateAt": { "$exists": true } } }
+}
+
+/// What somebody has of a listing without having paid for it.
+pub(super) type Unpaid = Together<(TicketId, UserId), Vec<Standing>>;
+
+/// The way to ask for it, two queries at a time.
+pub(super) fn ask_for_unpaid(orders: Aggregates<Order>) -> Unpaid {
+    Together::new(move |asked| unpaid_of(orders.clone(), asked))
+}
+
+async fn unpaid_of(
+    orders: Aggregates<Order>,
+    asked: Vec<(TicketId, UserId)>,
+) -> Result<Vec<Vec<Standing>>, StoreError> {
+    let (tickets, buyers): (HashSet<TicketId>, HashSet<UserId>) = asked.iter().copied().unzip();
+    let (tickets, buyers) = (Vec::from_iter(tickets), Vec::from_iter(buyers));
+    let of_them = doc! { "buyerId": { "$in": buyers }, "ticketId": { "$in": tickets } };
+    let fields = doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
+    // Read in whatever schema, as `OrderStore::stored_of` does.
+    let collection = orders.collection().beside_states::<Standing>();
+    let found = [unpaid(), given_up_late()].map(|Indexed { keys, orders: mut wanted }| {
+        wanted.extend(of_them.clone());
+        // The planner would also take an index that has all orders of the listing, or all of a buyer.
+        collection.find(wanted).projection(fields.clone()).hint(keys).into_future()
+    });
+    let mut of_all = HashMap::<(TicketId, UserId), Vec<Standing>>::new();
+    for order in try_join_all(found).await?.into_iter().flatten() {
+        of_all.entry((order.ticket_id, order.buyer_id)).or_default().push(order);
+    }
+    Ok(asked.iter().map(|one| of_all.get(one).cloned().unwrap_or_default()).collect())
 }
 
 #[derive(Deserialize)]
@@ -62,17 +102,17 @@ impl OrderStore {
         Ok(found.stream().await?.map_ok(|row| row.id))
     }
 
-    /// What these people have of a listing without having paid for it: one query for all of them.
+    /// What these people have of a listing without having paid for it; what is asked of all listings goes together.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn unpaid_of(&self, ticket: TicketId, buyers: Vec<UserId>) -> Result<Vec<Standing>, StoreError> {
-        let mut wanted = unpaid();
-        wanted.extend(doc! { "buyerId": { "$in": buyers }, "ticketId": ticket });
-        let fields = doc! { "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
-        let pipeline = [doc! { "$match": wanted }, doc! { "$project": fields }];
-        // The planner would also take an index that has all orders of the listing.
-        self.orders.collection().aggregate(pipeline, index_of_unpaid()).await
+    pub(crate) async fn unpaid_of(
+        &self,
+        ticket: TicketId,
+        buyers: impl IntoIterator<Item = UserId>,
+    ) -> Result<Vec<Standing>, StoreError> {
+        let asked = buyers.into_iter().map(|buyer| self.unpaid.ask((ticket, buyer)));
+        Ok(try_join_all(asked).await?.into_iter().flatten().collect())
     }
 
     /// Those of the given orders that are stored, in whatever schema: what an index names means the same in all, and one order
