@@ -144,7 +144,8 @@ impl App {
     /// The events that a service has published, as its archive has them.
     pub async fn published(&self, service: &str) -> Vec<EventRecord> {
         let archive = EventArchive::new(&self.database(service).await.into());
-        let mut published = archive.since(Time::from_millis(0)).await.expect("MongoDB answers");
+        let mut published =
+            archive.within(Time::from_millis(0)..=Time::from_millis(i64::MAX)).await.expect("MongoDB answers");
         let mut events = Vec::new();
         while let Some(more) = published.next_batch().await.expect("the archive can be read") {
             events.extend(more);

@@ -8,6 +8,7 @@ use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 
+use super::listen::consumer;
 use super::{Bus, BusError, DOMAINS};
 use crate::clock::Time;
 
@@ -29,6 +30,24 @@ pub struct Lag {
 impl Lag {
     pub(crate) fn of(consumer: &Info) -> Self {
         Self { pending: consumer.num_pending, unacknowledged: consumer.num_ack_pending as u64 }
+    }
+}
+
+/// What changes as long as somebody listens and has something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    delivered: u64,
+    answered: u64,
+    unanswered: usize,
+}
+
+impl Place {
+    pub(crate) fn of(consumer: &Info) -> Self {
+        Self {
+            delivered: consumer.delivered.consumer_sequence,
+            answered: consumer.ack_floor.consumer_sequence,
+            unanswered: consumer.num_ack_pending,
+        }
     }
 }
 
@@ -58,7 +77,7 @@ impl Bus {
         let mut before = None;
         for look in 0..LOOKS_AT_THE_BUSY {
             let Some(info) = self.consumer(domain, service).await? else { return Ok(false) };
-            let place = (info.delivered.consumer_sequence, info.ack_floor.consumer_sequence, info.num_ack_pending);
+            let place = Place::of(&info);
             if info.num_waiting > 0 || before.replace(place).is_some_and(|before| before != place) {
                 return Ok(true);
             }
@@ -97,13 +116,16 @@ impl Bus {
         Ok((state.first_sequence > 1 && first > since).then_some(first))
     }
 
-    /// Forgets how far `service` has read `domain` if that is further than the stream goes. Answers whether it was.
-    pub(crate) async fn forget_lost_place(&self, domain: &str, service: &str) -> Result<bool, BusError> {
-        let Some(consumer) = self.consumer(domain, service).await? else { return Ok(false) };
-        let read = consumer.delivered.stream_sequence.max(consumer.ack_floor.stream_sequence);
+    /// Has `service` read `domain` from its first message again if it has read further than the stream goes. Answers whether it
+    /// had.
+    pub(crate) async fn mend_lost_place(&self, domain: &str, service: &str) -> Result<bool, BusError> {
+        let Some(known) = self.consumer(domain, service).await? else { return Ok(false) };
+        let read = known.delivered.stream_sequence.max(known.ack_floor.stream_sequence);
         let lost = read > self.info_of(domain).await?.state.last_sequence;
         if lost {
             self.forget_consumer(domain, service).await?;
+            // What the stream dropped before was heard: whoever found no consumer would take it for missed.
+            consumer(self, service, domain).await?;
         }
         Ok(lost)
     }

@@ -85,7 +85,7 @@ async fn hear(
 }
 
 /// The consumer of a service, and when its stream was made. One that has other settings gets these.
-async fn consumer(bus: &Bus, service: &str, domain: &str) -> Result<(PullConsumer, Time), BusError> {
+pub(super) async fn consumer(bus: &Bus, service: &str, domain: &str) -> Result<(PullConsumer, Time), BusError> {
     let config = pull::Config {
         durable_name: Some(service.to_owned()),
         ack_policy: AckPolicy::Explicit,

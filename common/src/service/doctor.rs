@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bson::doc;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use serde::Deserialize;
 
 use super::frame::{connect_database, reach_bus};
@@ -206,10 +206,11 @@ async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Setti
             seen.missed.push(domain);
         }
         seen.behind += consumer.as_ref().map_or(0, |info| info.num_pending);
-        if !bus.is_heard(domain, service.name()).await? {
-            seen.deaf.push(domain);
-        }
     }
+    // Each may take some looks, so all are asked at once.
+    let heard = service.domains().iter().map(|domain| bus.is_heard(domain, service.name()));
+    let heard = try_join_all(heard).await?;
+    seen.deaf = service.domains().iter().zip(heard).filter(|(_, heard)| !heard).map(|(domain, _)| *domain).collect();
     seen.broken_off = Marks::of(service.name(), &database).broken_off().await?;
     Ok(seen)
 }
@@ -230,7 +231,7 @@ impl Seen {
                 Health::Ill,
                 (!self.broken_off.is_empty()).then(|| {
                     let domains = self.broken_off.join(", ");
-                    format!("has lost what it keeps of {domains}: stop it, and run `docket rebuild {service}` again")
+                    format!("has lost what it keeps of {domains}, unless a rebuilding is under way: stop it, and run `docket rebuild {service}` again")
                 }),
             ),
             (

@@ -2,11 +2,12 @@
 //! their aggregates, for whoever missed events that nobody has any more.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::StartError;
 use super::frame::{connect_bus, connect_database};
-use crate::bus::Bus;
+use crate::bus::{Bus, Place};
 use crate::clock::Time;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -24,15 +25,17 @@ const AT_A_TIME: usize = 256;
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 const MIB: u64 = 1024 * 1024;
 
-/// Publishes the events that the services have published since `since` once more. Answers how many.
+/// Publishes the events that the services have published from `since` until now once more. Answers how many.
 ///
 /// # Errors
 /// [`StartError`] if a server does not answer, or the broker did not take all events.
 pub async fn republish(services: &[Service], settings: &Settings, since: Time) -> Result<usize, StartError> {
     let bus = connect_bus(settings).await?;
     let (mut count, mut pace) = (0, Pace::of(&bus, services));
+    // What is published from now on was missed by nobody, and comes as fast as this goes on.
+    let now = settings.clock().now();
     for archive in archives(services, settings, &bus).await? {
-        count += publish(&bus, &archive, since, Some(&mut pace)).await?;
+        count += publish(&bus, &archive, since..=now, Some(&mut pace)).await?;
     }
     Ok(count)
 }
@@ -48,7 +51,7 @@ pub async fn make_good(services: &[Service], settings: &Settings) -> Result<usiz
     let bus = connect_bus(settings).await?;
     for service in services {
         for domain in service.domains() {
-            if bus.forget_lost_place(domain, service.name()).await? {
+            if bus.mend_lost_place(domain, service.name()).await? {
                 tracing::warn!(
                     service = service.name(),
                     domain,
@@ -60,7 +63,7 @@ pub async fn make_good(services: &[Service], settings: &Settings) -> Result<usiz
     let mut count = 0;
     for archive in archives(services, settings, &bus).await? {
         if let Some(newest) = archive.newest().await? {
-            count += publish(&bus, &archive, newest - REMEMBERED_AFTER, None).await?;
+            count += publish(&bus, &archive, newest - REMEMBERED_AFTER..=newest, None).await?;
         }
     }
     Ok(count)
@@ -217,10 +220,11 @@ impl<'s> Pace<'s> {
 
     /// Waits until a service has taken nearly all; false if it takes nothing.
     async fn has_taken(&self, domain: &str, service: &'static str) -> Result<bool, StartError> {
-        let (mut taken, mut since) = (0, stopwatch());
-        while let Some(place) = self.bus.consumer(domain, service).await?.filter(|place| place.num_pending > AHEAD) {
-            if place.delivered.stream_sequence > taken {
-                (taken, since) = (place.delivered.stream_sequence, stopwatch());
+        let (mut place, mut since) = (None, stopwatch());
+        while let Some(info) = self.bus.consumer(domain, service).await?.filter(|info| info.num_pending > AHEAD) {
+            let now = Some(Place::of(&info));
+            if now != place {
+                (place, since) = (now, stopwatch());
             }
             if since.elapsed() >= STALLED_AFTER {
                 tracing::warn!(service, domain, "the service takes no events; what is told waits in front of it");
@@ -250,14 +254,14 @@ async fn archives(services: &[Service], settings: &Settings, bus: &Bus) -> Resul
     Ok(keeping.map(|service| EventArchive::new(&database(service))).collect())
 }
 
-/// Publishes what is in an archive since `since`; in front of services that run, at their pace.
+/// Publishes what an archive has of this time; in front of services that run, at their pace.
 async fn publish(
     bus: &Bus,
     archive: &EventArchive,
-    since: Time,
+    time: RangeInclusive<Time>,
     mut pace: Option<&mut Pace<'_>>,
 ) -> Result<usize, StartError> {
-    let mut events = archive.since(since).await?;
+    let mut events = archive.within(time).await?;
     let mut count = 0;
     while let Some(batch) = events.next_batch().await? {
         for some in batch.chunks(AT_A_TIME) {

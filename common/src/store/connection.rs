@@ -15,15 +15,15 @@ use super::last_answer::LastAnswer;
 use super::limit::{Calls, PATIENCE, TURN_WITHIN};
 use super::{Database, StoreError};
 
-/// How long a command waits for a primary, and for one new connection to it: less than for its answer, so that who waits
-/// is told which of them it was.
+/// How long a command waits for a primary, and for one new connection to it: what is left for its answer after the longest wait
+/// for a turn, or less, so that who waits is told which of them it was.
 const SELECTION_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const _: () = assert!(TURN_WITHIN.as_millis() + SELECTION_WAIT.as_millis() <= PATIENCE.as_millis());
 
 /// How many connections there may be. [`Calls`] beyond that wait for their turn; the admission bounds how many requests there
-/// are. More connections would only have MongoDB divide its cores among more
-/// commands. The address may say otherwise (`maxPoolSize`).
+/// are. More connections would only have MongoDB divide its cores among more commands. The address may say otherwise
+/// (`maxPoolSize`).
 pub(super) const CONNECTIONS: u32 = 64;
 
 /// Why there is no connection.

@@ -1,5 +1,6 @@
 //! The archive of published events: kept 30 days by the owner, so that a damaged stream can be published again.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bson::doc;
@@ -73,12 +74,13 @@ impl EventArchive {
         Ok(newest.first().map(|row| row.at))
     }
 
-    /// The events that were published since `since`, in the order in which that was.
+    /// The events that were published in this time, its end included, in the order in which that was.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn since(&self, since: Time) -> Result<Published, StoreError> {
-        let found = self.collection.find(doc! { "at": { "$gte": since } }).sort(doc! { "at": 1 }).whole();
+    pub async fn within(&self, time: RangeInclusive<Time>) -> Result<Published, StoreError> {
+        let within = doc! { "at": { "$gte": time.start(), "$lte": time.end() } };
+        let found = self.collection.find(within).sort(doc! { "at": 1 }).whole();
         Ok(Published { found: found.stream().await?.boxed() })
     }
 }

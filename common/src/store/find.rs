@@ -26,8 +26,9 @@ use super::{Collection, StoreError};
 const PAGE: i64 = 256;
 const PAGES: usize = 16;
 
-/// How many documents of a stream are read in one turn.
+/// How many documents of a stream are read in one turn, and after how many bytes of them it ends.
 const STEP: usize = 100;
+const STEP_BYTES: usize = 1024 * 1024;
 
 /// Documents that are looked for.
 #[must_use]
@@ -190,9 +191,12 @@ where
 
 /// Reads some, in one turn: most of them are here already.
 async fn read_on(cursor: &mut Cursor<RawDocumentBuf>, read: &mut VecDeque<RawDocumentBuf>) -> Result<(), Error> {
+    let mut bytes = 0;
     while read.len() < STEP
+        && bytes < STEP_BYTES
         && let Some(document) = cursor.try_next().await?
     {
+        bytes += document.as_bytes().len();
         read.push_back(document);
     }
     Ok(())

@@ -87,17 +87,18 @@ async fn the_archive_gives_back_what_was_published_since_also_what_an_older_vers
     archive.keep(records.iter(), at(2_000)).await.unwrap();
     archive.keep([].iter(), at(3_000)).await.unwrap();
     assert_eq!(archive.newest().await.unwrap(), Some(at(2_000)));
-    let since = async |time| {
-        let (mut published, mut events) = (archive.since(time).await.unwrap(), Vec::new());
+    let within = async |time| {
+        let (mut published, mut events) = (archive.within(time).await.unwrap(), Vec::new());
         while let Some(more) = published.next_batch().await.unwrap() {
             events.extend(more);
         }
         events
     };
-    assert_eq!(since(at(1_001)).await, records);
-    assert_eq!(since(at(1_000)).await.first(), Some(&older));
-    assert_eq!(since(at(1_000)).await.len(), 5);
-    assert_eq!(since(at(2_001)).await, []);
+    assert_eq!(within(at(1_001)..=at(2_000)).await, records);
+    assert_eq!(within(at(1_000)..=at(3_000)).await.first(), Some(&older));
+    assert_eq!(within(at(1_000)..=at(3_000)).await.len(), 5);
+    assert_eq!(within(at(2_001)..=at(3_000)).await, []);
+    assert_eq!(within(at(1_000)..=at(1_999)).await, [older], "what comes meanwhile is no part of it");
 }
 
 #[actix_web::test]

@@ -42,10 +42,15 @@ impl OwnMongo {
 
     /// Has every query wait before it is answered, or no more.
     pub(crate) async fn slow_finds(&self, wait: Option<Duration>) {
+        self.slow("find", wait).await;
+    }
+
+    /// Has every such command wait before it is answered, or no more.
+    pub(crate) async fn slow(&self, command: &str, wait: Option<Duration>) {
         let point = match wait {
             Some(wait) => doc! {
                 "configureFailPoint": "failCommand", "mode": "alwaysOn",
-                "data": { "failCommands": ["find"], "blockConnection": true, "blockTimeMS": i64::try_from(wait.as_millis()).unwrap() },
+                "data": { "failCommands": [command], "blockConnection": true, "blockTimeMS": i64::try_from(wait.as_millis()).unwrap() },
             },
             None => doc! { "configureFailPoint": "failCommand", "mode": "off" },
         };
