@@ -66,12 +66,13 @@ struct Step {
     p99: Figure,
 }
 
-/// What a scenario took of the processors in both: Docket, MongoDB and NATS together.
+/// What an order of a scenario took of the processors in both: Docket, MongoDB and NATS together, with all that others asked
+/// for meanwhile.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Cpu {
     scenario: String,
-    seconds: Figure,
+    micros: Figure,
 }
 
 /// Both builds, figure by figure.
@@ -92,9 +93,9 @@ impl Comparison {
             steps.filter_map(move |(step, row)| Step::of([this, beside], outcome, row, (at, step)))
         });
         let cpu = outcomes().filter_map(|(at, outcome)| {
-            let seconds = |reports| values(reports, |report| cpu_seconds(report.outcomes.get(at)?));
-            let seconds = Figure::of(&seconds(this), &seconds(beside), Better::Lower)?;
-            Some(Cpu { scenario: outcome.name.clone(), seconds })
+            let micros = |reports| values(reports, |report| cpu_micros(report.outcomes.get(at)?));
+            let micros = Figure::of(&micros(this), &micros(beside), Better::Lower)?;
+            Some(Cpu { scenario: outcome.name.clone(), micros })
         });
         Self { steps: steps.collect(), cpu: cpu.collect() }
     }
@@ -110,12 +111,12 @@ impl Comparison {
         });
         let header = ["scenario", "step", "per s", "beside", "ratio", "turns", "p50 ratio", "p99 ratio"];
         let steps = table(&header, 2, steps.collect());
-        let cpu = self.cpu.iter().map(|Cpu { scenario, seconds }| {
-            let mut cells = vec![scenario.clone(), format!("{:.1}", seconds.this), format!("{:.1}", seconds.beside)];
-            cells.extend(ratios(seconds));
+        let cpu = self.cpu.iter().map(|Cpu { scenario, micros }| {
+            let mut cells = vec![scenario.clone(), whole(micros.this), whole(micros.beside)];
+            cells.extend(ratios(micros));
             cells
         });
-        let cpu = table(&["scenario", "CPU s", "beside", "ratio", "turns"], 1, cpu.collect());
+        let cpu = table(&["scenario", "CPU us/order", "beside", "ratio", "turns"], 1, cpu.collect());
         format!("{steps}\n\n{cpu}\n")
     }
 }
@@ -123,7 +124,8 @@ impl Comparison {
 impl Step {
     fn of([this, beside]: [&[Report]; 2], outcome: &Outcome, row: &Row, (at, step): (usize, usize)) -> Option<Self> {
         let figure = |of: fn(&Row) -> f64, better| {
-            let turns = |reports| values(reports, |report| report.outcomes.get(at)?.rows.get(step).map(of));
+            let turn = |report: &Report| report.outcomes.get(at)?.rows.get(step).filter(|it| it.is_alike(row)).map(of);
+            let turns = |reports| values(reports, turn);
             Figure::of(&turns(this), &turns(beside), better)
         };
         Some(Self {
@@ -136,13 +138,22 @@ impl Step {
     }
 }
 
+impl Row {
+    /// What follows the name of a step is how much was wanted, which differs.
+    fn is_alike(&self, other: &Self) -> bool {
+        let name = |row: &Self| row.step.split(':').next().map(str::to_owned);
+        name(self) == name(other)
+    }
+}
+
 fn values(reports: &[Report], of: impl Fn(&Report) -> Option<f64>) -> Vec<f64> {
     reports.iter().filter_map(of).collect()
 }
 
-fn cpu_seconds(outcome: &Outcome) -> Option<f64> {
-    let cost = outcome.cost.as_ref()?;
-    Some([cost.docket, cost.mongod, cost.nats].iter().map(|usage| usage.cpu_seconds).sum())
+fn cpu_micros(outcome: &Outcome) -> Option<f64> {
+    let cost = outcome.cost.as_ref().filter(|cost| cost.orders > 0)?;
+    let seconds: f64 = [cost.docket, cost.mongod, cost.nats].iter().map(|usage| usage.cpu_seconds).sum();
+    Some(seconds / cost.orders as f64 * 1e6)
 }
 
 fn ratios(figure: &Figure) -> [String; 2] {

@@ -23,6 +23,7 @@ pub(crate) struct Cost {
     /// The harness itself, which works on the same machine.
     pub(crate) harness: Usage,
     pub(crate) commands: BTreeMap<String, i64>,
+    pub(crate) orders: usize,
     pub(crate) commands_per_order: Option<f64>,
 }
 
@@ -53,6 +54,7 @@ impl Meter {
             nats: nats.since(self.usage[2]),
             harness: harness.since(self.usage[3]),
             commands,
+            orders,
             commands_per_order: (orders > 0).then(|| total as f64 / orders as f64),
         })
     }

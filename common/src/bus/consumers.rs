@@ -33,24 +33,6 @@ impl Lag {
     }
 }
 
-/// What changes as long as somebody listens and has something to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    delivered: u64,
-    answered: u64,
-    unanswered: usize,
-}
-
-impl Place {
-    pub(crate) fn of(consumer: &Info) -> Self {
-        Self {
-            delivered: consumer.delivered.consumer_sequence,
-            answered: consumer.ack_floor.consumer_sequence,
-            unanswered: consumer.num_ack_pending,
-        }
-    }
-}
-
 impl Bus {
     /// What the broker knows of `service` as a listener to `domain`; `None` if it has never listened to it.
     ///
@@ -77,7 +59,7 @@ impl Bus {
         let mut before = None;
         for look in 0..LOOKS_AT_THE_BUSY {
             let Some(info) = self.consumer(domain, service).await? else { return Ok(false) };
-            let place = Place::of(&info);
+            let place = (info.delivered.consumer_sequence, info.ack_floor.consumer_sequence, info.num_ack_pending);
             if info.num_waiting > 0 || before.replace(place).is_some_and(|before| before != place) {
                 return Ok(true);
             }

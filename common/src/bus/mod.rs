@@ -20,7 +20,6 @@ mod unanswered;
 
 pub use cause::Cause;
 pub use consumers::Lag;
-pub(crate) use consumers::Place;
 pub use dead_letters::{DeadLetter, DeadLetters, Replayed};
 pub(crate) use listen::{Intake, listen};
 pub use listener::{Handler, ListenError, Listener, Overtaken};

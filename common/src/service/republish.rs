@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::StartError;
 use super::frame::{connect_bus, connect_database};
-use crate::bus::{Bus, Place};
+use crate::bus::Bus;
 use crate::clock::Time;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -32,10 +32,11 @@ const MIB: u64 = 1024 * 1024;
 pub async fn republish(services: &[Service], settings: &Settings, since: Time) -> Result<usize, StartError> {
     let bus = connect_bus(settings).await?;
     let (mut count, mut pace) = (0, Pace::of(&bus, services));
-    // What is published from now on was missed by nobody, and comes as fast as this goes on.
-    let now = settings.clock().now();
     for archive in archives(services, settings, &bus).await? {
-        count += publish(&bus, &archive, since..=now, Some(&mut pace)).await?;
+        // What is published from now on was missed by nobody, and comes as fast as this goes on.
+        if let Some(newest) = archive.newest().await? {
+            count += publish(&bus, &archive, since..=newest, Some(&mut pace)).await?;
+        }
     }
     Ok(count)
 }
@@ -220,11 +221,12 @@ impl<'s> Pace<'s> {
 
     /// Waits until a service has taken nearly all; false if it takes nothing.
     async fn has_taken(&self, domain: &str, service: &'static str) -> Result<bool, StartError> {
-        let (mut place, mut since) = (None, stopwatch());
+        let (mut before, mut since) = (None, stopwatch());
         while let Some(info) = self.bus.consumer(domain, service).await?.filter(|info| info.num_pending > AHEAD) {
-            let now = Some(Place::of(&info));
-            if now != place {
-                (place, since) = (now, stopwatch());
+            // What comes again and again to somebody who fails changes none of these.
+            let place = (info.delivered.stream_sequence, info.ack_floor.stream_sequence, info.num_ack_pending);
+            if before.replace(place) != Some(place) {
+                since = stopwatch();
             }
             if since.elapsed() >= STALLED_AFTER {
                 tracing::warn!(service, domain, "the service takes no events; what is told waits in front of it");

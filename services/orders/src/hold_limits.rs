@@ -18,7 +18,7 @@ use crate::inventory::PendingHold;
 use crate::order::OrderState;
 
 /// So long a hold that was let run out counts.
-const REMEMBERED: Duration = Duration::from_secs(3600);
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// The limits of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

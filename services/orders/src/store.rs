@@ -20,6 +20,8 @@ use crate::order::{Input, Order, OrderError, OrderState, Returned, Step};
 mod holds;
 pub(crate) mod sales;
 
+pub(crate) use holds::Wanting;
+
 impl Aggregate for Order {
     type Event = OrderEvent;
     const KIND: &'static str = "order";
@@ -52,7 +54,6 @@ impl Aggregate for Inventory {
 pub(crate) fn indexes() -> Vec<Indexes> {
     let waiting = doc! { "movements.0": { "$exists": true } };
     let pending = doc! { "pending.0": { "$exists": true } };
-    let (unpaid, late) = (holds::unpaid(), holds::given_up_late());
     vec![
         Indexes::of(Order::COLLECTION)
             .outbox()
@@ -60,8 +61,8 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .on(doc! { "ticketId": 1, "_id": -1 })
             .on(sales::index())
             .partial(doc! { "expiresAt": 1 }, holds::holding())
-            .partial(unpaid.keys, unpaid.orders)
-            .partial(late.keys, late.orders)
+            .partial(holds::index_of_unpaid(), holds::unpaid())
+            .partial(holds::index_of_given_up_late(), holds::given_up_late())
             .partial(doc! { "movements.at": 1 }, waiting),
         Indexes::of(Inventory::COLLECTION).outbox().partial(doc! { "pending.at": 1 }, pending),
         Indexes::of(TICKETS).on(doc! { "listing.sellerId": 1, "_id": -1 }),

@@ -248,8 +248,6 @@ open_enum! {
 /// Why the bank said no.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct Decline {
-    /// Stripe's word for it, such as `insufficient_funds`.
-    pub(crate) code: String,
     pub(crate) message: String,
 }
 

@@ -150,7 +150,7 @@ async fn the_database_sees_few_of_many_reads() {
     app.stop().await;
 }
 
-/// However many others hold places of the same listing, or have paid.
+/// However many others hold places of the same listing, and however many holds the buyer has given up late of others or before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_reads_what_its_buyer_has_and_no_more() {
     let app = App::with(|settings| settings.hold_unpaid_places = 500).await;
@@ -162,6 +162,18 @@ async fn a_hold_reads_what_its_buyer_has_and_no_more() {
     let given_up = buyer.hold(&ticket, 1).await.expect(201);
     buyer.delete(&format!("/api/orders/{}", given_up["id"].as_str().unwrap())).await.expect(200);
     let database = app.database("orders").await;
+    let orders = database.collection::<bson::Document>("orders");
+    let cancelled = orders.find_one(doc! { "_id": given_up["id"].as_str().unwrap() }).await.unwrap().unwrap();
+    let now = bson::DateTime::now();
+    let yesterday = bson::DateTime::from_millis(now.timestamp_millis() - 24 * 3600 * 1000);
+    let late = (0..40).map(|nth| {
+        let (ticket, at) = if nth % 2 == 0 { ("another", now) } else { (ticket["id"].as_str().unwrap(), yesterday) };
+        let mut order = cancelled.clone();
+        order.extend(doc! { "_id": format!("late {nth}"), "ticketId": ticket, "givenUpLateAt": at });
+        order.extend(doc! { "outbox": [], "movements": [] });
+        order
+    });
+    orders.insert_many(late).await.unwrap();
     database.run_command(doc! { "profile": 2 }).await.unwrap();
     buyer.hold(&ticket, 1).await.expect(201);
     database.run_command(doc! { "profile": 0 }).await.unwrap();

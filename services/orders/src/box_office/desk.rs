@@ -146,8 +146,9 @@ impl Desk {
         let mut next = current.value.clone();
         next.forget_holds(&self.stored);
         let left_behind = self.left_behind(&mut next, batch.repair).await?;
-        // Movements may free places.
-        let left = if batch.settles.is_empty() { next.left() } else { next.capacity };
+        // Movements may free places, also one that nobody has come for yet, of an order whose last one is settled.
+        let none = batch.settles.is_empty() && next.settled.is_empty();
+        let left = if none { next.left() } else { next.capacity };
         let wanted = batch.settles.iter().map(|(order, _)| *order);
         let settled = next.settled.iter().map(|settled| settled.order_id);
         let (movements, mut known) = tokio::try_join!(

@@ -1,16 +1,18 @@
-//! A hold queue that panics, on a real database: who waits is told, and the request that is repeated has its places once.
+//! Hold queues on a real database. One that panics tells who waits, and the request that is repeated has its places once. Places
+//! that come back are given to nobody who has enough.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::bus::{Bus, Namespace};
 use common::clock::{Clock, SystemClock, Time};
 use common::events::By as _;
-use common::id::UserId;
+use common::id::{OrderId, UserId};
 use common::settings::Settings;
 use common::store::{Client, Database, Projection, Relay};
 
 use super::wishes::tests::order;
 use super::*;
+use crate::order::Input;
 use crate::store::{TICKETS, indexes};
 
 /// So often at most a hold looks at the clock on its way; the first look is that of the request itself.
@@ -31,6 +33,7 @@ struct Queue {
     clock: Arc<Fragile>,
     box_office: BoxOffice,
     inventories: Aggregates<Inventory>,
+    orders: OrderStore,
 }
 
 impl Queue {
@@ -46,18 +49,23 @@ impl Queue {
         let orders = OrderStore::new(Aggregates::new(database, relay, shared.clone()), shared.clone());
         let limits = HoldLimits::of(&Settings::default_for_tests());
         let tickets = Projection::new(database, TICKETS);
-        let box_office = BoxOffice::new(inventories.clone(), orders, tickets, limits, shared, Meter::new());
-        Self { clock, box_office, inventories }
+        let box_office = BoxOffice::new(inventories.clone(), orders.clone(), tickets, limits, shared, Meter::new());
+        Self { clock, box_office, inventories, orders }
+    }
+
+    /// An order of a new listing, which has `capacity` places, until a quarter of an hour from now.
+    async fn of_new_listing(&self, capacity: u32, quantity: u32) -> Order {
+        let order = order(UserId::generate(SystemClock.now()), quantity);
+        let inventory = Inventory::new(order.ticket_id, capacity);
+        let made = inventory.changed().by_system();
+        self.inventories.insert(inventory, made).await.unwrap();
+        Order { expires_at: SystemClock.now() + std::time::Duration::from_secs(900), ..order }
     }
 
     /// Holds one place of a new listing while the clock breaks at its `look`th look. Answers whether anybody was told of it.
     async fn hold_once(&self, look: i64) -> bool {
-        let mut order = order(UserId::generate(SystemClock.now()), 1);
-        order.expires_at = SystemClock.now() + std::time::Duration::from_secs(900);
+        let order = self.of_new_listing(3, 1).await;
         let ticket = order.ticket_id;
-        let inventory = Inventory::new(ticket, 3);
-        let made = inventory.changed().by_system();
-        self.inventories.insert(inventory, made).await.unwrap();
         self.clock.0.store(look, Ordering::SeqCst);
         let first = self.box_office.hold(order.clone(), false, None).await;
         assert!(matches!(first, Ok(Held::New) | Err(HoldError::Busy)), "look {look}: {first:?}");
@@ -85,4 +93,27 @@ async fn a_hold_queue_that_panics_tells_who_waits_and_another_one_goes_on() {
     }
     database.run_command(bson::doc! { "dropDatabase": 1 }).await.unwrap();
     assert!(told > 0, "no hold queue has looked at the clock, so none has panicked");
+}
+
+/// Nobody has come to the hold queue for the places that an order gives back: they are noticed by a decision on somebody's wish.
+#[tokio::test]
+async fn places_that_come_back_are_given_to_nobody_who_has_enough() {
+    let client = Client::connect(&variable("DOCKET_TEST_MONGODB_URI")).await.unwrap();
+    let name = format!("hold_queue_{}", UserId::generate(SystemClock.now()).uuid().simple());
+    let database = client.database(&name);
+    let queue = Queue::on(&database).await;
+    let held = queue.of_new_listing(3, 2).await;
+    let Queue { box_office, orders, .. } = queue;
+    let limit = Some(2);
+    box_office.hold(held.clone(), false, limit).await.unwrap();
+    let now = SystemClock.now();
+    let sold = Order { id: OrderId::generate(now), buyer_id: UserId::generate(now), quantity: 1, ..held.clone() };
+    box_office.hold(sold.clone(), false, limit).await.unwrap();
+    orders.inform(sold.id, Input::PaymentSucceeded).await.unwrap();
+    box_office.settle(sold.ticket_id, sold.id).await.unwrap();
+    orders.inform(sold.id, Input::MoneyReturned).await.unwrap();
+    let more = Order { id: OrderId::generate(now), quantity: 1, ..held };
+    let refused = box_office.hold(more, false, limit).await;
+    assert!(matches!(refused, Err(HoldError::TooMany(_))), "{refused:?}");
+    database.run_command(bson::doc! { "dropDatabase": 1 }).await.unwrap();
 }

@@ -15,9 +15,10 @@ use common::id::{OrderId, UserId};
 use common::store::StoreError;
 
 use super::{HoldAnswer, HoldError, Stores};
-use crate::hold_limits::{HoldLimits, Standing};
+use crate::hold_limits::{HoldLimits, REMEMBERED, Standing};
 use crate::inventory::{Inventory, PendingHold};
 use crate::order::Order;
+use crate::store::Wanting;
 
 /// So long a hold waits for its turn; then its buyer is told to come again.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -64,7 +65,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Reads what the wishes need, at most three commands for all of them. `inventory` must be the version on which they are
+    /// Reads what the wishes need, together with what other listings need. `inventory` must be the version on which they are
     /// decided. The orders of first requests are looked up only if `overtaken`, or if nothing is known of their buyers. Nobody asks
     /// what those have who want more than the `left` places, as they get none in any case.
     pub(super) async fn read(
@@ -84,8 +85,13 @@ impl Known {
             inventory.pending.iter().filter(|hold| buyers.contains(&hold.buyer_id)).collect();
         let looked_up = repeated.chain(pending.iter().map(|hold| hold.order_id)).collect();
         let limited = wishes.iter().filter(|wish| stores.limits.ask() && wish.order.quantity <= left);
-        let limited: HashSet<UserId> = limited.map(|wish| wish.order.buyer_id).collect();
-        let unpaid = stores.orders.unpaid_of(inventory.ticket_id, limited);
+        let limited: HashMap<UserId, Time> = limited.map(|wish| (wish.order.buyer_id, wish.since)).collect();
+        let wanting = limited.into_iter().map(|(buyer, at)| Wanting {
+            ticket: inventory.ticket_id,
+            buyer,
+            since: at - REMEMBERED,
+        });
+        let unpaid = stores.orders.unpaid_of(wanting);
         let (stored, unpaid) = tokio::try_join!(stores.orders.stored_of(looked_up), unpaid)?;
         Ok(Self::of(inventory, stored.into_iter().chain(unpaid), pending))
     }

@@ -1,7 +1,6 @@
 //! The orders that hold places, by their deadlines and by their buyers.
 
 use std::collections::{HashMap, HashSet};
-use std::future::IntoFuture as _;
 
 use bson::{Document, doc};
 use common::clock::Time;
@@ -20,52 +19,63 @@ pub(super) fn holding() -> Document {
     doc! { "state": { "$in": ["created", "awaiting_payment"] } }
 }
 
-/// An index and the orders that it has, of which the limits let nobody have many: those that a person has paid, or given up
-/// soon, are in none and cost the next hold nothing.
-pub(super) struct Indexed {
-    pub(super) keys: Document,
-    pub(super) orders: Document,
+/// Of the orders that hold places and are not paid, and those that were let run out: the limits let nobody have many of a listing.
+/// Those that a person has paid, or given up soon, are in neither index and cost the next hold nothing.
+pub(super) fn index_of_unpaid() -> Document {
+    doc! { "buyerId": 1, "ticketId": 1 }
 }
 
-/// The orders that hold places and are not paid, and those that were let run out.
-pub(super) fn unpaid() -> Indexed {
-    let orders = doc! { "state": { "$in": ["created", "awaiting_payment", "expiring", "expired"] } };
-    Indexed { keys: doc! { "buyerId": 1, "ticketId": 1 }, orders }
+pub(super) fn unpaid() -> Document {
+    doc! { "state": { "$in": ["created", "awaiting_payment", "expiring", "expired"] } }
 }
 
-/// Those that nearly were.
-pub(super) fn given_up_late() -> Indexed {
-    Indexed { keys: doc! { "buyerId": 1, "givenUpLateAt": 1 }, orders: doc! { "givenUpLateAt": { "$exists": true } } }
+/// Of those that nearly were let run out.
+pub(super) fn index_of_given_up_late() -> Document {
+    doc! { "buyerId": 1, "ticketId": 1, "givenUpLateAt": 1 }
+}
+
+pub(super) fn given_up_late() -> Document {
+    doc! { "givenUpLateAt": { "$exists": true } }
+}
+
+/// Somebody who wants places of a listing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanting {
+    pub(crate) ticket: TicketId,
+    pub(crate) buyer: UserId,
+    /// What was given up late before this is no matter any more.
+    pub(crate) since: Time,
 }
 
 /// What somebody has of a listing without having paid for it.
-pub(super) type Unpaid = Together<(TicketId, UserId), Vec<Standing>>;
+pub(super) type Unpaid = Together<Wanting, Vec<Standing>>;
 
-/// The way to ask for it, two queries at a time.
+/// The way to ask for it, in two queries.
 pub(super) fn ask_for_unpaid(orders: Aggregates<Order>) -> Unpaid {
-    Together::new(move |asked| unpaid_of(orders.clone(), asked))
+    Together::new(move |wanting| unpaid_of(orders.clone(), wanting))
 }
 
-async fn unpaid_of(
-    orders: Aggregates<Order>,
-    asked: Vec<(TicketId, UserId)>,
-) -> Result<Vec<Vec<Standing>>, StoreError> {
-    let (tickets, buyers): (HashSet<TicketId>, HashSet<UserId>) = asked.iter().copied().unzip();
+async fn unpaid_of(orders: Aggregates<Order>, wanting: Vec<Wanting>) -> Result<Vec<Vec<Standing>>, StoreError> {
+    let (tickets, buyers): (HashSet<_>, HashSet<_>) = wanting.iter().map(|one| (one.ticket, one.buyer)).unzip();
     let (tickets, buyers) = (Vec::from_iter(tickets), Vec::from_iter(buyers));
-    let of_them = doc! { "buyerId": { "$in": buyers }, "ticketId": { "$in": tickets } };
-    let fields = doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
-    // Read in whatever schema, as `OrderStore::stored_of` does.
+    let of_them = || doc! { "buyerId": { "$in": buyers.as_slice() }, "ticketId": { "$in": tickets.as_slice() } };
+    let fields = || doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
+    // Read in whatever schema, as `OrderStore::stored_of` does, and by these indexes: the planner would also take one that has all
+    // orders of the listings, or all of a buyer.
     let collection = orders.collection().beside_states::<Standing>();
-    let found = [unpaid(), given_up_late()].map(|Indexed { keys, orders: mut wanted }| {
-        wanted.extend(of_them.clone());
-        // The planner would also take an index that has all orders of the listing, or all of a buyer.
-        collection.find(wanted).projection(fields.clone()).hint(keys).into_future()
-    });
+    let mut wanted = of_them();
+    wanted.extend(unpaid());
+    let mut found = collection.find(wanted).projection(fields()).hint(index_of_unpaid()).await?;
+    // One after the other: an order that is given up meanwhile goes from the first to the second.
+    let mut wanted = of_them();
+    wanted.insert("givenUpLateAt", doc! { "$gt": wanting.iter().map(|one| one.since).min() });
+    found.extend(collection.find(wanted).projection(fields()).hint(index_of_given_up_late()).await?);
     let mut of_all = HashMap::<(TicketId, UserId), Vec<Standing>>::new();
-    for order in try_join_all(found).await?.into_iter().flatten() {
+    for order in found {
         of_all.entry((order.ticket_id, order.buyer_id)).or_default().push(order);
     }
-    Ok(asked.iter().map(|one| of_all.get(one).cloned().unwrap_or_default()).collect())
+    let answer = |one: &Wanting| of_all.get(&(one.ticket, one.buyer)).cloned().unwrap_or_default();
+    Ok(wanting.iter().map(answer).collect())
 }
 
 #[derive(Deserialize)]
@@ -102,17 +112,12 @@ impl OrderStore {
         Ok(found.stream().await?.map_ok(|row| row.id))
     }
 
-    /// What these people have of a listing without having paid for it; what is asked of all listings goes together.
+    /// What these people have of the listings without having paid for it; what is asked of all listings goes together.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn unpaid_of(
-        &self,
-        ticket: TicketId,
-        buyers: impl IntoIterator<Item = UserId>,
-    ) -> Result<Vec<Standing>, StoreError> {
-        let asked = buyers.into_iter().map(|buyer| self.unpaid.ask((ticket, buyer)));
-        Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+    pub(crate) async fn unpaid_of(&self, wanting: impl Iterator<Item = Wanting>) -> Result<Vec<Standing>, StoreError> {
+        Ok(try_join_all(wanting.map(|one| self.unpaid.ask(one))).await?.into_iter().flatten().collect())
     }
 
     /// Those of the given orders that are stored, in whatever schema: what an index names means the same in all, and one order

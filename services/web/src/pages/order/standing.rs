@@ -3,6 +3,7 @@
 //! Open pages share one look at it. It asks no more than the services have in their databases: the address of the bank's page,
 //! for which Stripe is asked, is asked for once by each page that shows it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,13 +54,14 @@ impl Standing {
         Ok(self)
     }
 
-    /// What tells whether there is news: how the order and its payment stand, and why the card was declined.
+    /// What tells whether there is news: how the order and its payment stand, and what is said of a declined card, in a form
+    /// that tells nobody more.
     pub(super) fn state(&self) -> String {
         let payment = self.payment.as_ref().map(|payment| payment.status);
+        let mut said = DefaultHasher::new();
         let declined = self.payment.as_ref().and_then(|payment| payment.last_decline.as_ref());
-        let why = declined.map_or("", |declined| &declined.code);
-        let state = format!("{:?}.{payment:?}.{why}", self.order.status).to_lowercase();
-        state.replace(|letter: char| !letter.is_ascii_alphanumeric() && !"._-".contains(letter), "-")
+        declined.map(|declined| &declined.message).hash(&mut said);
+        format!("{:?}.{payment:?}.{:x}", self.order.status, said.finish()).to_lowercase()
     }
 }
 
