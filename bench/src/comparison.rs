@@ -84,7 +84,8 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    /// Of the reports of both, each in the order of its turns. Steps are told apart by their place in the scenario.
+    /// Of the reports of both, each in the order of its turns. Steps are told apart by their place in the scenario
+    /// and their name.
     pub(crate) fn of(this: &[Report], beside: &[Report]) -> Self {
         let Some(first) = this.first() else { return Self { steps: Vec::new(), cpu: Vec::new() } };
         let outcomes = || first.outcomes.iter().enumerate();
@@ -124,7 +125,8 @@ impl Comparison {
 impl Step {
     fn of([this, beside]: [&[Report]; 2], outcome: &Outcome, row: &Row, (at, step): (usize, usize)) -> Option<Self> {
         let figure = |of: fn(&Row) -> f64, better| {
-            let turn = |report: &Report| report.outcomes.get(at)?.rows.get(step).filter(|it| it.is_alike(row)).map(of);
+            let alike = |it: &&Row| name_of(it) == name_of(row);
+            let turn = |report: &Report| report.outcomes.get(at)?.rows.get(step).filter(alike).map(of);
             let turns = |reports| values(reports, turn);
             Figure::of(&turns(this), &turns(beside), better)
         };
@@ -138,12 +140,9 @@ impl Step {
     }
 }
 
-impl Row {
-    /// What follows the name of a step is how much was wanted, which differs.
-    fn is_alike(&self, other: &Self) -> bool {
-        let name = |row: &Self| row.step.split(':').next().map(str::to_owned);
-        name(self) == name(other)
-    }
+/// The name of a step, without how much was wanted in it, which differs.
+fn name_of(row: &Row) -> &str {
+    row.step.split(':').next().unwrap_or_default()
 }
 
 fn values(reports: &[Report], of: impl Fn(&Report) -> Option<f64>) -> Vec<f64> {

@@ -140,9 +140,16 @@ impl Fixtures {
 
 /// The indexes of which MongoDB reads the whole, whatever is asked for: see [`Indexes::partial`].
 fn read_whole(indexes: &Indexes) -> Vec<String> {
-    let filter = |model: &IndexModel| model.options.as_ref()?.partial_filter_expression.clone();
-    let whole = indexes.models.iter().filter(|model| filter(model).is_some_and(|filter| filter.contains_key("$or")));
-    whole.map(|model| format!("the filter of {}'s index over {} says $or", indexes.collection, model.keys)).collect()
+    let says_or = |model: &&IndexModel| {
+        let filter = model.options.as_ref().and_then(|options| options.partial_filter_expression.as_ref());
+        filter.is_some_and(|filter| filter.contains_key("$or"))
+    };
+    indexes
+        .models
+        .iter()
+        .filter(says_or)
+        .map(|model| format!("the filter of {}'s index over {} says $or", indexes.collection, model.keys))
+        .collect()
 }
 
 /// The files of a collection, by their versions.

@@ -187,8 +187,8 @@ mod tests {
     #[test]
     fn an_order_in_a_state_of_a_later_build_holds_its_places() {
         let known = order(OrderState::Complete, 2, NOW);
-        let stored = bson::doc! { "_id": known.id, "ticketId": known.ticket_id, "buyerId": known.buyer_id, "state": "queued", "quantity": 2_i64,
-        "expiresAt": NOW };
+        let stored = bson::doc! { "_id": known.id, "ticketId": known.ticket_id, "buyerId": known.buyer_id, "state": "queued",
+        "quantity": 2_i64, "expiresAt": NOW };
         let read: Standing = common::store::from_document(&stored).unwrap();
         assert_eq!(read, Standing { state: OrderState::Created, ..known });
     }

@@ -111,7 +111,7 @@ impl Desk {
             let decision = self.consider(&current, batch, attempt > 0).await?;
             if decision.next == current.value {
                 if decision.refuses_a_hold() {
-                    // Another replica may have freed places since: nobody is turned away on hearsay, and so will be the next.
+                    // Another replica may have freed places since: nobody is turned away on hearsay, nor will the next be.
                     self.known = None;
                     if remembered {
                         continue;

@@ -81,11 +81,15 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("run `cargo xtask test`, or set {name}"))
 }
 
-#[tokio::test]
-async fn a_hold_queue_that_panics_tells_who_waits_and_another_one_goes_on() {
+async fn new_database() -> Database {
     let client = Client::connect(&variable("DOCKET_TEST_MONGODB_URI")).await.unwrap();
     let name = format!("hold_queue_{}", UserId::generate(SystemClock.now()).uuid().simple());
-    let database = client.database(&name);
+    client.database(&name)
+}
+
+#[tokio::test]
+async fn a_hold_queue_that_panics_tells_who_waits_and_another_one_goes_on() {
+    let database = new_database().await;
     let queue = Queue::on(&database).await;
     let mut told = 0;
     for look in 2..=LOOKS {
@@ -98,9 +102,7 @@ async fn a_hold_queue_that_panics_tells_who_waits_and_another_one_goes_on() {
 /// Nobody has come to the hold queue for the places that an order gives back: they are noticed by a decision on somebody's wish.
 #[tokio::test]
 async fn places_that_come_back_are_given_to_nobody_who_has_enough() {
-    let client = Client::connect(&variable("DOCKET_TEST_MONGODB_URI")).await.unwrap();
-    let name = format!("hold_queue_{}", UserId::generate(SystemClock.now()).uuid().simple());
-    let database = client.database(&name);
+    let database = new_database().await;
     let queue = Queue::on(&database).await;
     let held = queue.of_new_listing(3, 2).await;
     let Queue { box_office, orders, .. } = queue;
