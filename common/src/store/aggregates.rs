@@ -50,7 +50,7 @@ impl<A: Aggregate> Aggregates<A> {
     /// The aggregates in a service's database, whose outboxes `relay` empties.
     pub fn new(database: &Database, relay: Relay, clock: SharedClock) -> Self {
         let table = Table::beside_outboxes(database, A::COLLECTION);
-        relay.watch(A::COLLECTION, table.clone());
+        relay.watch(database, A::COLLECTION);
         let meter = Meter::of::<A>(relay.service());
         Self { table, relay, clock, meter, kind: PhantomData }
     }

@@ -23,6 +23,7 @@ mod snapshots;
 mod state;
 mod sweep;
 mod table;
+mod throttle;
 mod together;
 
 pub use aggregate::{Aggregate, Change, ChangeError, Versioned};

@@ -2,7 +2,8 @@
 //!
 //! Three tasks work side by side, and none of them waits for another one for long: one publishes what was just committed, one
 //! takes what is published out of the outboxes, and the [sweep](super::sweep) finds what is left there. What finds no room in
-//! a queue is left to the sweep, so no request waits for the broker, and no event waits for a stalled call to the database.
+//! a queue is left to the sweep, so no request waits for the broker, and no event waits for a stalled call to the database. Only
+//! where the newest event of an aggregate says all do events wait for their turn: see [`Throttle`].
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,13 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::doc;
+use futures::future::try_join_all;
 use metrics::{Counter, counter};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::throttle::Throttle;
 use super::{Database, EventArchive, StoreError, Table};
 use crate::bus::{Bus, EventRecord};
 use crate::clock::SharedClock;
+use crate::telemetry::stopwatch;
 
 /// Events that wait in memory; more are left to the sweep.
 const QUEUE: usize = 8192;
@@ -29,9 +34,9 @@ const BATCH: usize = 256;
 const SETTLED_TOGETHER: usize = 2048;
 const SETTLED_WITHIN: Duration = Duration::from_millis(500);
 
-/// How many batches may wait for that, and how long publishing waits for room there. What finds none stays in the outboxes
-/// and is published once more by the sweep, which the broker notices.
-const UNSETTLED: usize = 16;
+/// How many may wait for that, and how long publishing waits for room there. What finds none stays in the outboxes and is
+/// published once more by the sweep, which the broker notices.
+const UNSETTLED: usize = 2 * SETTLED_TOGETHER;
 const ROOM_WITHIN: Duration = Duration::from_millis(250);
 
 /// An event that stands in a document's outbox.
@@ -56,7 +61,7 @@ pub struct Relay {
 }
 
 /// A collection, and the id of a document in it.
-type Place = (&'static str, String);
+pub(super) type Place = (&'static str, String);
 
 impl Relay {
     /// A relay for the database of a service, and the work that it does until it is stopped. The work can be begun anew
@@ -78,8 +83,10 @@ impl Relay {
         self.service
     }
 
-    /// Has the sweep look after a collection, and the outboxes of its documents emptied together with other writes of `table`.
-    pub fn watch(&self, collection: &'static str, table: Table) {
+    /// Has the sweep look after a collection of `database`. Its outboxes are emptied through a table of their own: a command with
+    /// hundreds of them is not one that a request waits for.
+    pub fn watch(&self, database: &Database, collection: &'static str) {
+        let table = Table::new(database, collection);
         self.collections.lock().unwrap_or_else(PoisonError::into_inner).insert(collection, table);
     }
 
@@ -171,38 +178,47 @@ impl Worker {
     async fn publish_all(
         &self,
         waiting: &mut mpsc::Receiver<Outbox>,
-        published: mpsc::Sender<Vec<Outbox>>,
+        published: mpsc::Sender<Outbox>,
         stop: &CancellationToken,
     ) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while let Some(1..) = stop.run_until_cancelled(waiting.recv_many(&mut batch, BATCH)).await {
-            self.pass_on(&mut batch, &published).await;
+        let (mut come, mut throttle) = (Vec::with_capacity(BATCH), Throttle::default());
+        loop {
+            let turn = throttle.next_turn();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                count = waiting.recv_many(&mut come, BATCH) => if count == 0 { break },
+                () = until(turn) => {}
+            }
+            let now = stopwatch();
+            let mut told = throttle.admit(come.drain(..), now);
+            told.extend(throttle.due(now));
+            self.pass_on(told, &published).await;
         }
         waiting.close();
-        while waiting.recv_many(&mut batch, BATCH).await > 0 {
-            self.pass_on(&mut batch, &published).await;
+        while waiting.recv_many(&mut come, BATCH).await > 0 {
+            self.pass_on(throttle.admit(come.drain(..), stopwatch()), &published).await;
+        }
+        self.pass_on(throttle.into_waiting(), &published).await;
+    }
+
+    async fn pass_on(&self, events: Vec<Outbox>, published: &mpsc::Sender<Outbox>) {
+        let mut events = events.into_iter();
+        while events.len() > 0 {
+            let batch = self.publish(events.by_ref().take(BATCH).collect()).await;
+            match tokio::time::timeout(ROOM_WITHIN, published.reserve_many(batch.len())).await {
+                Ok(Ok(room)) => room.zip(batch).for_each(|(place, outbox)| place.send(outbox)),
+                Ok(Err(_)) | Err(_) => self.left_to_sweep.increment(batch.len() as u64),
+            }
         }
     }
 
-    async fn pass_on(&self, batch: &mut Vec<Outbox>, published: &mpsc::Sender<Vec<Outbox>>) {
-        let batch = self.publish(std::mem::take(batch)).await;
-        if published.send_timeout(batch, ROOM_WITHIN).await.is_err() {
-            self.left_to_sweep.increment(1);
-        }
-    }
-
-    async fn settle_all(&self, mut settling: mpsc::Receiver<Vec<Outbox>>) {
-        while let Some(mut published) = settling.recv().await {
-            let more = async {
-                while published.len() < SETTLED_TOGETHER
-                    && let Some(more) = settling.recv().await
-                {
-                    published.extend(more);
-                }
-            };
-            // Not to have as many as fit is no matter.
-            let _ = tokio::time::timeout(SETTLED_WITHIN, more).await;
-            self.settle(published).await;
+    async fn settle_all(&self, mut settling: mpsc::Receiver<Outbox>) {
+        let mut published = Vec::with_capacity(SETTLED_TOGETHER);
+        while settling.recv_many(&mut published, SETTLED_TOGETHER).await > 0 {
+            // That not as many come as fit is no matter.
+            let _ = tokio::time::timeout(SETTLED_WITHIN, fill(&mut published, &mut settling)).await;
+            self.settle(std::mem::take(&mut published)).await;
         }
     }
 
@@ -232,16 +248,33 @@ impl Worker {
     async fn take_out(&self, published: &[Outbox]) -> Result<(), StoreError> {
         self.archive.keep(published.iter().map(|outbox| &outbox.record), self.clock.now()).await?;
         let tables = self.watched();
-        for ((collection, versions), documents) in by_versions(published) {
-            let Some(table) = tables.get(collection) else { continue };
+        let emptied = by_versions(published).into_iter().filter_map(|((collection, versions), documents)| {
             let taken_out = doc! { "$pull": { "outbox": { "version": { "$in": versions } } } };
-            table.collection().update_many(doc! { "_id": { "$in": documents } }, taken_out).await?;
-        }
-        Ok(())
+            Some(tables.get(collection)?.update_many(doc! { "_id": { "$in": documents } }, taken_out))
+        });
+        try_join_all(emptied).await.map(drop)
     }
 
     pub(super) fn watched(&self) -> BTreeMap<&'static str, Table> {
         self.collections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends when [`SETTLED_TOGETHER`] are there, or no more can come.
+async fn fill(published: &mut Vec<Outbox>, settling: &mut mpsc::Receiver<Outbox>) {
+    let mut room = SETTLED_TOGETHER - published.len();
+    while room > 0 {
+        match settling.recv_many(published, room).await {
+            0 => return,
+            more => room -= more,
+        }
     }
 }
 

@@ -9,10 +9,14 @@ use common::events::inventory::InventoryChanged;
 use common::events::{By as _, InventoryEvent, Raised};
 use common::id::{OrderId, TicketId};
 use common::store::{
-    Aggregate, Aggregates, Applied, Change, ChangeError, Indexes, Projection, Relay, RelayWork, StoreError,
+    Aggregate, Aggregates, Applied, Change, ChangeError, EventArchive, Indexes, Projection, Relay, RelayWork,
+    StoreError,
 };
+use common::telemetry::stopwatch;
+use futures::TryStreamExt as _;
 use mongodb::bson::{Bson, Document, doc};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::backlog::Deadline;
 use super::{Page, event, page};
@@ -97,6 +101,37 @@ async fn an_aggregate_whose_newest_event_says_all_keeps_only_that() {
     let changed = tokio::time::timeout(Duration::from_secs(5), changed).await.expect("it is not read").unwrap();
     assert_eq!((changed.version, changed.value.held), (202, 201));
     assert_eq!(newest().await.0, [202]);
+    database.leave().await;
+}
+
+#[actix_web::test]
+async fn of_changes_that_come_soon_one_after_the_other_the_first_and_the_newest_are_published_before_a_stop() {
+    let database = TestDatabase::new().await;
+    let (counts, _relay, work) = relayed::<Counts>(&database, Arc::new(SystemClock)).await;
+    let (stop, begun) = (CancellationToken::new(), stopwatch());
+    let working = tokio::spawn(work.run(stop.clone()));
+    let first = Counts { ticket_id: TicketId::generate(SystemClock.now()), held: 0 };
+    let mut current = counts.insert(first.clone(), first.raised()).await.unwrap();
+    let archive = database.1.collection::<Document>(EventArchive::COLLECTION);
+    let told = async || {
+        let bundles: Vec<Document> = archive.find(doc! {}).await.unwrap().try_collect().await.unwrap();
+        let events = bundles.iter().flat_map(|bundle| bundle.get_array("events").unwrap());
+        events.map(version_of).collect::<Vec<i64>>()
+    };
+    while told().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        let change = current.value.one_more();
+        current = counts.save(&current, change).await.unwrap();
+    }
+    stop.cancel();
+    working.await.unwrap();
+    let told = told().await;
+    assert_eq!((told.first(), told.last()), (Some(&1), Some(&101)));
+    assert!(told.is_sorted() && told.len() as u128 <= 3 + begun.elapsed().as_millis() / 500, "{told:?}");
+    let stored = database.1.collection::<Document>(Counts::COLLECTION).find_one(doc! {}).await.unwrap().unwrap();
+    assert!(stored.get_array("outbox").unwrap().is_empty(), "{stored}");
     database.leave().await;
 }
 

@@ -22,7 +22,11 @@ use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::hold_limits::REMEMBERED;
 use crate::inventory::PendingHold;
+
+/// Until when the limits count what is held and not paid: the last second that has a date of four digits.
+pub(crate) const HELD: Time = Time::from_millis(253_402_300_799_000);
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -179,6 +183,10 @@ pub struct Order {
     /// When its buyer gave the hold up, if that was so late that the places were as good as kept from others until the deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up_late_at: Option<Time>,
+    /// Until when the limits of holds count it: for ever while its places are held and not paid, and for a while if they were kept
+    /// from others until the deadline or nearly so. Beside the state, so that an index has just these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_until: Option<Time>,
     /// What of its money went back. Only payments' events write it: it is read with the order and never written with it.
     #[serde(default, skip_serializing)]
     pub returned: Returned,
@@ -386,6 +394,7 @@ impl Order {
             Created | AwaitingPayment | Expiring => {
                 let mut step = self.step(Cancelled, Some(Move::Release));
                 step.next.given_up_late_at = self.is_late(now).then_some(now);
+                step.next.counts_until = step.next.counted();
                 Ok(Some(step))
             }
             Cancelled | Refunding | Refunded => Ok(None),
@@ -419,10 +428,9 @@ impl Order {
     }
 
     fn complete(&self, now: Time, places: Option<Move>) -> Step {
-        let mut next = self.clone();
+        let mut next = self.in_state(OrderState::Complete);
         next.passes =
             (1..=self.quantity).map(|number| Pass { id: self.pass_id(number), number, checked_in: None }).collect();
-        next.state = OrderState::Complete;
         next.paid_at = Some(now);
         let passes = next.passes.iter().map(|pass| pass.id).collect();
         Step { event: OrderCompleted { order: self.facts(), passes }.into(), next, places }
@@ -433,13 +441,13 @@ impl Order {
     }
 
     fn refund(&self, reason: RefundReason) -> Step {
-        let next = Self { state: OrderState::Refunding, refund_reason: Some(reason), ..self.clone() };
+        let next = Self { refund_reason: Some(reason), ..self.in_state(OrderState::Refunding) };
         Step { next, event: OrderRefundRequested { order: self.facts(), reason }.into(), places: None }
     }
 
     fn returned(&self, places: Option<Move>) -> Step {
         let reason = self.refund_reason.or(Some(RefundReason::SellerGranted));
-        let next = Self { state: OrderState::Refunded, refund_reason: reason, ..self.clone() };
+        let next = Self { refund_reason: reason, ..self.in_state(OrderState::Refunded) };
         // An order that is refunded because its places were gone has none to return.
         let places = places.filter(|places| *places != Move::Return || !self.passes.is_empty());
         Step { next, event: OrderRefunded { order: self.facts() }.into(), places }
@@ -454,7 +462,22 @@ impl Order {
             OrderState::Reacquiring => OrderPlacesRequested { order }.into(),
             _ => OrderCancelled { order }.into(),
         };
-        Step { next: Self { state, ..self.clone() }, event, places }
+        Step { next: self.in_state(state), event, places }
+    }
+
+    fn in_state(&self, state: OrderState) -> Self {
+        let mut next = Self { state, ..self.clone() };
+        next.counts_until = next.counted();
+        next
+    }
+
+    fn counted(&self) -> Option<Time> {
+        use OrderState::{AwaitingPayment, Created, Expired, Expiring};
+        match self.state {
+            Created | AwaitingPayment | Expiring => Some(HELD),
+            Expired => Some(self.expires_at + REMEMBERED),
+            _ => self.given_up_late_at.map(|at| at + REMEMBERED),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use futures::{Stream, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Movement, PendingHold};
-use crate::order::{Input, Order, OrderError, OrderState, Returned, Step};
+use crate::order::{HELD, Input, Order, OrderError, OrderState, Returned, Step};
 
 mod holds;
 pub(crate) mod sales;
@@ -61,8 +61,7 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .on(doc! { "ticketId": 1, "_id": -1 })
             .on(sales::index())
             .partial(doc! { "expiresAt": 1 }, holds::holding())
-            .partial(holds::index_of_unpaid(), holds::unpaid())
-            .partial(holds::index_of_given_up_late(), holds::given_up_late())
+            .partial(holds::index_of_counted(), holds::counted())
             .partial(doc! { "movements.at": 1 }, waiting),
         Indexes::of(Inventory::COLLECTION).outbox().partial(doc! { "pending.at": 1 }, pending),
         Indexes::of(TICKETS).on(doc! { "listing.sellerId": 1, "_id": -1 }),
@@ -106,6 +105,7 @@ impl Replica {
             passes: Vec::new(),
             admitted: 0,
             given_up_late_at: None,
+            counts_until: Some(HELD),
             returned: Returned::default(),
         }
     }
@@ -121,14 +121,14 @@ pub(crate) type TicketReplicas = Projection<Replica>;
 #[derive(Clone)]
 pub(crate) struct OrderStore {
     orders: Aggregates<Order>,
-    unpaid: holds::Unpaid,
+    counted: holds::Counted,
     clock: SharedClock,
 }
 
 impl OrderStore {
     /// The store over the aggregates.
     pub(crate) fn new(orders: Aggregates<Order>, clock: SharedClock) -> Self {
-        Self { unpaid: holds::ask_for_unpaid(orders.clone()), orders, clock }
+        Self { counted: holds::ask_for_counted(orders.clone()), orders, clock }
     }
 
     /// Reads an order.

@@ -24,7 +24,8 @@ async fn damaged_projections_are_rebuilt_as_they_were() {
     let (listings, replicas) =
         (projection(&app, "orders", "tickets").await, projection(&app, "payments", "orders").await);
     assert_eq!((listings.len(), replicas.len()), (1, 1));
-    assert_eq!(tellings_of_fifty(&app).await, 1);
+    let earlier = tellings_of_earlier_places(&app).await;
+    assert!(earlier > 0, "the first change of an inventory is told");
     damage(&app).await;
     for (service, projections) in [(orders::service(), 2), (payments::service(), 1), (tickets::service(), 1)] {
         thrown_away(&app, &service, projections).await;
@@ -39,7 +40,7 @@ async fn damaged_projections_are_rebuilt_as_they_were() {
     assert_eq!(buyer.passes(&order).await, passes);
     assert_eq!(charges(&app, &order).await, 1);
     bought(&buyer, &ticket).await;
-    assert_eq!(tellings_of_fifty(&app).await, 1, "an old event moved the number of places");
+    assert_eq!(tellings_of_earlier_places(&app).await, earlier, "an old event moved the number of places");
     buyer.hold(&ticket, 1).await.problem(409, "sold_out");
     app.stop().await;
 }
@@ -244,11 +245,12 @@ async fn same(app: &App, service: &str, collection: &str, before: &[Document]) {
     .await;
 }
 
-/// How often orders has told that a listing has 50 places.
-async fn tellings_of_fifty(app: &App) -> usize {
+/// How often orders has told of another number of places than the 4 that the listing has in the end. Of changes that come soon
+/// one after the other only some are told, but always the first.
+async fn tellings_of_earlier_places(app: &App) -> usize {
     let events = app.published("orders").await;
     let counts = events.iter().filter(|event| event.name == "inventory.changed");
-    counts.filter(|event| event.payload.contains("\"capacity\":50,")).count()
+    counts.filter(|event| !event.payload.contains("\"capacity\":4,")).count()
 }
 
 /// A title that nobody gave with a version that was never reached, a replica that is lost, and counts that nobody told.

@@ -15,7 +15,7 @@ use common::id::{OrderId, UserId};
 use common::store::StoreError;
 
 use super::{HoldAnswer, HoldError, Stores};
-use crate::hold_limits::{HoldLimits, REMEMBERED, Standing};
+use crate::hold_limits::{HoldLimits, Standing};
 use crate::inventory::{Inventory, PendingHold};
 use crate::order::Order;
 use crate::store::Wanting;
@@ -75,9 +75,7 @@ impl Known {
         left: u32,
         overtaken: bool,
     ) -> Result<Self, StoreError> {
-        if wishes.is_empty() {
-            return Ok(Self::default());
-        }
+        let Some(since) = wishes.iter().map(|wish| wish.since).min() else { return Ok(Self::default()) };
         let buyers: HashSet<UserId> = wishes.iter().map(|wish| wish.order.buyer_id).collect();
         let all = overtaken || !stores.limits.ask();
         let repeated = wishes.iter().filter(|wish| all || wish.repeated).map(|wish| wish.order.id);
@@ -85,15 +83,11 @@ impl Known {
             inventory.pending.iter().filter(|hold| buyers.contains(&hold.buyer_id)).collect();
         let looked_up = repeated.chain(pending.iter().map(|hold| hold.order_id)).collect();
         let limited = wishes.iter().filter(|wish| stores.limits.ask() && wish.order.quantity <= left);
-        let limited: HashMap<UserId, Time> = limited.map(|wish| (wish.order.buyer_id, wish.since)).collect();
-        let wanting = limited.into_iter().map(|(buyer, at)| Wanting {
-            ticket: inventory.ticket_id,
-            buyer,
-            since: at - REMEMBERED,
-        });
-        let unpaid = stores.orders.unpaid_of(wanting);
-        let (stored, unpaid) = tokio::try_join!(stores.orders.stored_of(looked_up), unpaid)?;
-        Ok(Self::of(inventory, stored.into_iter().chain(unpaid), pending))
+        let limited = limited.map(|wish| wish.order.buyer_id).collect();
+        let wanting = Wanting { ticket: inventory.ticket_id, buyers: limited, since };
+        let counted = stores.orders.counted_of(wanting);
+        let (stored, counted) = tokio::try_join!(stores.orders.stored_of(looked_up), counted)?;
+        Ok(Self::of(inventory, stored.into_iter().chain(counted), pending))
     }
 
     /// A pending hold whose order is stored is what its order says, and else it holds its places.
@@ -141,7 +135,7 @@ pub(super) mod tests {
 
     use super::super::Held;
     use super::*;
-    use crate::order::{OrderState, Returned};
+    use crate::order::{HELD, OrderState, Returned};
 
     const NOW: Time = Time::from_millis(100_000_000);
     const LIMITS: HoldLimits = HoldLimits { unpaid_places: 100, pause_after: 2, pause: Duration::from_secs(300) };
@@ -169,6 +163,7 @@ pub(super) mod tests {
             passes: Vec::new(),
             admitted: 0,
             given_up_late_at: None,
+            counts_until: Some(HELD),
             returned: Returned::default(),
         }
     }

@@ -35,6 +35,7 @@ fn order(cents: i64) -> Order {
         passes: Vec::new(),
         admitted: 0,
         given_up_late_at: None,
+        counts_until: Some(HELD),
         returned: Returned::default(),
     }
 }
@@ -101,6 +102,27 @@ fn who_gives_a_hold_up_in_its_second_half_has_kept_the_places_from_others() {
     assert_eq!((given_up(START), given_up(half), given_up(later)), (None, None, Some(later)));
     let free = after(order(0), &[Input::NothingToPay, Input::BuyerCancels]);
     assert_eq!((free.state, free.given_up_late_at), (OrderState::Cancelled, None), "it was no hold any more");
+}
+
+#[test]
+fn the_limits_count_what_is_held_unpaid_and_for_an_hour_what_was_kept_from_others_without_being_paid() {
+    use Input::{
+        BuyerCancels, DeadlinePassed, MoneyReturned, PaymentCancelled, PaymentStarted, PaymentSucceeded, PlacesGranted,
+    };
+    let counts = |inputs: &[Input]| after(order(500), inputs).counts_until;
+    let an_hour = Some(DEADLINE + std::time::Duration::from_secs(3600));
+    for held in [&[][..], &[PaymentStarted], &[DeadlinePassed]] {
+        assert_eq!(counts(held), Some(HELD), "{held:?}");
+    }
+    assert_eq!(counts(&[DeadlinePassed, PaymentCancelled]), an_hour, "run out");
+    assert_eq!(counts(&[BuyerCancels]), an_hour, "given up at the deadline");
+    let meanwhile = [BuyerCancels, PaymentSucceeded, MoneyReturned];
+    assert_eq!(counts(&meanwhile), an_hour, "paid when it was given up, and the money went back");
+    let soon = order(500).handle(BuyerCancels, START).unwrap().unwrap();
+    assert_eq!(soon.next.counts_until, None, "given up soon");
+    assert_eq!((counts(&[PaymentSucceeded]), counts(&[PaymentSucceeded, MoneyReturned])), (None, None), "paid");
+    let late = [DeadlinePassed, PaymentCancelled, PaymentSucceeded];
+    assert_eq!((counts(&late), counts(&[&late[..], &[PlacesGranted]].concat())), (None, None), "paid late");
 }
 
 #[test]

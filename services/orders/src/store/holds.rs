@@ -19,63 +19,53 @@ pub(super) fn holding() -> Document {
     doc! { "state": { "$in": ["created", "awaiting_payment"] } }
 }
 
-/// Of the orders that hold places and are not paid, and those that were let run out: the limits let nobody have many of a listing.
-/// Those that a person has paid, or given up soon, are in neither index and cost the next hold nothing.
-pub(super) fn index_of_unpaid() -> Document {
-    doc! { "buyerId": 1, "ticketId": 1 }
+/// Of the orders that the limits count: they let nobody have many of a listing. Those that a person has paid, or given up soon,
+/// are not in it and cost the next hold nothing.
+pub(super) fn index_of_counted() -> Document {
+    doc! { "buyerId": 1, "ticketId": 1, "countsUntil": 1 }
 }
 
-pub(super) fn unpaid() -> Document {
-    doc! { "state": { "$in": ["created", "awaiting_payment", "expiring", "expired"] } }
+pub(super) fn counted() -> Document {
+    doc! { "countsUntil": { "$exists": true } }
 }
 
-/// Of those that nearly were let run out.
-pub(super) fn index_of_given_up_late() -> Document {
-    doc! { "buyerId": 1, "ticketId": 1, "givenUpLateAt": 1 }
-}
-
-pub(super) fn given_up_late() -> Document {
-    doc! { "givenUpLateAt": { "$exists": true } }
-}
-
-/// Somebody who wants places of a listing.
-#[derive(Clone, Copy, Debug)]
+/// Those who want places of a listing.
+#[derive(Clone, Debug)]
 pub(crate) struct Wanting {
     pub(crate) ticket: TicketId,
-    pub(crate) buyer: UserId,
-    /// What was given up late before this is no matter any more.
+    pub(crate) buyers: HashSet<UserId>,
+    /// Since when the first of them waits.
     pub(crate) since: Time,
 }
 
-/// What somebody has of a listing without having paid for it.
-pub(super) type Unpaid = Together<Wanting, Vec<Standing>>;
+/// What the limits count of the orders that they have of the listing.
+pub(super) type Counted = Together<Wanting, Vec<Standing>>;
 
-/// The way to ask for it, in two queries.
-pub(super) fn ask_for_unpaid(orders: Aggregates<Order>) -> Unpaid {
-    Together::new(move |wanting| unpaid_of(orders.clone(), wanting))
+/// The way to ask for it.
+pub(super) fn ask_for_counted(orders: Aggregates<Order>) -> Counted {
+    Together::new(move |wanting| counted_of(orders.clone(), wanting))
 }
 
-async fn unpaid_of(orders: Aggregates<Order>, wanting: Vec<Wanting>) -> Result<Vec<Vec<Standing>>, StoreError> {
-    let (tickets, buyers): (HashSet<_>, HashSet<_>) = wanting.iter().map(|one| (one.ticket, one.buyer)).unzip();
-    let (tickets, buyers) = (Vec::from_iter(tickets), Vec::from_iter(buyers));
-    let of_them = || doc! { "buyerId": { "$in": buyers.as_slice() }, "ticketId": { "$in": tickets.as_slice() } };
-    let fields = || doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
-    // Read in whatever schema, as `OrderStore::stored_of` does, and by these indexes: the planner would also take one that has all
+async fn counted_of(orders: Aggregates<Order>, wanting: Vec<Wanting>) -> Result<Vec<Vec<Standing>>, StoreError> {
+    let tickets: Vec<TicketId> = wanting.iter().map(|one| one.ticket).collect();
+    let buyers: HashSet<UserId> = wanting.iter().flat_map(|one| one.buyers.iter().copied()).collect();
+    let wanted = doc! {
+        "buyerId": { "$in": Vec::from_iter(buyers) }, "ticketId": { "$in": tickets },
+        "countsUntil": { "$gt": wanting.iter().map(|one| one.since).min() },
+    };
+    let fields = doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
+    // Read in whatever schema, as `OrderStore::stored_of` does, and by this index: the planner would also take one that has all
     // orders of the listings, or all of a buyer.
     let collection = orders.collection().beside_states::<Standing>();
-    let mut wanted = of_them();
-    wanted.extend(unpaid());
-    let mut found = collection.find(wanted).projection(fields()).hint(index_of_unpaid()).await?;
-    // One after the other: an order that is given up meanwhile goes from the first to the second.
-    let mut wanted = of_them();
-    wanted.insert("givenUpLateAt", doc! { "$gt": wanting.iter().map(|one| one.since).min() });
-    found.extend(collection.find(wanted).projection(fields()).hint(index_of_given_up_late()).await?);
-    let mut of_all = HashMap::<(TicketId, UserId), Vec<Standing>>::new();
-    for order in found {
-        of_all.entry((order.ticket_id, order.buyer_id)).or_default().push(order);
+    let mut of_listing = HashMap::<TicketId, Vec<Standing>>::new();
+    for order in collection.find(wanted).projection(fields).hint(index_of_counted()).await? {
+        of_listing.entry(order.ticket_id).or_default().push(order);
     }
-    let answer = |one: &Wanting| of_all.get(&(one.ticket, one.buyer)).cloned().unwrap_or_default();
-    Ok(wanting.iter().map(answer).collect())
+    let theirs = |Wanting { ticket, buyers, .. }: &Wanting| {
+        let of_listing = of_listing.get(ticket).into_iter().flatten();
+        of_listing.filter(|order| buyers.contains(&order.buyer_id)).cloned().collect()
+    };
+    Ok(wanting.iter().map(theirs).collect())
 }
 
 #[derive(Deserialize)]
@@ -112,12 +102,15 @@ impl OrderStore {
         Ok(found.stream().await?.map_ok(|row| row.id))
     }
 
-    /// What these people have of the listings without having paid for it; what is asked of all listings goes together.
+    /// What the limits count of the orders that some have of a listing; what is asked of all listings goes together.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn unpaid_of(&self, wanting: impl Iterator<Item = Wanting>) -> Result<Vec<Standing>, StoreError> {
-        Ok(try_join_all(wanting.map(|one| self.unpaid.ask(one))).await?.into_iter().flatten().collect())
+    pub(crate) async fn counted_of(&self, wanting: Wanting) -> Result<Vec<Standing>, StoreError> {
+        if wanting.buyers.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.counted.ask(wanting).await
     }
 
     /// Those of the given orders that are stored, in whatever schema: what an index names means the same in all, and one order

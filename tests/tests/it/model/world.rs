@@ -140,6 +140,7 @@ fn order(buyer: usize, cents: i64) -> Order {
         passes: Vec::new(),
         admitted: 0,
         given_up_late_at: None,
+        counts_until: None,
         returned: Returned::default(),
     }
 }
