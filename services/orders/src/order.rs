@@ -26,7 +26,7 @@ use crate::hold_limits::REMEMBERED;
 use crate::inventory::PendingHold;
 
 /// Until when the limits count what is held and not paid: the last second that has a date of four digits.
-pub(crate) const HELD: Time = Time::from_millis(253_402_300_799_000);
+pub const HELD: Time = Time::from_millis(253_402_300_799_000);
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -392,10 +392,8 @@ impl Order {
         };
         match self.state {
             Created | AwaitingPayment | Expiring => {
-                let mut step = self.step(Cancelled, Some(Move::Release));
-                step.next.given_up_late_at = self.is_late(now).then_some(now);
-                step.next.counts_until = step.next.counted();
-                Ok(Some(step))
+                let given_up = Self { given_up_late_at: self.is_late(now).then_some(now), ..self.clone() };
+                Ok(Some(given_up.step(Cancelled, Some(Move::Release))))
             }
             Cancelled | Refunding | Refunded => Ok(None),
             Expired | Reacquiring => Err(OrderError::Ended(self.state)),
