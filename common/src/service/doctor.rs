@@ -18,7 +18,7 @@ use crate::store::{Backlog, Client, StoreError, from_document};
 /// A hold ends by the clock of a service, a document by that of MongoDB.
 const CLOCKS_APART: Duration = Duration::from_secs(2);
 
-/// The relay publishes at once, and its sweep looks every few seconds for what it has missed.
+/// The relay publishes within a second, and its sweep looks every few seconds for what it has missed.
 const OUTBOX_AGE: Duration = Duration::from_secs(60);
 
 /// Behind by more than this, people notice.

@@ -23,6 +23,7 @@ pub(super) struct Throttle(HashMap<Place, Told>);
 
 struct Told {
     at: Instant,
+    version: i64,
     /// What waits for its turn.
     newest: Option<Outbox>,
 }
@@ -39,13 +40,14 @@ impl Throttle {
         }
         match self.0.entry((event.collection, event.document.clone())) {
             Entry::Vacant(first) => {
-                first.insert(Told { at: now, newest: None });
+                first.insert(Told { at: now, version: event.record.version, newest: None });
                 Some(event)
             }
             Entry::Occupied(told) => {
-                let newest = &mut told.into_mut().newest;
-                if newest.as_ref().is_none_or(|newest| newest.record.version < event.record.version) {
-                    *newest = Some(event);
+                let told = told.into_mut();
+                let known = told.newest.as_ref().map_or(told.version, |newest| newest.record.version);
+                if known < event.record.version {
+                    told.newest = Some(event);
                 }
                 None
             }
@@ -59,11 +61,10 @@ impl Throttle {
             if now < told.at + APART {
                 return true;
             }
-            told.at = now;
-            let newest = told.newest.take();
-            let again = newest.is_some();
-            due.extend(newest);
-            again
+            let Some(newest) = told.newest.take() else { return false };
+            (told.at, told.version) = (now, newest.record.version);
+            due.push(newest);
+            true
         });
         due
     }
@@ -109,7 +110,8 @@ mod tests {
         assert_eq!(throttle.next_turn(), Some(begun + APART));
         assert!(throttle.due(begun + APART / 2).is_empty());
         assert_eq!(versions(&throttle.due(begun + APART)), [("a", 4)]);
-        assert_eq!(throttle.next_turn(), None);
+        assert!(throttle.admit(counts("a", &[3, 4]).into_iter(), begun + APART).is_empty());
+        assert_eq!(throttle.next_turn(), None, "what was told, or is older, is not told again");
 
         let later = begun + APART * 3 / 2;
         assert!(throttle.admit(counts("a", &[5]).into_iter(), later).is_empty(), "the last was told a moment ago");

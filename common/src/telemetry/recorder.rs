@@ -29,7 +29,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("events_handled_total", "Events heard, by what became of them: handled, overtaken, retried, parked, dead."),
     ("dead_letters_total", "Events put aside because they could not be handled."),
     ("event_handler_panics_total", "Tries to handle an event that ended in a panic."),
-    ("relay_left_to_sweep_total", "Committed events that found no room in the relay's queue and wait for its sweep."),
+    (
+        "relay_left_to_sweep_total",
+        "Events that found no room in a queue of the relay, before or after they were published, and are left to its sweep.",
+    ),
     ("store_conflicts_total", "Changes that lost their compare-and-set to another one."),
     ("documents_unreadable_total", "Documents passed over in lists and by jobs, mostly as a later build wrote them."),
     ("measurements_failed_total", "Looks at how far a service is behind that failed: its gauges show old values."),

@@ -34,6 +34,8 @@ pub(crate) fn command(program: &Program) -> Result<Command, LocalError> {
     command.args(["--replSet", SET, "--oplogSize", "512", "--wiredTigerCacheSizeGB", "0.25"]);
     command.args(["--wiredTigerJournalCompressor", "none"]);
     command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
+    // By default what every document was like in the last five minutes is kept, for reads of the past that nobody makes here.
+    command.args(["--setParameter", "minSnapshotHistoryWindowInSeconds=0"]);
     // By default a stopping member lingers for 15 s, so that clients find another; there is no other.
     command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"]);
     if program.test_commands {

@@ -43,27 +43,38 @@ pub struct Claims {
     pub jti: String,
 }
 
-impl Claims {
+/// What a token has proven. Whether it still does is for [`Proven::covers`] to say.
+#[derive(Clone, Debug)]
+pub(super) struct Proven {
+    pub(super) principal: Principal,
+    /// From when to when, in seconds since the epoch.
+    from: i64,
+    until: i64,
+}
+
+impl Proven {
     /// Clocks of two machines differ a little.
     const LEEWAY_SECONDS: i64 = 5;
 
     /// Whether the token is good at `now`.
     pub(super) fn covers(&self, now: Time) -> bool {
         let seconds = now.seconds();
-        seconds < self.exp + Self::LEEWAY_SECONDS && self.iat <= seconds + Self::LEEWAY_SECONDS
+        seconds < self.until.saturating_add(Self::LEEWAY_SECONDS)
+            && self.from <= seconds.saturating_add(Self::LEEWAY_SECONDS)
     }
 }
 
-impl From<Claims> for Principal {
+impl From<Claims> for Proven {
     fn from(claims: Claims) -> Self {
         let scopes = claims.scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect());
-        Self {
+        let principal = Principal {
             user: claims.sub,
             session: claims.sid,
             role: claims.role,
             scopes,
             user_version: claims.uv,
             issued_at: Time::from_millis(claims.iat.saturating_mul(1_000)),
-        }
+        };
+        Self { principal, from: claims.iat, until: claims.exp }
     }
 }

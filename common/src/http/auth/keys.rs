@@ -2,13 +2,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use reqwest::Client;
 use url::Url;
 
 use super::verifier::{Keys, TokenError, nothing_verified};
 use crate::clock::{SharedClock, Time};
+use crate::signing::VerifyingKey;
 use crate::telemetry::stopwatch;
 
 /// Keys older than this are not trusted any more, whether new ones can be had or not.
@@ -93,10 +93,10 @@ impl Keys {
 }
 
 /// Only Ed25519 keys with an id count, so no token can talk us into another kind of signature.
-fn ed25519(jwk: &Jwk) -> Option<(String, DecodingKey)> {
+fn ed25519(jwk: &Jwk) -> Option<(String, VerifyingKey)> {
     let AlgorithmParameters::OctetKeyPair(pair) = &jwk.algorithm else { return None };
     if pair.curve != EllipticCurve::Ed25519 {
         return None;
     }
-    Some((jwk.common.key_id.clone()?, DecodingKey::from_ed_components(&pair.x).ok()?))
+    Some((jwk.common.key_id.clone()?, VerifyingKey::read(&pair.x).ok()?))
 }

@@ -20,7 +20,7 @@ pub(super) fn holding() -> Document {
 }
 
 /// Of the orders that the limits count: they let nobody have many of a listing. Those that a person has paid, or given up soon,
-/// are not in it and cost the next hold nothing.
+/// are not in it and cost the next hold nothing, unless an earlier build has made them so.
 pub(super) fn index_of_counted() -> Document {
     doc! { "buyerId": 1, "ticketId": 1, "countsUntil": 1 }
 }
