@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::report::{Outcome, Report, Row, table, whole};
+use crate::scenario::Cost;
 use crate::stats::median;
 
 /// The order of turns: each build comes first and last equally often, so that a machine which grows slower or faster
@@ -73,6 +74,8 @@ struct Step {
 struct Cpu {
     scenario: String,
     micros: Figure,
+    /// The same of the load generator, which does the same for both: its ratio tells how far the machine was not equally fast.
+    generator: Figure,
 }
 
 /// Both builds, figure by figure.
@@ -94,9 +97,13 @@ impl Comparison {
             steps.filter_map(move |(step, row)| Step::of([this, beside], outcome, row, (at, step)))
         });
         let cpu = outcomes().filter_map(|(at, outcome)| {
-            let micros = |reports| values(reports, |report| cpu_micros(report.outcomes.get(at)?));
-            let micros = Figure::of(&micros(this), &micros(beside), Better::Lower)?;
-            Some(Cpu { scenario: outcome.name.clone(), micros })
+            let figure = |of: fn(&Cost) -> f64| {
+                let micros = |reports| values(reports, |report| micros_of_order(report.outcomes.get(at)?, of));
+                Figure::of(&micros(this), &micros(beside), Better::Lower)
+            };
+            let micros = figure(|cost| cost.docket.cpu_seconds + cost.mongod.cpu_seconds + cost.nats.cpu_seconds)?;
+            let generator = figure(|cost| cost.harness.cpu_seconds)?;
+            Some(Cpu { scenario: outcome.name.clone(), micros, generator })
         });
         Self { steps: steps.collect(), cpu: cpu.collect() }
     }
@@ -112,12 +119,14 @@ impl Comparison {
         });
         let header = ["scenario", "step", "per s", "beside", "ratio", "turns", "p50 ratio", "p99 ratio"];
         let steps = table(&header, 2, steps.collect());
-        let cpu = self.cpu.iter().map(|Cpu { scenario, micros }| {
+        let cpu = self.cpu.iter().map(|Cpu { scenario, micros, generator }| {
             let mut cells = vec![scenario.clone(), whole(micros.this), whole(micros.beside)];
             cells.extend(ratios(micros));
+            cells.extend(ratios(generator));
             cells
         });
-        let cpu = table(&["scenario", "CPU us/order", "beside", "ratio", "turns"], 1, cpu.collect());
+        let header = ["scenario", "CPU us/order", "beside", "ratio", "turns", "load generator's", "turns"];
+        let cpu = table(&header, 1, cpu.collect());
         format!("{steps}\n\n{cpu}\n")
     }
 }
@@ -149,10 +158,9 @@ fn values(reports: &[Report], of: impl Fn(&Report) -> Option<f64>) -> Vec<f64> {
     reports.iter().filter_map(of).collect()
 }
 
-fn cpu_micros(outcome: &Outcome) -> Option<f64> {
+fn micros_of_order(outcome: &Outcome, seconds: fn(&Cost) -> f64) -> Option<f64> {
     let cost = outcome.cost.as_ref().filter(|cost| cost.orders > 0)?;
-    let seconds: f64 = [cost.docket, cost.mongod, cost.nats].iter().map(|usage| usage.cpu_seconds).sum();
-    Some(seconds / cost.orders as f64 * 1e6)
+    Some(seconds(cost) / cost.orders as f64 * 1e6)
 }
 
 fn ratios(figure: &Figure) -> [String; 2] {

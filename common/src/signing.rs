@@ -168,4 +168,30 @@ mod tests {
         assert!(other.public().verify::<serde_json::Value>("pass+jwt", &token).is_err());
         assert_ne!(mine.public().kid, other.public().kid);
     }
+
+    #[test]
+    fn what_is_no_point_of_the_curve_is_no_key() {
+        let key = key().public().x.clone();
+        assert!(VerifyingKey::read(&key).is_ok());
+        let two_is_no_y = BASE64_URL_SAFE_NO_PAD.encode([vec![2], vec![0; 31]].concat());
+        for none in ["", "AA", &key[1..], &format!("{key}A"), &format!("{key}="), "no base64", &two_is_no_y] {
+            assert!(VerifyingKey::read(none).is_err(), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_very_text_that_was_signed_is_verified() {
+        let key = key();
+        let token = key.sign("pass+jwt", &serde_json::json!({ "jti": "a pass" })).unwrap();
+        let verified = |token: &str| key.public().verify::<serde_json::Value>("pass+jwt", token).is_ok();
+        assert!(verified(&token));
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let unsigned = format!("{signed}.");
+        let twice = format!("{token}.{signature}");
+        let longer = format!("{token}A");
+        let padded = format!("{token}==");
+        for other in [signed, signature, "", ".", "..", &unsigned, &twice, &longer, &padded] {
+            assert!(!verified(other), "{other:?}");
+        }
+    }
 }
