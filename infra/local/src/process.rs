@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::error::{AboutFile, LocalError};
 use crate::log;
 use crate::program::Program;
-use crate::record::Record;
+use crate::record::{Record, mark};
 
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -29,6 +29,7 @@ impl Process {
         let path = program.log();
         let output = log::create(&path)?;
         let mut command = program.command()?;
+        mark(&mut command, &program.home)?;
         command.stdin(Stdio::null()).stdout(output.try_clone().about(path)?).stderr(output);
         let child = apart(command)?;
         let leash = secure(program, &child)?;

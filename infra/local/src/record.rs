@@ -1,5 +1,7 @@
-//! Which process serves a folder, noted on disk so that the next run finds what a killed one left behind.
+//! Which process serves a folder, so that the next run finds what a killed one left behind: a server bears its folder in its
+//! environment from its first moment, and is noted on disk a moment later.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,11 +9,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+use tokio::process::Command;
 
 use crate::error::{AboutFile, LocalError};
 use crate::wait::until;
 
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a server's folder is called in its environment.
+const SERVES: &str = "DOCKET_SERVES";
 
 /// One process, told apart from a later one with the same id by when it was started.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,16 +83,42 @@ fn boot() -> Option<String> {
     Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
-/// Stops the server that a killed Docket left running in `home`, if there is one.
-pub(crate) async fn stop_leftover(server: &'static str, home: &Path) -> Result<(), LocalError> {
-    let Some(leftover) = Record::load(home).filter(Record::is_alive) else { return Ok(()) };
-    tracing::warn!(server, pid = leftover.pid, "stopping a server which an earlier run left behind");
-    leftover.signal(Signal::CONT);
-    leftover.signal(Signal::TERM);
-    if !leftover.is_gone().await {
-        leftover.signal(Signal::KILL);
+/// Has the server that `command` starts bear its folder, whoever is killed before it is noted.
+pub(crate) fn mark(command: &mut Command, home: &Path) -> Result<(), LocalError> {
+    command.env(SERVES, fs::canonicalize(home).about(home)?);
+    Ok(())
+}
+
+/// Stops the servers that a killed Docket left running in `home`.
+pub(crate) async fn stop_leftovers(server: &'static str, home: &Path) -> Result<(), LocalError> {
+    let mut leftovers = serving(home);
+    // One of a build that marked none.
+    leftovers.extend(Record::load(home).filter(|noted| noted.is_alive() && !leftovers.contains(noted)));
+    for leftover in leftovers {
+        tracing::warn!(server, pid = leftover.pid, "stopping a server which an earlier run left behind");
+        leftover.signal(Signal::CONT);
+        leftover.signal(Signal::TERM);
+        if !leftover.is_gone().await {
+            leftover.signal(Signal::KILL);
+        }
+        if !leftover.is_gone().await {
+            return Err(still_there(server));
+        }
     }
-    if leftover.is_gone().await { Ok(()) } else { Err(still_there(server)) }
+    Ok(())
+}
+
+/// The processes that bear `home`. Where there is no `/proc` none are found.
+fn serving(home: &Path) -> Vec<Record> {
+    let (Ok(home), Ok(processes)) = (fs::canonicalize(home), fs::read_dir("/proc")) else { return Vec::new() };
+    let mark = [OsStr::new(SERVES), home.as_os_str()].map(OsStr::as_encoded_bytes).join(&b'=');
+    let bears = |pid: &i32| {
+        // Nobody's business are those that are another user's, or have ended.
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+    };
+    let ids = processes.filter_map(|process| process.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter(bears).filter_map(Record::of).collect()
 }
 
 fn still_there(server: &'static str) -> LocalError {

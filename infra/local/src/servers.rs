@@ -10,7 +10,7 @@ use crate::error::{AboutFile, LocalError};
 use crate::find::install;
 use crate::options::Options;
 use crate::program::{Among, Kind, Program};
-use crate::record::{Record, stop_leftover};
+use crate::record::{Record, stop_leftovers};
 use crate::server::Server;
 
 /// The running servers. Dropped without [`LocalServers::stop`] they are stopped in the background, or killed where the
@@ -82,7 +82,7 @@ impl LocalServers {
 
 /// Stops what an earlier run left running in `home`, and throws away its data if a fresh start is wanted.
 pub(crate) async fn prepare(kind: Kind, home: &Path, options: &Options) -> Result<(), LocalError> {
-    stop_leftover(kind.name(), home).await?;
+    stop_leftovers(kind.name(), home).await?;
     if options.fresh { remove_if_there(fs::remove_dir_all(home)).about(home) } else { Ok(()) }
 }
 

@@ -260,12 +260,25 @@ async fn a_folder_has_one_owner() {
 
 #[tokio::test]
 async fn what_a_killed_owner_left_is_stopped() {
+    what_is_left_is_stopped(|_| ()).await;
+}
+
+#[tokio::test]
+async fn what_an_owner_left_that_was_killed_before_it_noted_it_is_stopped() {
+    what_is_left_is_stopped(|folder| {
+        record_files(folder).into_iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    })
+    .await;
+}
+
+async fn what_is_left_is_stopped(meanwhile: impl Fn(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     let mut owner = spawn_owner(folder.path(), UNLEASHED);
     wait_until_owned(&mut owner).await;
     let before = recorded_processes(folder.path());
     owner.kill().await.unwrap();
     assert!(before.iter().all(|pid| is_running(pid)), "the servers outlive their owner");
+    meanwhile(folder.path());
 
     let servers = start(&folder).await;
     assert!(!before.iter().any(|pid| is_running(pid)), "a leftover is still running");
@@ -318,9 +331,12 @@ async fn owner() {
     std::future::pending::<()>().await;
 }
 
+fn record_files(folder: &Path) -> [PathBuf; 2] {
+    ["mongo", "nats"].map(|home| folder.join(home).join("process.json"))
+}
+
 fn recorded_processes(folder: &Path) -> Vec<String> {
-    let files = ["mongo", "nats"].map(|home| folder.join(home).join("process.json"));
-    let records = files.map(|file| std::fs::read_to_string(file).unwrap());
+    let records = record_files(folder).map(|file| std::fs::read_to_string(file).unwrap());
     records.iter().map(|record| serde_json::from_str::<Value>(record).unwrap()["pid"].to_string()).collect()
 }
 
