@@ -116,7 +116,7 @@ impl PublicKey {
 ///
 /// # Errors
 /// If it says something else.
-pub fn header(typ: &'static str, token: &str) -> Result<Header, SigningError> {
+pub(crate) fn header(typ: &'static str, token: &str) -> Result<Header, SigningError> {
     let header = decode_header(token)?;
     let is_ours = header.alg == Algorithm::EdDSA && header.typ.as_deref() == Some(typ);
     if is_ours { Ok(header) } else { Err(SigningError::Type(typ)) }
@@ -124,14 +124,14 @@ pub fn header(typ: &'static str, token: &str) -> Result<Header, SigningError> {
 
 /// A public key, ready to verify: to read it costs an eighth of what it costs to verify a token.
 #[derive(Clone, Debug)]
-pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
+pub(crate) struct VerifyingKey(ed25519_dalek::VerifyingKey);
 
 impl VerifyingKey {
     /// Reads it as [`PublicKey::x`] has it.
     ///
     /// # Errors
     /// If it is no base64url of a point of the curve.
-    pub fn read(x: &str) -> Result<Self, SigningError> {
+    pub(crate) fn read(x: &str) -> Result<Self, SigningError> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(x).map_err(|error| SigningError::Key(error.into()))?;
         let key = ed25519_dalek::VerifyingKey::try_from(bytes.as_slice());
         key.map(Self).map_err(|error| SigningError::Key(error.to_string().into()))
@@ -141,7 +141,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// If this key has not signed it, or its claims are others.
-    pub fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, SigningError> {
+    pub(crate) fn claims<C: DeserializeOwned>(&self, token: &str) -> Result<C, SigningError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(SigningError::Forged)?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| SigningError::Forged)?;
         let signature = Signature::from_slice(&signature).map_err(|_| SigningError::Forged)?;

@@ -56,8 +56,23 @@ pub struct Relay {
     service: &'static str,
     queue: mpsc::Sender<Outbox>,
     left_to_sweep: Counter,
-    collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
+    watched: Watched,
     held_back: Arc<Mutex<HashMap<Place, Option<Outbox>>>>,
+}
+
+/// The collections that are looked after, and the tables through which their outboxes are emptied.
+#[derive(Clone, Default)]
+pub(super) struct Watched(Arc<Mutex<BTreeMap<&'static str, Table>>>);
+
+impl Watched {
+    /// All that are looked after now.
+    pub(super) fn all(&self) -> BTreeMap<&'static str, Table> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Table>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A collection, and the id of a document in it.
@@ -69,12 +84,12 @@ impl Relay {
     pub fn new(service: &'static str, database: &Database, bus: Bus, clock: SharedClock) -> (Self, RelayWork) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let left_to_sweep = counter!("relay_left_to_sweep_total", "service" => service);
-        let (collections, held_back) = (Arc::default(), Arc::default());
-        let relay = Self { service, queue, left_to_sweep, collections, held_back };
+        let (watched, held_back) = (Watched::default(), Arc::default());
+        let relay = Self { service, queue, left_to_sweep, watched, held_back };
         let published = counter!("events_published_total", "service" => service);
         let archive = EventArchive::new(database);
-        let (left_to_sweep, collections) = (relay.left_to_sweep.clone(), relay.collections.clone());
-        let worker = Worker { bus, clock, archive, published, left_to_sweep, collections };
+        let (left_to_sweep, watched) = (relay.left_to_sweep.clone(), relay.watched.clone());
+        let worker = Worker { bus, clock, archive, published, left_to_sweep, watched };
         (relay, RelayWork { worker: Arc::new(worker), waiting: Arc::new(tokio::sync::Mutex::new(waiting)) })
     }
 
@@ -86,13 +101,12 @@ impl Relay {
     /// Has the sweep look after a collection of `database`. Its outboxes are emptied through a table of their own: a command with
     /// hundreds of them is not one that a request waits for.
     pub fn watch(&self, database: &Database, collection: &'static str) {
-        let table = Table::new(database, collection);
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner).insert(collection, table);
+        self.watched.lock().insert(collection, Table::new(database, collection));
     }
 
     /// The collections that are looked after.
     pub(super) fn watched(&self) -> BTreeMap<&'static str, Table> {
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.watched.all()
     }
 
     /// Hands over what was just committed. Never waits: what finds no room is found by the sweep.
@@ -166,7 +180,7 @@ pub(super) struct Worker {
     archive: EventArchive,
     published: Counter,
     left_to_sweep: Counter,
-    collections: Arc<Mutex<BTreeMap<&'static str, Table>>>,
+    pub(super) watched: Watched,
 }
 
 impl Worker {
@@ -247,16 +261,12 @@ impl Worker {
 
     async fn take_out(&self, published: &[Outbox]) -> Result<(), StoreError> {
         self.archive.keep(published.iter().map(|outbox| &outbox.record), self.clock.now()).await?;
-        let tables = self.watched();
+        let tables = self.watched.all();
         let emptied = by_versions(published).into_iter().filter_map(|((collection, versions), documents)| {
             let taken_out = doc! { "$pull": { "outbox": { "version": { "$in": versions } } } };
             Some(tables.get(collection)?.update_many(doc! { "_id": { "$in": documents } }, taken_out))
         });
         try_join_all(emptied).await.map(drop)
-    }
-
-    pub(super) fn watched(&self) -> BTreeMap<&'static str, Table> {
-        self.collections.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -37,7 +37,7 @@ impl Worker {
         let sweeping = async {
             loop {
                 turns.tick().await;
-                for (collection, table) in self.watched() {
+                for (collection, table) in self.watched.all() {
                     self.sweep(collection, &table).await;
                 }
             }
