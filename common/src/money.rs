@@ -6,9 +6,11 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The largest amount: Stripe takes eight digits of minor units.
-/// <https://docs.stripe.com/api/payment_intents/create#create_payment_intent-amount>
-pub const MAX_MINOR_UNITS: i64 = 99_999_999;
+pub mod charge;
+
+/// The largest amount of minor units, a price or the total of an order. How much can be charged at once depends on the
+/// currency ([`charge::check`]).
+pub const MAX_MINOR_UNITS: i64 = 999_999_999_999;
 
 /// A currency of ISO 4217, written in lower case as in Stripe's API.
 ///
@@ -111,7 +113,7 @@ pub enum MoneyError {
     #[error("must have at most {0} decimals in this currency")]
     TooPrecise(u32),
     /// Above [`MAX_MINOR_UNITS`].
-    #[error("must be at most 99999999 minor units")]
+    #[error("must be at most {MAX_MINOR_UNITS} minor units")]
     TooLarge,
 }
 
@@ -135,13 +137,23 @@ impl Money {
         }
     }
 
-    /// Reads a decimal number of major units, such as `19.99`.
+    /// Reads a decimal number of major units, such as `19.99`: digits of ASCII, with more of them behind a point if there is
+    /// one. White space around it does not count, a no-break space neither. A minus sign says what is wrong; all else is no
+    /// number here: a plus sign, a comma, an exponent, signs between the digits, digits of other scripts.
     ///
     /// # Errors
     /// If it is no number, negative, too large, or not exact in the currency's minor unit.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
-        let decimal = Decimal::from_str_exact(text.trim()).map_err(|_| MoneyError::NotANumber)?.normalize();
-        if decimal.is_sign_negative() && !decimal.is_zero() {
+        let text = text.trim();
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|digit| digit.is_ascii_digit());
+        if !is_number(whole) || !is_number(fraction) {
+            return Err(MoneyError::NotANumber);
+        }
+        // All that is left to go wrong is that it has more digits than any amount of money.
+        let decimal = Decimal::from_str_exact(digits).map_err(|_| MoneyError::TooLarge)?.normalize();
+        if digits.len() < text.len() && !decimal.is_zero() {
             return Err(MoneyError::Negative);
         }
         if decimal.scale() > currency.exponent() {
@@ -198,10 +210,22 @@ mod tests {
         assert_eq!(usd("19.990"), Ok(1999));
         assert_eq!(usd("19.999"), Err(MoneyError::TooPrecise(2)));
         assert_eq!(usd("-1"), Err(MoneyError::Negative));
-        assert_eq!(usd("1e3"), Err(MoneyError::NotANumber));
-        assert_eq!(usd("999999.99"), Ok(MAX_MINOR_UNITS));
-        assert_eq!(usd("1000000"), Err(MoneyError::TooLarge));
+        assert_eq!(usd("-0.00"), Ok(0));
+        assert_eq!(usd("9999999999.99"), Ok(MAX_MINOR_UNITS));
+        assert_eq!(usd("10000000000"), Err(MoneyError::TooLarge));
         assert_eq!(usd("79228162514264337593543950335"), Err(MoneyError::TooLarge));
+        assert_eq!(usd("99999999999999999999999999999999"), Err(MoneyError::TooLarge));
+    }
+
+    #[test]
+    fn what_else_looks_like_a_number_is_none() {
+        for text in [
+            "1e3", "5_0", "+5", ".5", "5.", "1,5", "1 000", "\u{ff15}", "\u{665}", "0x5", "--5", "", "-", "\u{a0}",
+            "NaN",
+        ] {
+            assert_eq!(usd(text), Err(MoneyError::NotANumber), "{text}");
+        }
+        assert_eq!(usd("\u{a0}5.00\u{a0}\n"), Ok(500));
     }
 
     #[test]

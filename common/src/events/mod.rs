@@ -398,8 +398,8 @@ mod tests {
             keeps_newer_values::<PaymentEvent>(),
         ];
         // Roles in three events of people, policies in three of listings, the reason in one of orders, and the status of an
-        // order and of a payment.
-        assert_eq!(enums, [3, 3, 2, 0, 0, 1]);
+        // order, and the status and how disputes stand in three of payments.
+        assert_eq!(enums, [3, 3, 2, 0, 0, 3]);
     }
 
     #[test]

@@ -145,5 +145,7 @@ open_enum! {
         CancelledMeanwhile = "cancelled_meanwhile",
         /// The seller or an administrator gave the money back.
         SellerGranted = "seller_granted",
+        /// The buyer's bank took the money back after a dispute.
+        ChargedBack = "charged_back",
     }
 }

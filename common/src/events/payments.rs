@@ -22,6 +22,8 @@ domain_events! {
         RefundFailed(PaymentRefundFailed) = "payment.refund-failed", 1;
         Refunded(PaymentRefunded) = "payment.refunded", 1;
         Disputed(PaymentDisputed) = "payment.disputed", 1;
+        DisputeWon(PaymentDisputeWon) = "payment.dispute-won", 1;
+        DisputeLost(PaymentDisputeLost) = "payment.dispute-lost", 1;
         Snapshot(PaymentSnapshot) = "payment.snapshot", 1;
     }
 }
@@ -94,6 +96,29 @@ payment_events! {
     PaymentDisputed {
         /// Stripe's reason.
         reason: String,
+        /// How the payment's disputes stand together; earlier builds did not say it, and meant an open one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standing: Option<DisputeStanding>,
+    }
+    /// A dispute was decided for the seller: the money stays.
+    PaymentDisputeWon {
+        /// Stripe's reason.
+        reason: String,
+        /// How the payment's disputes stand together.
+        standing: DisputeStanding,
+    }
+    /// A dispute was decided for the buyer: the bank keeps the money.
+    PaymentDisputeLost {
+        /// Stripe's reason.
+        reason: String,
+        /// How the payment's disputes stand together.
+        standing: DisputeStanding,
+        /// How much went back with it.
+        lost: Money,
+        /// Whether with it the whole amount has gone back.
+        in_full: bool,
+        /// How much of the payment has gone back by now, with this dispute.
+        returned: Money,
     }
     /// The present state of a payment.
     PaymentSnapshot {
@@ -101,6 +126,23 @@ payment_events! {
         status: PaymentStatus,
         /// How much of the payment has gone back by now.
         returned: Money,
+        /// How the payment's disputes stand together, if there are any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dispute: Option<DisputeStanding>,
+    }
+}
+
+open_enum! {
+    /// How a dispute stands.
+    pub enum DisputeStanding {
+        /// The bank has the money until it decides; none can be given back.
+        Open = "open",
+        /// The bank only asks; money can still be given back, which ends it.
+        Inquiry = "inquiry",
+        /// Decided for the seller.
+        Won = "won",
+        /// Decided for the buyer.
+        Lost = "lost",
     }
 }
 

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::app::App;
 use crate::params::Retrieve;
 use crate::request::{get, post, post_admitted};
-use crate::{access, charges, events, methods, payments, refunds};
+use crate::{access, charges, disputes, events, methods, payments, refunds};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
@@ -22,6 +22,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/v1/refunds", web::get().to(list_refunds))
         .route("/v1/refunds/{id}", web::get().to(retrieve_refund))
         .route("/v1/refunds/{id}", web::post().to(update_refund))
+        .route("/v1/disputes", web::get().to(list_disputes))
+        .route("/v1/disputes/{id}", web::get().to(retrieve_dispute))
         .route("/v1/events", web::get().to(list_events))
         .route("/v1/events/{id}", web::get().to(retrieve_event));
 }
@@ -78,6 +80,14 @@ async fn retrieve_refund(app: Data<App>, req: HttpRequest, id: Path<String>) -> 
 
 async fn update_refund(app: Data<App>, req: HttpRequest, id: Path<String>, body: Bytes) -> HttpResponse {
     post(&app, &req, &body, |call, params| refunds::update(call, &id, params)).await
+}
+
+async fn list_disputes(app: Data<App>, req: HttpRequest) -> HttpResponse {
+    get(&app, &req, disputes::list).await
+}
+
+async fn retrieve_dispute(app: Data<App>, req: HttpRequest, id: Path<String>) -> HttpResponse {
+    get(&app, &req, |call, _: Retrieve| disputes::retrieve(call, &id)).await
 }
 
 async fn list_events(app: Data<App>, req: HttpRequest) -> HttpResponse {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::charges::{Charge, Dispute, Method};
+use crate::charges::{Charge, Method};
+use crate::disputes::Dispute;
 use crate::events::{Event, KeptEvent};
 use crate::idempotency::{Idempotency, SavedReply};
 use crate::intents::Intent;

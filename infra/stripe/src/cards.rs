@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::charges::Kind;
+
 /// How the bank answers a payment with a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +74,7 @@ pub(crate) struct Card {
     pub(crate) number: &'static str,
     pub(crate) brand: &'static str,
     pub(crate) behaviour: Behaviour,
+    pub(crate) kind: Kind,
 }
 
 impl Card {
@@ -81,7 +84,7 @@ impl Card {
 }
 
 const fn card(name: &'static str, number: &'static str, brand: &'static str, behaviour: Behaviour) -> Card {
-    Card { name, number, brand, behaviour }
+    Card { name, number, brand, behaviour, kind: Kind::Card }
 }
 
 const fn declined(name: &'static str, number: &'static str, decline: Decline) -> Card {
@@ -111,6 +114,20 @@ static CARDS: &[Card] = &[
 pub(crate) fn by_number(number: &str) -> Option<&'static Card> {
     let digits: String = number.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
     CARDS.iter().find(|card| card.number == digits)
+}
+
+/// What else than a card one can pay with: Stripe's test account whose debit works. The bank's answer takes days.
+static BANK_ACCOUNT: Card = Card {
+    name: "usBankAccount_success",
+    number: "000123456789",
+    brand: "bank",
+    behaviour: Behaviour::Process,
+    kind: Kind::UsBankAccount,
+};
+
+/// The bank account behind `pm_usBankAccount_success`.
+pub(crate) fn bank_account(id: &str) -> Option<&'static Card> {
+    id.strip_prefix("pm_").filter(|name| *name == BANK_ACCOUNT.name).map(|_| &BANK_ACCOUNT)
 }
 
 /// The card behind `pm_card_…` or `tok_…`. Stripe's own names put `visa_` before `chargeDeclined`; both spellings work.

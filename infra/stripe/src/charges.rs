@@ -1,4 +1,4 @@
-//! Charges, the payment methods they are made with, and disputes about them.
+//! Charges, and the payment methods they are made with.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::cards::{Behaviour, Decline};
+use crate::disputes::DisputeStatus;
 use crate::error::ApiError;
 use crate::render;
 
@@ -18,6 +19,26 @@ pub(crate) struct Method {
     pub(crate) brand: String,
     pub(crate) last4: String,
     pub(crate) behaviour: Behaviour,
+    #[serde(default)]
+    pub(crate) kind: Kind,
+}
+
+/// What kind of payment method it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    #[default]
+    Card,
+    UsBankAccount,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::UsBankAccount => "us_bank_account",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,18 +86,6 @@ impl Charge {
     }
 }
 
-/// A customer asking their bank for the money back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Dispute {
-    pub(crate) id: String,
-    pub(crate) charge: String,
-    pub(crate) intent: String,
-    pub(crate) amount: i64,
-    pub(crate) currency: String,
-    pub(crate) created: i64,
-    pub(crate) reason: String,
-}
-
 pub(crate) fn retrieve(call: &mut Call<'_>, id: &str) -> Result<Value, ApiError> {
     let charge = call.charge(id)?;
     Ok(render::charge(&call.view(), &charge))
@@ -101,11 +110,24 @@ pub(crate) fn count(call: &mut Call<'_>, params: CountCharges) -> Result<Value, 
     let found: Vec<&Charge> = call.books.charges.values().filter(|charge| params.wants(charge)).collect();
     let of = |status| found.iter().filter(|charge| charge.status == status).count();
     Ok(json!({
+        "charged_back": found.iter().map(|charge| lost(call, charge)).sum::<i64>(),
         "succeeded": of(ChargeStatus::Succeeded),
         "failed": of(ChargeStatus::Failed),
         "pending": of(ChargeStatus::Pending),
         "captured": found.iter().map(|charge| charge.captured()).sum::<i64>(),
         "refunded": found.iter().map(|charge| charge.refunded).sum::<i64>(),
-        "charges": found.iter().map(|charge| render::charge(&call.view(), charge)).collect::<Vec<_>>(),
+        "charges": found.iter().map(|charge| with_lost(call, charge)).collect::<Vec<_>>(),
     }))
+}
+
+/// The charge as Stripe shows it, and what the bank took back for good.
+fn with_lost(call: &Call<'_>, charge: &Charge) -> Value {
+    let mut shown = render::charge(&call.view(), charge);
+    shown["charged_back"] = json!(lost(call, charge));
+    shown
+}
+
+fn lost(call: &Call<'_>, charge: &Charge) -> i64 {
+    let disputes = call.books.disputes.values().filter(|dispute| dispute.charge == charge.id);
+    disputes.filter(|dispute| dispute.status == DisputeStatus::Lost).map(|dispute| dispute.amount).sum()
 }

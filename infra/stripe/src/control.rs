@@ -14,7 +14,7 @@ use crate::calls::Calls;
 use crate::error::ApiError;
 use crate::faults::Fault;
 use crate::webhooks::{Mode, Redelivery};
-use crate::{charges, form, payments, refunds, render};
+use crate::{charges, disputes, form, payments, refunds, render};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
@@ -33,6 +33,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/test/payment_intents/{id}/settle", web::post().to(settle))
         .route("/test/payment_intents/{id}/authenticate", web::post().to(authenticate))
         .route("/test/payment_intents/{id}/dispute", web::post().to(dispute))
+        .route("/test/disputes/{id}/close", web::post().to(close_dispute))
         .route("/test/refunds/{id}/bounce", web::post().to(bounce));
 }
 
@@ -143,11 +144,31 @@ async fn authenticate(app: Data<App>, id: Path<String>, verdict: Json<Verdict>) 
 #[derive(Deserialize)]
 struct Complaint {
     reason: Option<String>,
+    /// The bank only asks.
+    #[serde(default)]
+    inquiry: bool,
 }
 
 async fn dispute(app: Data<App>, id: Path<String>, complaint: Json<Complaint>) -> HttpResponse {
-    let reason = complaint.into_inner().reason.unwrap_or_else(|| "fraudulent".to_owned());
-    run(&app, |call| payments::dispute(call, &id, reason))
+    let Complaint { reason, inquiry } = complaint.into_inner();
+    let reason = reason.unwrap_or_else(|| "fraudulent".to_owned());
+    run(&app, |call| disputes::open(call, &id, reason, inquiry))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Decision {
+    Won,
+    Lost,
+}
+
+#[derive(Deserialize)]
+struct Judgement {
+    status: Decision,
+}
+
+async fn close_dispute(app: Data<App>, id: Path<String>, judgement: Json<Judgement>) -> HttpResponse {
+    run(&app, |call| disputes::close(call, &id, matches!(judgement.status, Decision::Won)))
 }
 
 async fn bounce(app: Data<App>, id: Path<String>) -> HttpResponse {

@@ -77,6 +77,12 @@ impl ApiError {
         Self::invalid(404, Some("resource_missing"), &message).with("param", param)
     }
 
+    pub(crate) fn incompatible_method(kind: &str) -> Self {
+        let message = format!("The PaymentMethod provided ({kind}) is not allowed for this PaymentIntent.");
+        let code = "payment_intent_incompatible_payment_method";
+        Self::invalid(400, Some(code), &message).with("param", "payment_method")
+    }
+
     pub(crate) fn no_such_method(id: &str) -> Self {
         let message = format!("No such PaymentMethod: '{id}'");
         Self::invalid(400, Some("resource_missing"), &message).with("param", "payment_method")

@@ -73,6 +73,8 @@ pub(crate) struct Intent {
     pub(crate) created: i64,
     pub(crate) status: Status,
     pub(crate) accepts: Accepts,
+    #[serde(default)]
+    pub(crate) excluded: Vec<String>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) description: Option<String>,
     pub(crate) receipt_email: Option<String>,
@@ -91,6 +93,11 @@ impl Intent {
             true => Ok(()),
             false => Err(Unexpected::Status { verb, status: self.status }),
         }
+    }
+
+    /// Whether it takes no payment method of this type.
+    pub(crate) fn excludes(&self, kind: &str) -> bool {
+        self.excluded.iter().any(|excluded| excluded == kind)
     }
 
     pub(crate) fn may_confirm(&self) -> Result<(), Unexpected> {

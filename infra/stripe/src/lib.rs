@@ -12,14 +12,15 @@
 //! | `POST /test/webhooks/flush` | | sends what was held, answers `{events}` after the first attempts |
 //! | `POST /test/webhooks/redeliver` | `{event, signature, shuffle}` | sends one event, or all, once more |
 //! | `GET /test/webhooks/deliveries` | | every attempt: event, type, attempt, signature, status, error |
-//! | `GET /test/charges?payment_intent=…&metadata[order]=…` | | `{succeeded, failed, pending, captured, refunded, charges}` |
+//! | `GET /test/charges?payment_intent=…&metadata[order]=…` | | `{succeeded, failed, pending, captured, refunded, charged_back, charges}` |
 //! | `GET /test/calls` | | how often each call was made, such as `{"GET /v1/payment_intents/{id}": 3}` |
 //! | `POST /test/faults` | `{count, method, path, kind, when, status, hang_ms, remembered}` | the next calls that match fail |
 //! | `DELETE /test/faults` | | no more faults, no latency |
 //! | `POST /test/latency` | `{ms}` | every call takes that much longer |
 //! | `POST /test/payment_intents/{id}/settle` | `{outcome}` | ends `processing`: `succeeded` or `failed` |
 //! | `POST /test/payment_intents/{id}/authenticate` | `{outcome}` | ends `requires_action` as the 3-D Secure page does |
-//! | `POST /test/payment_intents/{id}/dispute` | `{reason}` | the customer's bank takes the money back |
+//! | `POST /test/payment_intents/{id}/dispute` | `{reason, inquiry}` | the customer's bank takes the money back, or only asks |
+//! | `POST /test/disputes/{id}/close` | `{status}` | the bank decides: `won` or `lost` for the seller |
 //! | `POST /test/refunds/{id}/bounce` | | a refund fails after all |
 //!
 //! `signature` is `valid`, `wrong` or `stale`; `kind` is `error`, `hang` or `disconnect`; `when` is
@@ -35,7 +36,9 @@ mod cards;
 mod charges;
 mod clock;
 mod control;
+mod currencies;
 mod deliveries;
+mod disputes;
 mod error;
 mod events;
 mod faults;

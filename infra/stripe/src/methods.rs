@@ -26,7 +26,7 @@ fn existing(call: &mut Call<'_>, id: &str) -> Result<Method, ApiError> {
     if let Some(method) = call.books.methods.get(id) {
         return Ok(method.clone());
     }
-    let card = cards::by_token(id).filter(|_| id.starts_with("pm_"));
+    let card = cards::by_token(id).filter(|_| id.starts_with("pm_")).or_else(|| cards::bank_account(id));
     card.map(|card| issue(call, card)).ok_or_else(|| ApiError::no_such_method(id))
 }
 
@@ -55,6 +55,7 @@ fn issue(call: &mut Call<'_>, card: &Card) -> Method {
         brand: card.brand.to_owned(),
         last4: card.last4().to_owned(),
         behaviour: card.behaviour,
+        kind: card.kind,
     };
     call.books.put(method.clone());
     method

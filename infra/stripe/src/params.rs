@@ -16,6 +16,8 @@ pub(crate) struct CreateIntent {
     pub(crate) automatic_payment_methods: Option<Automatic>,
     pub(crate) payment_method_types: Option<Vec<String>>,
     #[serde(default)]
+    pub(crate) excluded_payment_method_types: Vec<String>,
+    #[serde(default)]
     pub(crate) confirm: bool,
     pub(crate) payment_method: Option<String>,
     pub(crate) payment_method_data: Option<MethodData>,

@@ -4,25 +4,11 @@ use serde_json::Value;
 
 use crate::call::Call;
 use crate::cards::{Behaviour, Decline};
-use crate::charges::{Charge, ChargeStatus, Dispute, Method};
+use crate::charges::{Charge, ChargeStatus, Method};
 use crate::error::ApiError;
 use crate::intents::{Accepts, Failure, Intent, Status, Unexpected};
 use crate::params::{Automatic, CancelIntent, ConfirmIntent, CreateIntent, Redirects};
-use crate::{ids, methods, render};
-
-/// Stripe's smallest charges; currencies not listed here start at 1.
-const SMALLEST: &[(&str, i64)] = &[
-    ("usd", 50),
-    ("eur", 50),
-    ("chf", 50),
-    ("cad", 50),
-    ("aud", 50),
-    ("jpy", 50),
-    ("gbp", 30),
-    ("dkk", 250),
-    ("sek", 300),
-    ("nok", 300),
-];
+use crate::{currencies, ids, methods, render};
 
 pub(crate) fn create(call: &mut Call<'_>, params: CreateIntent) -> Result<Value, ApiError> {
     let mut intent = draft(call, &params)?;
@@ -62,6 +48,7 @@ fn draft(call: &Call<'_>, params: &CreateIntent) -> Result<Intent, ApiError> {
         created: call.now,
         status: Status::RequiresPaymentMethod,
         accepts: accepts(params.automatic_payment_methods.as_ref(), params.payment_method_types.as_deref()),
+        excluded: params.excluded_payment_method_types.clone(),
         metadata: params.metadata.clone(),
         description: params.description.clone(),
         receipt_email: params.receipt_email.clone(),
@@ -78,20 +65,9 @@ fn draft(call: &Call<'_>, params: &CreateIntent) -> Result<Intent, ApiError> {
 fn price(params: &CreateIntent) -> Result<(i64, String), ApiError> {
     let amount = params.amount.ok_or_else(|| ApiError::missing("amount"))?;
     let currency = params.currency.as_ref().ok_or_else(|| ApiError::missing("currency"))?.to_ascii_lowercase();
-    if currency.len() != 3 || !currency.bytes().all(|letter| letter.is_ascii_lowercase()) {
-        let message = format!("Invalid currency: {currency}");
-        return Err(ApiError::bad_param("parameter_invalid_string", "currency", &message));
-    }
-    let smallest = SMALLEST.iter().find(|(name, _)| *name == currency).map_or(1, |(_, smallest)| *smallest);
-    match amount {
-        ..1 => Err(ApiError::bad_param("parameter_invalid_integer", "amount", "Invalid positive integer")),
-        _ if amount < smallest => {
-            let message = format!("Amount must be at least {smallest} {currency}");
-            Err(ApiError::bad_param("amount_too_small", "amount", &message))
-        }
-        100_000_000.. => Err(ApiError::bad_param("amount_too_large", "amount", "Amount must be no more than 99999999")),
-        _ => Ok((amount, currency)),
-    }
+    currencies::check_currency(&currency)?;
+    currencies::check_charge(amount, &currency)?;
+    Ok((amount, currency))
 }
 
 /// Without a word about methods Stripe chooses automatically, redirects included.
@@ -119,6 +95,9 @@ pub(crate) fn confirm(call: &mut Call<'_>, id: &str, params: ConfirmIntent) -> R
     let Some(method) = methods::chosen(call, id, params.payment_method_data.as_ref())? else {
         return Err(call.unexpected(&intent, &Unexpected::NoMethod));
     };
+    if intent.excludes(method.kind.name()) {
+        return Err(ApiError::incompatible_method(method.kind.name()));
+    }
     needs_return_url(&intent, &params)?;
     attempt(call, intent, &method, params)
 }
@@ -243,28 +222,4 @@ pub(crate) fn settle(call: &mut Call<'_>, id: &str, succeeded: bool) -> Result<V
     announce(call, &charge, if succeeded { "charge.succeeded" } else { "charge.failed" });
     call.record(&intent, if succeeded { "payment_intent.succeeded" } else { "payment_intent.payment_failed" });
     Ok(render::intent(&call.view(), &intent, &[]))
-}
-
-/// The customer's bank takes the money back.
-pub(crate) fn dispute(call: &mut Call<'_>, id: &str, reason: String) -> Result<Value, ApiError> {
-    let intent = call.intent(id, "intent")?;
-    let mut charge = call.charge(intent.latest_charge.as_deref().unwrap_or_default())?;
-    if !charge.is_paid() || charge.disputed {
-        return Err(ApiError::malformed("Only a paid charge can be disputed, and only once."));
-    }
-    charge.disputed = true;
-    let dispute = Dispute {
-        id: ids::fresh("du"),
-        charge: charge.id.clone(),
-        intent: intent.id,
-        amount: charge.amount - charge.refunded,
-        currency: charge.currency.clone(),
-        created: call.now,
-        reason,
-    };
-    call.books.put(charge);
-    call.books.put(dispute.clone());
-    let object = render::dispute(&dispute);
-    call.raise("charge.dispute.created", object.clone());
-    Ok(object)
 }

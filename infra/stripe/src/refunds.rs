@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::charges::Charge;
 use crate::error::ApiError;
 use crate::page::Page;
-use crate::{ids, render};
+use crate::{currencies, disputes, ids, render};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,11 +62,11 @@ impl Refusal {
 }
 
 /// How much a refund of `asked` (or of everything) takes from the charge.
-pub(crate) fn refundable(charge: &Charge, asked: Option<i64>) -> Result<i64, Refusal> {
+pub(crate) fn refundable(charge: &Charge, is_with_the_bank: bool, asked: Option<i64>) -> Result<i64, Refusal> {
     let left = charge.amount - charge.refunded;
     match asked.unwrap_or(left) {
         _ if left <= 0 => Err(Refusal::NothingLeft(charge.id.clone())),
-        _ if charge.disputed => Err(Refusal::Disputed(charge.id.clone())),
+        _ if is_with_the_bank => Err(Refusal::Disputed(charge.id.clone())),
         asked if asked > left => Err(Refusal::TooMuch { asked, left }),
         asked => Ok(asked),
     }
@@ -86,12 +86,11 @@ pub(crate) struct CreateRefund {
 }
 
 pub(crate) fn create(call: &mut Call<'_>, params: CreateRefund) -> Result<Value, ApiError> {
-    if params.amount.is_some_and(|amount| amount < 1) {
-        let message = "Invalid positive integer";
-        return Err(ApiError::bad_param("parameter_invalid_integer", "amount", message));
-    }
     let mut charge = charge_to_refund(call, &params)?;
-    let amount = refundable(&charge, params.amount)
+    if let Some(amount) = params.amount {
+        currencies::check_amount(amount, &charge.currency)?;
+    }
+    let amount = refundable(&charge, disputes::blocks_refunds(call, &charge.id), params.amount)
         .map_err(|refusal| ApiError::refund(Some(refusal.code()), &refusal.to_string()))?;
     charge.refunded += amount;
     let refund = Refund {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub(crate) use charge::{charge, method};
 
 use crate::books::Books;
-use crate::charges::Dispute;
+use crate::disputes::Dispute;
 use crate::intents::{Accepts, Failure, Intent, Status};
 use crate::refunds::Refund;
 
@@ -192,11 +192,11 @@ pub(crate) fn dispute(it: &Dispute) -> Value {
             "past_due": false,
             "submission_count": 0,
         },
-        "is_charge_refundable": false,
+        "is_charge_refundable": it.status.leaves_refundable(),
         "livemode": false,
         "metadata": {},
         "payment_intent": it.intent,
         "reason": it.reason,
-        "status": "needs_response",
+        "status": it.status.name(),
     })
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use actix_web::web;
 use common::clock::Time;
 use common::events::orders::RefundReason;
+use common::events::payments::DisputeStanding;
 use common::events::tickets::RefundPolicy;
 use common::http::{Body, Created, Creation, Fields, Page, Paging, PathOf, Principal, Problem, Role, Tagged};
 use common::id::{OrderId, TicketId, UserId};
+use common::money::charge;
 use common::store::Versioned;
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
@@ -80,6 +82,8 @@ pub(crate) struct OrderBody {
     /// When it became complete, if it ever did.
     paid_at: Option<Time>,
     refund_reason: Option<RefundReason>,
+    /// How the disputes of the buyer's bank stand, if there are any.
+    dispute: Option<DisputeStanding>,
 }
 
 impl OrderBody {
@@ -104,6 +108,7 @@ impl OrderBody {
             expires_at: value.expires_at,
             paid_at: value.paid_at,
             refund_reason: value.refund_reason,
+            dispute: value.dispute.standing,
         }
     }
 
@@ -148,7 +153,8 @@ impl Orders {
         let Some(inventory) = self.inventories.get(ticket).await? else { return Ok(None) };
         let Some(pending) = inventory.value.pending_of(id) else { return Ok(None) };
         let replica = self.tickets.get(ticket).await?.ok_or_else(Problem::not_found)?.value;
-        self.held(replica.order(pending), true, replica.listing.per_order_limit).await.map(Some)
+        let order = replica.order(pending).map_err(Problem::internal)?;
+        self.held(order, true, replica.listing.per_order_limit).await.map(Some)
     }
 
     async fn hold(
@@ -189,12 +195,13 @@ impl Orders {
                 Problem::conflict("over_limit", format!("at most {limit} places in one order")).with("limit", limit)
             );
         }
-        let total = listing.price.times(quantity);
-        let total = total.map_err(|error| Problem::invalid("quantity", format!("the total {error}")))?;
+        let too_much = |error: &dyn std::fmt::Display| Problem::invalid("quantity", format!("the total {error}"));
+        let total = listing.price.times(quantity).map_err(|error| too_much(&error))?;
+        charge::check(total).map_err(|error| too_much(&error))?;
         let at = self.clock.now();
         let expires_at = at + if total.minor() == 0 { self.hold.min(FREE_HOLD) } else { self.hold };
         let hold = PendingHold { order_id, buyer_id, quantity, unit_price: listing.price, at, expires_at };
-        Ok(ticket.order(&hold))
+        ticket.order(&hold).map_err(|error| too_much(&error))
     }
 
     /// Completes an order that costs nothing. If that fails, the hold is good all the same, and its deadline completes it.
@@ -259,7 +266,7 @@ pub(crate) async fn show(
 /// Gives a hold up, or asks for the money of a paid order back as the refund policy says. Twice is as good as once.
 #[utoipa::path(delete, path = "/api/orders/{id}", params(("id" = OrderId, Path)),
     responses((status = 200, description = "Cancelled, or being refunded", body = OrderBody),
-        (status = 409, description = "`order_ended`, `not_refundable`, `pass_used`")))]
+        (status = 409, description = "`order_ended`, `not_refundable`, `pass_used`; `disputed`: the buyer's bank decides whether the money goes back")))]
 pub(crate) async fn cancel(
     orders: web::Data<Orders>,
     principal: Principal,

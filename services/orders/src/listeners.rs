@@ -12,7 +12,7 @@ use common::store::{Change, StoreError};
 use crate::Orders;
 use crate::inventory::Inventory;
 use crate::jobs::end_holds;
-use crate::order::{Input, OrderState, Returned};
+use crate::order::{Disputing, Input, OrderState, Returned};
 use crate::store::Replica;
 
 /// Keeps the replica of a listing, and its inventory's capacity.
@@ -98,8 +98,11 @@ pub(crate) async fn on_payment(orders: Arc<Orders>, received: Received<PaymentEv
     if let Some((id, returned)) = Returned::told_by(&received.event, received.record.version) {
         orders.orders.note_returned(id, returned).await?;
     }
+    if let Some((id, dispute)) = Disputing::told_by(&received.event, received.record.version) {
+        orders.orders.note_dispute(id, dispute).await?;
+    }
     match Input::told_by(&received.event) {
-        Some((id, Input::MoneyReturned)) => money_returned(&orders, id).await,
+        Some((id, gone @ (Input::MoneyReturned | Input::MoneyTakenBack))) => money_gone(&orders, id, gone).await,
         Some((id, input)) => inform(&orders, id, input).await.map(drop),
         None => Ok(()),
     }
@@ -118,8 +121,8 @@ pub(crate) async fn on_expiration(orders: Arc<Orders>, received: Received<Expira
     Ok(end_holds(&orders, holding).await?)
 }
 
-async fn money_returned(orders: &Orders, id: OrderId) -> Result<(), ListenError> {
-    match inform(orders, id, Input::MoneyReturned).await? {
+async fn money_gone(orders: &Orders, id: OrderId, gone: Input) -> Result<(), ListenError> {
+    match inform(orders, id, gone).await? {
         OrderState::Reacquiring => Err(ListenError::transient("the order's places are being taken back")),
         _ => Ok(()),
     }

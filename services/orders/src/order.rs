@@ -13,17 +13,21 @@ use common::events::orders::{
     OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderExpiring, OrderFacts,
     OrderPlacesRequested, OrderRefundRequested, OrderRefunded, OrderSnapshot, OrderStatus, PassCheckedIn, RefundReason,
 };
-use common::events::payments::{PaymentRefunded, PaymentSnapshot, PaymentStatus};
+use common::events::payments::{DisputeStanding, PaymentSnapshot, PaymentStatus};
 use common::events::tickets::RefundPolicy;
 use common::events::{OrderEvent, PaymentEvent};
 use common::id::{OrderId, PassId, TicketId, UserId};
-use common::money::Money;
+use common::money::{Money, MoneyError};
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::hold_limits::REMEMBERED;
 use crate::inventory::PendingHold;
+
+mod told;
+
+pub use told::{Disputing, Returned};
 
 /// Until when the limits count what is held and not paid: the last second that has a date of four digits.
 pub const HELD: Time = Time::from_millis(253_402_300_799_000);
@@ -102,35 +106,6 @@ impl CheckIn {
     }
 }
 
-/// What of an order's money went back, as payments last told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Returned {
-    /// How much, in minor units.
-    #[serde(default)]
-    pub amount: i64,
-    /// The version of the payment that says so.
-    #[serde(default)]
-    pub version: i64,
-}
-
-impl Returned {
-    /// What an event of its payment, in this version of it, tells of an order's money, if anything.
-    pub fn told_by(event: &PaymentEvent, version: i64) -> Option<(OrderId, Self)> {
-        let (order, returned) = match event {
-            PaymentEvent::Refunded(PaymentRefunded { order_id, amount, in_full: true, returned, .. }) => {
-                (order_id, returned.unwrap_or(*amount))
-            }
-            PaymentEvent::Refunded(PaymentRefunded { order_id, refund, returned, .. }) => {
-                (order_id, returned.unwrap_or(*refund))
-            }
-            PaymentEvent::RefundFailed(failed) => (&failed.order_id, failed.returned?),
-            PaymentEvent::Snapshot(snapshot) => (&snapshot.order_id, snapshot.returned),
-            _ => return None,
-        };
-        Some((*order, Self { amount: returned.minor(), version }))
-    }
-}
-
 /// An order.
 #[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -190,6 +165,9 @@ pub struct Order {
     /// What of its money went back. Only payments' events write it: it is read with the order and never written with it.
     #[serde(default, skip_serializing)]
     pub returned: Returned,
+    /// How its payment is disputed. Written and read as what went back.
+    #[serde(default, skip_serializing)]
+    pub dispute: Disputing,
 }
 
 /// What can happen to an order.
@@ -213,6 +191,8 @@ pub enum Input {
     PlacesDenied,
     /// All the money went back.
     MoneyReturned,
+    /// The buyer's bank took all that was left of the money.
+    MoneyTakenBack,
 }
 
 impl Input {
@@ -223,6 +203,7 @@ impl Input {
             PaymentEvent::Succeeded(payment) => Some((payment.order_id, Self::PaymentSucceeded)),
             PaymentEvent::Cancelled(payment) => Some((payment.order_id, Self::PaymentCancelled)),
             PaymentEvent::Refunded(payment) if payment.in_full => Some((payment.order_id, Self::MoneyReturned)),
+            PaymentEvent::DisputeLost(payment) if payment.in_full => Some((payment.order_id, Self::MoneyTakenBack)),
             PaymentEvent::Snapshot(payment) => Self::told_by_state(payment),
             _ => None,
         }
@@ -237,6 +218,7 @@ impl Input {
         let input = match payment.status {
             Initiated | RequiresAction | Processing | Failed => Self::PaymentStarted,
             Succeeded | PartiallyRefunded => Self::PaymentSucceeded,
+            Refunded if payment.dispute == Some(DisputeStanding::Lost) => Self::MoneyTakenBack,
             Refunded => Self::MoneyReturned,
             Cancelled => Self::PaymentCancelled,
             // The order has ended, and told so. What only a newer build knows waits for that build.
@@ -255,6 +237,9 @@ pub enum OrderError {
     /// The seller's policy does not give money back, or not any more.
     #[error("the refund policy of this ticket does not allow it")]
     NotRefundable,
+    /// The buyer's bank has the money until it has decided about a dispute.
+    #[error("the payment is disputed at the bank, which decides whether the money goes back")]
+    Disputed,
     /// A place of it was used already.
     #[error("a pass of this order was used already")]
     PassUsed,
@@ -296,12 +281,13 @@ pub struct Step {
 
 impl Order {
     /// The same order as an earlier attempt of its request held it: at the price and until the deadline of that moment.
-    #[must_use]
-    pub fn held_as(self, hold: &PendingHold) -> Self {
+    ///
+    /// # Errors
+    /// If its places cost more together than any amount of money. Such a hold is not made.
+    pub fn held_as(self, hold: &PendingHold) -> Result<Self, MoneyError> {
         let PendingHold { quantity, unit_price, at: created_at, expires_at, .. } = *hold;
-        // The product was checked before the hold.
-        let total = unit_price.times(quantity).unwrap_or(unit_price);
-        Self { quantity, unit_price, total, created_at, expires_at, ..self }
+        let total = unit_price.times(quantity)?;
+        Ok(Self { quantity, unit_price, total, created_at, expires_at, ..self })
     }
 
     /// What every event says of it.
@@ -330,12 +316,12 @@ impl Order {
     /// What `input` does to it at `now`; `None` if nothing is left to do, as when the same thing is said twice.
     ///
     /// Money that came in and went back may be told in the wrong order. Only while places are being taken back
-    /// ([`OrderState::Reacquiring`]) must [`Input::MoneyReturned`] be told again later.
+    /// ([`OrderState::Reacquiring`]) must it be told again later that it went.
     ///
     /// # Errors
     /// Only a buyer's wish can be refused. What has happened has happened, and always has an answer.
     pub fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, OrderError> {
-        use OrderState::{AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Reacquiring, Refunding};
+        use OrderState::{AwaitingPayment, Cancelled, Created, Expired, Expiring, Reacquiring};
         Ok(match (input, self.state) {
             (Input::BuyerCancels, _) => return self.give_up(now),
             (Input::PaymentStarted, Created) => Some(self.step(AwaitingPayment, None)),
@@ -351,11 +337,22 @@ impl Order {
             (Input::DeadlinePassed, Created | AwaitingPayment) if now >= self.expires_at => Some(self.overdue(now)),
             (Input::PlacesGranted, Reacquiring) => Some(self.complete(now, None)),
             (Input::PlacesDenied, Reacquiring) => Some(self.refund(RefundReason::SoldOutMeanwhile)),
-            (Input::MoneyReturned, Complete | Refunding) => Some(self.returned(Some(Move::Return))),
-            (Input::MoneyReturned, Created | AwaitingPayment | Expiring) => Some(self.returned(Some(Move::Release))),
-            (Input::MoneyReturned, Expired | Cancelled) => Some(self.returned(None)),
+            (Input::MoneyReturned, _) => self.gone(RefundReason::SellerGranted),
+            (Input::MoneyTakenBack, _) => self.gone(RefundReason::ChargedBack),
             _ => None,
         })
+    }
+
+    /// All its money is gone; why, if the order did not want that itself.
+    fn gone(&self, otherwise: RefundReason) -> Option<Step> {
+        use OrderState::{AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Refunding};
+        let places = match self.state {
+            Complete | Refunding => Some(Move::Return),
+            Created | AwaitingPayment | Expiring => Some(Move::Release),
+            Expired | Cancelled => None,
+            _ => return None,
+        };
+        Some(self.returned(places, otherwise))
     }
 
     /// Uses a pass; `None` if the same scan has used it before.
@@ -416,6 +413,7 @@ impl Order {
             RefundPolicy::Never | RefundPolicy::Unknown(_) => Err(OrderError::NotRefundable),
             RefundPolicy::UntilStart if started => Err(OrderError::NotRefundable),
             _ if self.is_free() => Ok(self.step(OrderState::Cancelled, Some(Move::Return))),
+            _ if self.dispute.is_open() => Err(OrderError::Disputed),
             _ => Ok(self.refund(RefundReason::BuyerRequest)),
         }
     }
@@ -443,8 +441,8 @@ impl Order {
         Step { next, event: OrderRefundRequested { order: self.facts(), reason }.into(), places: None }
     }
 
-    fn returned(&self, places: Option<Move>) -> Step {
-        let reason = self.refund_reason.or(Some(RefundReason::SellerGranted));
+    fn returned(&self, places: Option<Move>, otherwise: RefundReason) -> Step {
+        let reason = self.refund_reason.or(Some(otherwise));
         let next = Self { refund_reason: reason, ..self.in_state(OrderState::Refunded) };
         // An order that is refunded because its places were gone has none to return.
         let places = places.filter(|places| *places != Move::Return || !self.passes.is_empty());

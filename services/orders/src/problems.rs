@@ -40,6 +40,7 @@ impl From<OrderError> for Problem {
         match error {
             OrderError::Ended(_) => Self::conflict("order_ended", says),
             OrderError::NotRefundable => Self::conflict("not_refundable", says),
+            OrderError::Disputed => Self::conflict("disputed", says),
             OrderError::PassUsed => Self::conflict("pass_used", says),
             OrderError::NotComplete => Self::conflict("pass_void", says),
             OrderError::NoSuchPass => Self::not_found(),

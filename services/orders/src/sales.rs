@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use common::clock::Time;
+use common::events::payments::DisputeStanding;
 use common::money::Currency;
 use common::zone::{Day, Zone};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,51 @@ pub struct Group {
     pub returned: i64,
     /// How many of their passes were used.
     pub admitted: i64,
+}
+
+/// Orders of one listing whose disputes stand alike, in one currency.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Disputed {
+    /// How they stand.
+    pub standing: DisputeStanding,
+    /// The currency of their totals.
+    pub currency: Currency,
+    /// How many there are.
+    pub orders: i64,
+    /// Their totals, in minor units.
+    pub total: i64,
+}
+
+/// How many orders of a listing are disputed at the buyers' banks, and about how much money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DisputeCounts {
+    /// Undecided.
+    pub open: i64,
+    /// What the undecided cost, in minor units. It is part of the revenue until it is lost.
+    pub open_total: i64,
+    /// Decided for the seller.
+    pub won: i64,
+    /// Decided for the buyer: that money is no revenue.
+    pub lost: i64,
+}
+
+impl DisputeCounts {
+    /// The sum of a listing's disputes. Money in another currency than the listing's is not added up with it.
+    pub fn of(disputed: &[Disputed], currency: Currency) -> Self {
+        let mut counts = Self::default();
+        for Disputed { standing, currency: own, orders, total } in disputed {
+            match standing {
+                DisputeStanding::Won => counts.won += orders,
+                DisputeStanding::Lost => counts.lost += orders,
+                // What only a newer build knows is not known to be decided.
+                DisputeStanding::Open | DisputeStanding::Inquiry | DisputeStanding::Unknown(_) => {
+                    counts.open += orders;
+                    counts.open_total += if *own == currency { *total } else { 0 };
+                }
+            }
+        }
+        counts
+    }
 }
 
 impl Group {

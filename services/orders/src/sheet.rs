@@ -6,7 +6,7 @@ use csv::{Terminator, Writer, WriterBuilder};
 use crate::store::sales::SoldOrder;
 
 /// The names of the columns.
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
     "order",
     "title",
     "status",
@@ -18,6 +18,7 @@ const HEAD: [&str; 11] = [
     "created at",
     "paid at",
     "checked in",
+    "dispute",
 ];
 
 /// The first line.
@@ -42,7 +43,7 @@ fn lines(write: impl FnOnce(&mut Writer<Vec<u8>>) -> Result<(), csv::Error>) -> 
     sheet.into_inner().map_err(|error| csv::Error::from(std::io::Error::other(error.to_string())))
 }
 
-fn cells(order: &SoldOrder) -> [String; 11] {
+fn cells(order: &SoldOrder) -> [String; 12] {
     let currency = order.total.currency();
     let status = serde_json::to_value(order.state).unwrap_or_default();
     [
@@ -57,6 +58,7 @@ fn cells(order: &SoldOrder) -> [String; 11] {
         order.created_at.to_string(),
         order.paid_at.map(|at: Time| at.to_string()).unwrap_or_default(),
         order.admitted.to_string(),
+        order.dispute.standing.map(|standing| standing.to_string()).unwrap_or_default(),
     ]
 }
 
@@ -71,7 +73,9 @@ mod tests {
     use common::money::{Currency, Money};
 
     use super::*;
-    use crate::order::{OrderState, Returned};
+    use common::events::payments::DisputeStanding;
+
+    use crate::order::{Disputing, OrderState, Returned};
 
     fn row(title: &str) -> String {
         let price = Money::parse("19.99", Currency::USD).unwrap();
@@ -86,6 +90,7 @@ mod tests {
             paid_at: None,
             admitted: 1,
             returned: Returned { amount: 500, version: 4 },
+            dispute: Disputing { standing: Some(DisputeStanding::Won), version: 3 },
         };
         String::from_utf8(rows(&[order]).unwrap()).unwrap()
     }
@@ -93,10 +98,10 @@ mod tests {
     #[test]
     fn a_line_has_every_column_and_ends_as_the_standard_says() {
         let head = String::from_utf8(head().unwrap()).unwrap();
-        assert!(head.starts_with("order,title,") && head.ends_with("checked in\r\n"), "{head}");
+        assert!(head.starts_with("order,title,") && head.ends_with("checked in,dispute\r\n"), "{head}");
         let row = row("Friday");
         let (_, cells) = row.split_once(',').unwrap();
-        let expected = "Friday,awaiting_payment,2,19.99,39.98,5.00,usd,1970-01-01T00:00:00.000Z,,1\r\n";
+        let expected = "Friday,awaiting_payment,2,19.99,39.98,5.00,usd,1970-01-01T00:00:00.000Z,,1,won\r\n";
         assert_eq!((cells, row.split(',').count()), (expected, head.split(',').count()));
     }
 

@@ -7,15 +7,18 @@ use common::clock::{SharedClock, Time};
 use common::events::tickets::Listing;
 use common::events::{By, OrderEvent, Raised};
 use common::id::{OrderId, TicketId, UserId};
+use common::money::MoneyError;
 use common::service::StartError;
 use common::signing::SigningKey;
-use common::store::{Aggregate, Aggregates, Change, ChangeError, Database, Indexes, Projection, StoreError, Versioned};
+use common::store::{
+    Aggregate, Aggregates, Change, ChangeError, Database, Indexes, Projection, StoreError, Versioned, to_document,
+};
 use futures::future::try_join_all;
 use futures::{Stream, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Movement, PendingHold};
-use crate::order::{HELD, Input, Order, OrderError, OrderState, Returned, Step};
+use crate::order::{Disputing, HELD, Input, Order, OrderError, OrderState, Returned, Step};
 
 mod holds;
 pub(crate) mod sales;
@@ -60,6 +63,7 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .on(doc! { "buyerId": 1, "_id": -1 })
             .on(doc! { "ticketId": 1, "_id": -1 })
             .on(sales::index())
+            .partial(sales::index_of_disputed(), sales::disputed())
             .partial(doc! { "expiresAt": 1 }, holds::holding())
             .partial(holds::index_of_counted(), holds::counted())
             .partial(doc! { "movements.at": 1 }, waiting),
@@ -80,10 +84,13 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// The order that makes a hold good.
-    pub(crate) fn order(&self, hold: &PendingHold) -> Order {
+    ///
+    /// # Errors
+    /// If its places cost more together than any amount of money. Such a hold is not made.
+    pub(crate) fn order(&self, hold: &PendingHold) -> Result<Order, MoneyError> {
         let PendingHold { order_id: id, buyer_id, quantity, unit_price, at, expires_at } = *hold;
         let listing = &self.listing;
-        Order {
+        Ok(Order {
             id,
             ticket_id: listing.ticket_id,
             buyer_id,
@@ -95,8 +102,7 @@ impl Replica {
             refund_policy: listing.refund_policy,
             quantity,
             unit_price,
-            // The product was checked before the hold; an order that a crash left is never refused.
-            total: unit_price.times(quantity).unwrap_or(unit_price),
+            total: unit_price.times(quantity)?,
             state: OrderState::Created,
             created_at: at,
             expires_at,
@@ -107,7 +113,8 @@ impl Replica {
             given_up_late_at: None,
             counts_until: Some(HELD),
             returned: Returned::default(),
-        }
+            dispute: Disputing::default(),
+        })
     }
 }
 
@@ -203,6 +210,16 @@ impl OrderStore {
         let Returned { amount, version } = returned;
         let older = doc! { "_id": id, "returned.version": { "$not": { "$gte": version } } };
         let told = doc! { "$set": { "returned": { "amount": amount, "version": version } } };
+        self.orders.table().update(older, told).await
+    }
+
+    /// Notes how its payment is disputed, unless something newer is noted. As with what went back, no event tells of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn note_dispute(&self, id: OrderId, dispute: Disputing) -> Result<(), StoreError> {
+        let older = doc! { "_id": id, "dispute.version": { "$not": { "$gte": dispute.version } } };
+        let told = doc! { "$set": { "dispute": to_document(&dispute)? } };
         self.orders.table().update(older, told).await
     }
 
@@ -328,7 +345,11 @@ mod tests {
     #[test]
     fn stored_documents_of_every_version_are_read() {
         let fixtures = Fixtures::of(env!("CARGO_MANIFEST_DIR"), indexes())
-            .aggregate::<Order>(&[("movements", element::<Movement>), ("returned", element::<Returned>)])
+            .aggregate::<Order>(&[
+                ("movements", element::<Movement>),
+                ("returned", element::<Returned>),
+                ("dispute", element::<Disputing>),
+            ])
             .aggregate::<Inventory>(&[])
             .projection::<Replica>(TICKETS)
             .documents::<StoredKey>(PASS_KEYS);

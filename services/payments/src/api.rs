@@ -7,10 +7,11 @@ use common::http::{
     Body, Created, Creation, Fields, MadeAgain, Page, Paging, PathOf, Principal, Problem, Query, Tagged,
 };
 use common::id::OrderId;
-use common::money::Money;
+use common::money::{Money, charge};
 use common::store::Versioned;
 
 use crate::Payments;
+use crate::checkout::Request;
 use crate::gateway::Method;
 use crate::meter::Received;
 use crate::payment::Payment;
@@ -36,7 +37,8 @@ pub(crate) async fn pay(
 ) -> Result<HttpResponse, Problem> {
     let Body(Pay { order_id, payment_method, token }) = body;
     let method = method(payment_method, token)?;
-    let receipt = payments.pay(buyer.user, order_id, method, attempt.is_repeated()).await?;
+    let request = Request { id: attempt.id(), is_repeated: attempt.is_repeated() };
+    let receipt = payments.pay(buyer.user, order_id, method, request).await?;
     let secret = receipt.client_secret.filter(|_| !receipt.payment.value.state.is_paid());
     let view = PaymentView::of(&receipt.payment, &buyer).with_secret(secret, receipt.next_action);
     let is_secret = view.lets_pay();
@@ -116,7 +118,7 @@ pub(crate) async fn config(payments: Data<Payments>) -> Json<Config> {
     responses(
         (status = 201, description = "Given back, or on its way", body = PaymentView),
         (status = 404, description = "No such payment"),
-        (status = 409, description = "More than is left, or nothing was paid"),
+        (status = 409, description = "More than is left, nothing was paid, or `disputed`: the buyer's bank has the money until it decides"),
     ))]
 pub(crate) async fn give_back(
     payments: Data<Payments>,
@@ -142,6 +144,7 @@ pub(crate) async fn give_back(
 
 fn positive(text: &str, payment: &Payment) -> Result<Money, String> {
     let amount = Money::parse(text, payment.amount.currency()).map_err(|error| error.to_string())?;
+    charge::units(amount).map_err(|error| error.to_string())?;
     if amount.minor() > 0 { Ok(amount) } else { Err("must be more than zero".to_owned()) }
 }
 

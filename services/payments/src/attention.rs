@@ -17,6 +17,9 @@ const LONGEST_CALL: Duration = Duration::from_secs(15);
 /// How long a payment waits between two tries of its refunds, by how many of them Stripe has refused.
 const REFUSED: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(6 * 3600));
 
+/// A bank takes weeks to decide a dispute, and Stripe's webhook tells of it. The look is for one that was lost.
+const DISPUTED: Duration = Duration::from_secs(6 * 3600);
+
 /// When to look first after a change at `now`; never, if the payment can move only by somebody's wish.
 pub(crate) fn first(payment: &Payment, now: Time) -> Option<Time> {
     patience(payment).map(|wait| now + wait)
@@ -40,9 +43,16 @@ fn patience(payment: &Payment) -> Option<Duration> {
         PaymentState::Cancelling => Some(LONGEST_CALL),
         PaymentState::Cancelled => None,
         // Another one was made meanwhile, so Stripe can only refuse it.
-        PaymentState::Refunded => payment.started_refunds().next().map(|_| LONGEST_CALL),
-        PaymentState::Succeeded | PaymentState::PartiallyRefunded => refund_patience(payment),
+        PaymentState::Refunded => payment.started_refunds().next().map(|_| LONGEST_CALL).or(dispute_patience(payment)),
+        PaymentState::Succeeded | PaymentState::PartiallyRefunded => {
+            let may_move = payment.started_refunds().next().is_some() || !payment.is_with_the_bank();
+            refund_patience(payment).filter(|_| may_move).or(dispute_patience(payment))
+        }
     }
+}
+
+fn dispute_patience(payment: &Payment) -> Option<Duration> {
+    payment.has_undecided_dispute().then_some(DISPUTED)
 }
 
 fn refund_patience(payment: &Payment) -> Option<Duration> {

@@ -7,12 +7,41 @@ use common::id::{OrderId, UserId};
 use common::store::{ChangeError, StoreError, Versioned};
 use common::telemetry::current_traceparent;
 use moka::sync::Cache;
+use uuid::Uuid;
 
 use crate::Payments;
 use crate::arbiter::SettleError;
 use crate::gateway::{GatewayError, Intent, Method};
 use crate::order::{NotPayable, OrderReplica};
 use crate::payment::{Input, Payment, PaymentError, PaymentState, Standing};
+
+/// Which request it is that wants to pay.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    /// The same for each of its repetitions.
+    pub(crate) id: Uuid,
+    /// Whether an earlier attempt of it may have been answered by nobody.
+    pub(crate) is_repeated: bool,
+}
+
+impl Request {
+    /// Tells a repetition what its first attempt was told; it is no new attempt at the bank.
+    fn declined_before(self, payment: &Payment) -> Result<(), PayError> {
+        match &payment.decline_code {
+            Some(code) if self.is_repeated && payment.declined_request == Some(self.id) => {
+                Err(PayError::Declined { code: code.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Who makes an attempt, and with which request.
+#[derive(Clone, Copy, Debug)]
+struct By {
+    buyer: UserId,
+    request: Uuid,
+}
 
 /// What a buyer gets back.
 #[derive(Debug)]
@@ -45,8 +74,6 @@ pub(crate) enum PayError {
     Declined {
         /// The decline code.
         code: String,
-        /// For the buyer.
-        message: String,
     },
     /// Stripe cannot use the payment method.
     #[error("the payment method cannot be used: {0}")]
@@ -90,8 +117,7 @@ pub(crate) fn seen() -> Cache<String, Intent> {
 }
 
 impl Payments {
-    /// Begins to pay an order, and charges at once if the method is known. `is_repeated` says that an earlier request with the
-    /// same key may have been answered by nobody.
+    /// Begins to pay an order, and charges at once if the method is known.
     ///
     /// # Errors
     /// [`PayError`].
@@ -100,7 +126,7 @@ impl Payments {
         buyer: UserId,
         order: OrderId,
         method: Option<Method>,
-        is_repeated: bool,
+        request: Request,
     ) -> Result<Receipt, PayError> {
         let (replica, known) =
             tokio::try_join!(self.orders.get_soon(order.uuid(), &self.clock), self.payments.get(order))?;
@@ -113,11 +139,14 @@ impl Payments {
         };
         let payment = if method.is_some() { self.up_to_date(payment).await? } else { payment };
         if payment.value.state.is_paid() {
-            return paid_before(payment, method.as_ref(), is_repeated);
+            return paid_before(payment, method.as_ref(), request.is_repeated);
         }
         self.admit(&replica, &payment.value)?;
         match method {
-            Some(method) => self.attempt(&payment, &method, buyer).await,
+            Some(method) => {
+                request.declined_before(&payment.value)?;
+                self.attempt(&payment, &method, By { buyer, request: request.id }).await
+            }
             None => self.show(payment, fresh).await,
         }
     }
@@ -191,7 +220,7 @@ impl Payments {
         Ok(Receipt { payment, client_secret: intent.client_secret, next_action: intent.next_action })
     }
 
-    async fn attempt(&self, payment: &Versioned<Payment>, method: &Method, buyer: UserId) -> Result<Receipt, PayError> {
+    async fn attempt(&self, payment: &Versioned<Payment>, method: &Method, by: By) -> Result<Receipt, PayError> {
         let Payment { order_id, intent: Some(intent), attempt, .. } = &payment.value else {
             return Err(PayError::Ended);
         };
@@ -199,9 +228,9 @@ impl Payments {
         match self.gateway.confirm(*order_id, intent, *attempt, method).await {
             Ok(intent) => self.charged(payment, intent, Some(method)).await,
             Err(GatewayError::Unexpected(intent)) => self.charged(payment, *intent, None).await,
-            Err(GatewayError::Declined { code, message }) => self.declined(&payment.value, code, message, buyer).await,
+            Err(GatewayError::Declined { code }) => self.declined(&payment.value, code, by).await,
             Err(GatewayError::Refused { message, .. }) => Err(PayError::BadMethod(message)),
-            Err(error @ GatewayError::Unavailable { .. }) => self.unanswered(payment, method, error, buyer).await,
+            Err(error @ GatewayError::Unavailable { .. }) => self.unanswered(payment, method, error, by).await,
             Err(error) => Err(PayError::Gateway(error)),
         }
     }
@@ -220,19 +249,13 @@ impl Payments {
         }
     }
 
-    async fn declined(
-        &self,
-        payment: &Payment,
-        code: String,
-        message: String,
-        buyer: UserId,
-    ) -> Result<Receipt, PayError> {
-        let input = Input::Declined { attempt: payment.attempt, code: code.clone() };
-        let payment = self.payments.change(payment.order_id, input, Some(buyer)).await?;
+    async fn declined(&self, payment: &Payment, code: String, by: By) -> Result<Receipt, PayError> {
+        let input = Input::Declined { attempt: payment.attempt, code: code.clone(), request: Some(by.request) };
+        let payment = self.payments.change(payment.order_id, input, Some(by.buyer)).await?;
         if payment.value.state.is_paid() {
             return Ok(Receipt { payment, client_secret: None, next_action: None });
         }
-        Err(PayError::Declined { code, message })
+        Err(PayError::Declined { code })
     }
 
     /// Nobody knows whether the charge was made: only the intent can tell.
@@ -241,19 +264,20 @@ impl Payments {
         known: &Versioned<Payment>,
         method: &Method,
         error: GatewayError,
-        buyer: UserId,
+        by: By,
     ) -> Result<Receipt, PayError> {
         let payment = &known.value;
         let intent = payment.intent.as_deref().ok_or(PayError::Ended)?;
         let intent = self.gateway.retrieve(intent).await.map_err(PayError::Gateway)?;
         match &intent.standing {
             Standing::Open { error: Some(code) } if payment.decline_code.is_none() => {
-                self.declined(payment, code.clone(), "The payment was declined.".to_owned(), buyer).await
+                self.declined(payment, code.clone(), by).await
             }
             Standing::Open { .. } => {
                 // The key would answer the same failure again and again; the next attempt has another.
                 if matches!(error, GatewayError::Unavailable { sticky: true, .. }) {
-                    let failed = Input::Declined { attempt: payment.attempt, code: "processing_error".to_owned() };
+                    let (attempt, code) = (payment.attempt, "processing_error".to_owned());
+                    let failed = Input::Declined { attempt, code, request: None };
                     self.payments.inform(payment.order_id, failed).await?;
                 }
                 Err(PayError::Gateway(error))

@@ -24,15 +24,24 @@ pub(crate) fn message(code: &str) -> &'static str {
     }
 }
 
+/// The code that clients are told: Stripe's, where [`message`] says what it means, else the one that says no more than that.
+pub(crate) fn told(code: &str) -> &str {
+    if message(code) == message(GENERIC) { GENERIC } else { code }
+}
+
+/// "The card was declined for an unknown reason."
+const GENERIC: &str = "generic_decline";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_thief_learns_nothing() {
-        for code in ["lost_card", "stolen_card", "fraudulent", "pickup_card"] {
-            assert_eq!(message(code), message("generic_decline"), "{code}");
+        for code in ["lost_card", "stolen_card", "fraudulent", "merchant_blacklist", "pickup_card", "one_of_tomorrow"] {
+            assert_eq!((message(code), told(code)), (message("generic_decline"), "generic_decline"), "{code}");
         }
         assert_ne!(message("expired_card"), message("generic_decline"));
+        assert_eq!(told("insufficient_funds"), "insufficient_funds");
     }
 }

@@ -4,19 +4,22 @@ use std::collections::HashMap;
 
 use common::http::Status;
 use common::id::{OrderId, RefundId};
-use common::money::Money;
+use common::money::{Money, charge};
 use common::settings::Settings;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use stripe::{IdempotencyKey, RequestStrategy, StripeRequest};
 use stripe_core::PaymentIntent;
+use stripe_core::dispute::ListDispute;
 use stripe_core::payment_intent::{
     CancelPaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
     RetrievePaymentIntent,
 };
 use stripe_core::refund::{CreateRefund, ListRefund};
+use stripe_shared::PaymentIntentExcludedPaymentMethodTypes as Excluded;
 use url::Url;
 
+use crate::dispute::Dispute;
 use crate::meter::Calls;
 
 mod answers;
@@ -34,6 +37,24 @@ use throttle::Throttle;
 
 /// Names the order in the metadata of an intent.
 pub(crate) const ORDER: &str = "order";
+
+/// How people pay whose bank says only days later whether money comes: <https://docs.stripe.com/payments/payment-methods>. Until
+/// then the places would be kept from others.
+const DELAYED: [Excluded; 13] = [
+    Excluded::AcssDebit,
+    Excluded::AuBecsDebit,
+    Excluded::BacsDebit,
+    Excluded::Boleto,
+    Excluded::CustomerBalance,
+    Excluded::Konbini,
+    Excluded::Multibanco,
+    Excluded::NzBankAccount,
+    Excluded::Oxxo,
+    Excluded::Payto,
+    Excluded::SepaDebit,
+    Excluded::Sofort,
+    Excluded::UsBankAccount,
+];
 
 /// So many pages of a hundred refunds are read of one intent.
 const MOST_PAGES: usize = 50;
@@ -119,13 +140,16 @@ impl Gateway {
         amount: Money,
         attempt: i64,
     ) -> Result<Intent, GatewayError> {
-        let currency: stripe_types::Currency = amount.currency().to_string().parse().unwrap_or_default();
+        let units = charge::units(amount).map_err(|error| not_chargeable(error.to_string()))?;
+        let currency: stripe_types::Currency =
+            amount.currency().to_string().parse().map_err(|_| not_chargeable("unknown currency".to_owned()))?;
         let automatic = CreatePaymentIntentAutomaticPaymentMethods { allow_redirects: None, enabled: true };
-        let request = CreatePaymentIntent::new(amount.minor(), currency)
+        let request = CreatePaymentIntent::new(units, currency)
             .automatic_payment_methods(automatic)
+            .excluded_payment_method_types(DELAYED)
             .description(title)
             .metadata(HashMap::from([(ORDER.to_owned(), order.to_string())]));
-        let key = format!("create:{order}:{attempt}:{}{}", amount.minor(), amount.currency());
+        let key = format!("create:{order}:{attempt}:{units}{}", amount.currency());
         // On the heap: the library's form is larger than all the rest of the future.
         let request = Box::new(request);
         self.intent(&*request, Some(&key)).await
@@ -190,7 +214,8 @@ impl Gateway {
         spent: u32,
     ) -> Result<StripeRefund, GatewayError> {
         let metadata = HashMap::from([(REFUND.to_owned(), refund.to_string()), (ORDER.to_owned(), order.to_string())]);
-        let request = CreateRefund::new().payment_intent(intent).amount(amount.minor()).metadata(metadata);
+        let units = charge::units(amount).map_err(|error| not_chargeable(error.to_string()))?;
+        let request = CreateRefund::new().payment_intent(intent).amount(units).metadata(metadata);
         let first = format!("refund:{order}:{refund}");
         let name = if spent == 0 { first } else { format!("{first}:{spent}") };
         let strategy = RequestStrategy::Idempotent(idempotency_key(&name)?);
@@ -218,6 +243,16 @@ impl Gateway {
         Err(GatewayError::Unavailable { reason: "the list of refunds does not end".to_owned(), sticky: false })
     }
 
+    /// Reads the disputes of an intent. There are seldom two.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub(crate) async fn disputes(&self, intent: &str, paid: Money) -> Result<Vec<Dispute>, GatewayError> {
+        let request = ListDispute::new().payment_intent(intent).limit(100);
+        let list = self.patience.ask(|| Box::pin(request.customize().send(&self.client))).await?;
+        Ok(list.data.into_iter().map(|dispute| answers::dispute(dispute, paid)).collect())
+    }
+
     async fn intent(
         &self,
         request: &impl StripeRequest<Output = PaymentIntent>,
@@ -235,6 +270,10 @@ impl Gateway {
         url.set_path(&format!("orders/{order}"));
         url.into()
     }
+}
+
+fn not_chargeable(message: String) -> GatewayError {
+    GatewayError::Refused { code: "amount_not_chargeable".to_owned(), message }
 }
 
 fn idempotency_key(text: &str) -> Result<IdempotencyKey, GatewayError> {

@@ -5,6 +5,7 @@ mod arbiter;
 mod attention;
 mod checkout;
 mod decline;
+pub mod dispute;
 mod gateway;
 mod jobs;
 mod lanes;

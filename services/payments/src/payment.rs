@@ -16,14 +16,16 @@ use common::clock::Time;
 use common::events::PaymentEvent;
 use common::events::orders::OrderFacts;
 use common::events::payments::{
-    PaymentCancelled, PaymentCancelling, PaymentCreated, PaymentDisputed, PaymentFailed, PaymentProcessing,
-    PaymentRequiresAction, PaymentSnapshot, PaymentStatus, PaymentSucceeded,
+    PaymentCancelled, PaymentCancelling, PaymentCreated, PaymentFailed, PaymentProcessing, PaymentRequiresAction,
+    PaymentSnapshot, PaymentStatus, PaymentSucceeded,
 };
 use common::id::{OrderId, UserId};
 use common::money::Money;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::attention;
+use crate::dispute::Dispute;
 use crate::refund::{Refund, RefundState, Refunding};
 
 /// Where a payment stands.
@@ -115,6 +117,9 @@ pub struct Payment {
     /// Why the last attempt was declined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
+    /// The request that made the declined attempt, if it was made through the API: its repetitions are told the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined_request: Option<Uuid>,
     /// What went back or is going back, in the order of asking.
     #[serde(default)]
     pub refunds: Vec<Refund>,
@@ -124,9 +129,12 @@ pub struct Payment {
     /// Since when Stripe answers the idempotency key that a refund uses with such a failure, by refund.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys_fail_since: BTreeMap<String, Time>,
-    /// Why the buyer's bank disputes it, if it does.
+    /// Why the buyer's bank has disputed it first, if it ever did. Earlier builds note no more of a dispute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
+    /// Its disputes, in the order of learning of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<Dispute>,
     /// The trace (W3C `traceparent`) of the request that began it: what Stripe tells later belongs to it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
@@ -176,14 +184,13 @@ pub enum Input {
         attempt: u32,
         /// Stripe's decline or error code.
         code: String,
+        /// The request that made it, if it was made through the API.
+        request: Option<Uuid>,
     },
     /// The order ended without payment: nobody may pay any more.
     OrderEnded,
-    /// The buyer's bank disputes the payment.
-    Disputed {
-        /// Stripe's reason.
-        reason: String,
-    },
+    /// Stripe says how one of its disputes stands.
+    Disputed(Dispute),
     /// Something about money that goes back.
     Refunding(Refunding),
 }
@@ -197,6 +204,9 @@ pub enum PaymentError {
     /// Not as much is left.
     #[error("only {0} of the payment is left to give back")]
     ExceedsPayment(Money),
+    /// The buyer's bank has the money until it has decided about a dispute.
+    #[error("the payment is disputed, so nothing can be given back until the bank has decided")]
+    Disputed,
 }
 
 /// One change of a payment.
@@ -231,10 +241,12 @@ impl Payment {
             method: None,
             next_action: None,
             decline_code: None,
+            declined_request: None,
             refunds: Vec::new(),
             spent_keys: BTreeMap::new(),
             keys_fail_since: BTreeMap::new(),
             dispute: None,
+            disputes: Vec::new(),
             trace: None,
             created_at: now,
             changed_at: now,
@@ -246,8 +258,8 @@ impl Payment {
     /// The event that tells its present state.
     pub fn told(&self) -> PaymentEvent {
         let Self { order_id, buyer_id, amount, state, .. } = *self;
-        let returned = self.returned_money();
-        PaymentSnapshot { order_id, buyer_id, amount, status: state.into(), returned }.into()
+        let (returned, dispute) = (self.returned_money(), self.dispute_standing());
+        PaymentSnapshot { order_id, buyer_id, amount, status: state.into(), returned, dispute }.into()
     }
 
     /// The event of its making.
@@ -271,9 +283,10 @@ impl Payment {
                 let next_action = next_action.map(|url| NextAction { url, learnt_at: now });
                 self.stands(intent, &standing, method, next_action)
             }
-            Input::Declined { attempt, code } => self.declined(attempt, code),
+            Input::Declined { attempt, code, request } => self.declined(attempt, code, request),
             Input::OrderEnded => self.state.is_open().then(|| self.step(PaymentState::Cancelling)),
-            Input::Disputed { reason } => self.disputed(reason),
+            // What waited for the bank's decision is for the job too.
+            Input::Disputed(dispute) => return Ok(self.disputed(dispute).map(|step| step.at(now).looked_at(now))),
             Input::Refunding(refunding) => self.refunding(refunding)?,
         };
         Ok(changed.map(|step| if at_once { step.at(now).due_at(now) } else { step.at(now) }))
@@ -292,7 +305,11 @@ impl Payment {
         }
         let state = match (standing, self.state) {
             (Standing::Open { error: Some(code) }, Initiated | RequiresAction | Processing) => {
-                return self.declined(self.attempt, code.clone());
+                return self.declined(self.attempt, code.clone(), None);
+            }
+            // Another attempt in the browser, of which nobody else tells.
+            (Standing::Open { error: Some(code) }, Failed) if self.decline_code.as_ref() != Some(code) => {
+                return self.declined(self.attempt, code.clone(), None);
             }
             (Standing::RequiresAction, Initiated | Failed) => RequiresAction,
             (Standing::RequiresAction, RequiresAction)
@@ -325,7 +342,7 @@ impl Payment {
     }
 
     /// An answer to an earlier attempt, which a repeated request gets too, changes nothing.
-    fn declined(&self, attempt: u32, code: String) -> Option<Step> {
+    fn declined(&self, attempt: u32, code: String, request: Option<Uuid>) -> Option<Step> {
         if !self.state.is_open() || attempt != self.attempt {
             return None;
         }
@@ -335,20 +352,12 @@ impl Payment {
             state: PaymentState::Failed,
             attempt: self.attempt + 1,
             decline_code: Some(code),
+            declined_request: request,
             method: None,
             next_action: None,
             ..self.clone()
         };
         Some(Step { next, event: event.into() })
-    }
-
-    fn disputed(&self, reason: String) -> Option<Step> {
-        if !self.state.is_paid() || self.dispute.is_some() {
-            return None;
-        }
-        let Self { order_id, buyer_id, amount, .. } = *self;
-        let event = PaymentDisputed { order_id, buyer_id, amount, reason: reason.clone() };
-        Some(Step { next: Self { dispute: Some(reason), ..self.clone() }, event: event.into() })
     }
 
     fn step(&self, state: PaymentState) -> Step {
@@ -360,14 +369,15 @@ impl Payment {
             PaymentState::Cancelled => PaymentCancelled { order_id, buyer_id, amount }.into(),
             _ => PaymentSucceeded { order_id, buyer_id, amount }.into(),
         };
-        Step { next: Self { state, decline_code: None, next_action: None, ..self.clone() }, event }
+        let next = Self { state, decline_code: None, declined_request: None, next_action: None, ..self.clone() };
+        Step { next, event }
     }
 
     /// What of the money came in and is not going back, in minor units.
     pub fn left(&self) -> i64 {
         let going = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
         let gone: i64 = going.map(|refund| refund.amount.minor()).sum();
-        (self.amount.minor() - gone).max(0)
+        (self.amount.minor() - gone - self.charged_back()).max(0)
     }
 }
 
@@ -375,6 +385,11 @@ impl Step {
     fn at(mut self, now: Time) -> Self {
         self.next.changed_at = now;
         self.next.attention_at = attention::first(&self.next, now);
+        self
+    }
+
+    fn looked_at(mut self, now: Time) -> Self {
+        self.next.attention_at = self.next.attention_at.or(Some(now));
         self
     }
 

@@ -6,12 +6,13 @@ use common::money::Currency;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dispute::DisputeState;
 
 pub(crate) const NOW: Time = Time::from_millis(1_795_000_000_000);
 const OWN: &str = "pi_own";
-const TOTAL: i64 = 1000;
+pub(crate) const TOTAL: i64 = 1000;
 
-fn usd(minor: i64) -> Money {
+pub(crate) fn usd(minor: i64) -> Money {
     Money::from_minor(minor, Currency::USD).unwrap()
 }
 
@@ -30,11 +31,24 @@ pub(crate) fn begun() -> Payment {
     Payment::begin(&facts(), OWN.to_owned(), NOW)
 }
 
-fn stands(standing: Standing) -> Input {
+pub(crate) fn stands(standing: Standing) -> Input {
     Input::Stands { intent: OWN.to_owned(), standing, method: None, next_action: None }
 }
 
-fn after(payment: &Payment, input: Input) -> Payment {
+fn declined(attempt: u32, code: &str) -> Input {
+    Input::Declined { attempt, code: code.to_owned(), request: None }
+}
+
+#[test]
+fn the_second_decline_in_the_browser_tells_its_own_reason() {
+    let refused = |code: &str| stands(Standing::Open { error: Some(code.to_owned()) });
+    let first = after(&begun(), refused("insufficient_funds"));
+    let second = after(&first, refused("expired_card"));
+    assert_eq!((second.decline_code.as_deref(), second.attempt), (Some("expired_card"), 3));
+    assert_eq!(second.handle(refused("expired_card"), NOW), Ok(None), "the same decline, told again");
+}
+
+pub(crate) fn after(payment: &Payment, input: Input) -> Payment {
     payment.handle(input, NOW).ok().flatten().map_or_else(|| payment.clone(), |step| step.next)
 }
 
@@ -48,7 +62,7 @@ fn what_a_declined_attempt_was_made_with_is_not_said_of_the_next() {
     };
     let waiting = after(&begun(), asks_the_bank);
     assert_eq!(waiting.method.as_deref(), Some("pm_one"));
-    let declined = after(&waiting, Input::Declined { attempt: 1, code: "card_declined".to_owned() });
+    let declined = after(&waiting, declined(1, "card_declined"));
     let paid = after(&declined, stands(Standing::Succeeded));
     assert_eq!((paid.state, paid.method), (PaymentState::Succeeded, None), "a webhook noted it, by another card");
 }
@@ -93,12 +107,22 @@ fn refunding() -> impl Strategy<Value = Refunding> {
     ]
 }
 
+fn dispute() -> impl Strategy<Value = Dispute> {
+    let states = [DisputeState::Inquiry, DisputeState::Open, DisputeState::Won, DisputeState::Lost];
+    (0..2_u8, 1..=TOTAL, prop::sample::select(states.to_vec())).prop_map(|(number, amount, state)| Dispute {
+        id: format!("du_{number}"),
+        reason: "fraudulent".to_owned(),
+        amount: usd(amount),
+        state,
+    })
+}
+
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         4 => standing().prop_map(stands),
-        1 => (1..4_u32).prop_map(|attempt| Input::Declined { attempt, code: "card_declined".to_owned() }),
+        1 => (1..4_u32).prop_map(|attempt| declined(attempt, "card_declined")),
         1 => Just(Input::OrderEnded),
-        1 => Just(Input::Disputed { reason: "fraudulent".to_owned() }),
+        1 => dispute().prop_map(Input::Disputed),
         3 => refunding().prop_map(Input::Refunding),
     ]
 }
@@ -133,10 +157,11 @@ proptest! {
         run(&inputs, |before, step| {
             let next = &step.next;
             assert!(!before.state.is_paid() || next.state.is_paid());
-            assert!(next.returned() <= TOTAL);
+            assert!(next.returned_money().minor() <= TOTAL);
             let going: i64 = next.refunds.iter().filter(|it| it.state != RefundState::Failed).map(|it| it.amount.minor()).sum();
-            assert!(going <= TOTAL && next.left() == TOTAL - going);
-            assert_eq!(next.state == PaymentState::Refunded, next.state.is_paid() && next.returned() == TOTAL);
+            assert!(going <= TOTAL && next.left() == (TOTAL - going - next.charged_back()).max(0));
+            assert_eq!(next.state == PaymentState::Refunded, next.state.is_paid() && next.returned() >= TOTAL);
+            assert!(next.refunds.len() == before.refunds.len() || !before.is_with_the_bank() || next.returned() > before.returned());
             if let PaymentEvent::Refunded(PaymentRefunded { in_full, .. }) = &step.event {
                 assert_eq!(*in_full, next.state == PaymentState::Refunded);
             }
@@ -256,7 +281,7 @@ proptest! {
 
 #[test]
 fn only_the_current_attempt_can_be_declined() {
-    let declined = |attempt| Input::Declined { attempt, code: "generic_decline".to_owned() };
+    let declined = |attempt| declined(attempt, "generic_decline");
     let once = after(&begun(), declined(1));
     assert_eq!((once.state, once.attempt), (PaymentState::Failed, 2));
     assert_eq!(once.handle(declined(1), NOW), Ok(None));

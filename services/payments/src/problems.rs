@@ -6,6 +6,7 @@ use common::http::Problem;
 
 use crate::arbiter::SettleError;
 use crate::checkout::PayError;
+use crate::decline;
 use crate::gateway::GatewayError;
 use crate::order::NotPayable;
 use crate::payment::PaymentError;
@@ -25,9 +26,8 @@ impl From<PayError> for Problem {
                 "The order ended before it was paid. Should money still arrive, it goes back or buys the places after all.",
             ),
             PayError::AlreadyPaid => Self::conflict("already_paid", "The order is paid already."),
-            PayError::Declined { code, message } => {
-                Self::payment_required("payment_declined", message).with("declineCode", code)
-            }
+            PayError::Declined { code } => Self::payment_required("payment_declined", decline::message(&code))
+                .with("declineCode", decline::told(&code)),
             PayError::BadMethod(message) => Self::invalid("paymentMethod", message),
             PayError::NotChargeable(message) => Self::conflict("amount_not_chargeable", message),
             PayError::Gateway(error) => error.into(),
@@ -58,6 +58,10 @@ impl From<RefundError> for Problem {
             RefundError::Payment(PaymentError::NotPaid(_)) => {
                 Self::conflict("not_paid", "No money came in that could be given back.")
             }
+            RefundError::Payment(PaymentError::Disputed) => Self::conflict(
+                "disputed",
+                "The buyer's bank has the money until it has decided about a dispute, so none can be given back.",
+            ),
             RefundError::Refused => Self::conflict("refund_refused", "The payment provider refused the refund."),
             RefundError::NoSuchPayment => Self::not_found(),
             RefundError::Store(error) => error.into(),

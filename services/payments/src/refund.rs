@@ -112,6 +112,9 @@ impl Payment {
         if !self.state.is_paid() {
             return Err(PaymentError::NotPaid(self.state));
         }
+        if self.is_with_the_bank() {
+            return Err(PaymentError::Disputed);
+        }
         let left =
             Money::from_minor(self.left(), self.amount.currency()).map_err(|_| PaymentError::NotPaid(self.state))?;
         let amount = amount.unwrap_or(left);
@@ -121,9 +124,9 @@ impl Payment {
         Ok(Some(self.start(Refund { id, amount, state: RefundState::Started, reason, stripe_id: None })))
     }
 
-    /// The same as often as it is wanted: what is on its way back already is not left.
+    /// The same as often as it is wanted: what is on its way back already is not left, and what the bank has waits for it.
     fn give_all_back(&self) -> Result<Option<Step>, PaymentError> {
-        if self.state.is_paid() && self.left() == 0 {
+        if self.state.is_paid() && (self.left() == 0 || self.is_with_the_bank()) {
             return Ok(None);
         }
         let id = RefundId::derived(self.order_id.uuid(), &format!("all that is left, after {}", self.refunds.len()));
@@ -168,7 +171,7 @@ impl Payment {
                 next.refunds.push(Refund { id, amount: refund, state, reason: None, stripe_id });
             }
         }
-        next.state = next.state_by_refunds();
+        next.state = next.state_by_returned();
         let in_full = next.state == PaymentState::Refunded;
         let Self { order_id, buyer_id, amount, .. } = *self;
         let returned = Some(next.returned_money());
@@ -187,14 +190,14 @@ impl Payment {
         }
         known.state = RefundState::Failed;
         known.stripe_id = stripe_id.or(known.stripe_id.take());
-        next.state = next.state_by_refunds();
+        next.state = next.state_by_returned();
         let Self { order_id, buyer_id, amount, .. } = *self;
         let returned = Some(next.returned_money());
         let event = PaymentRefundFailed { order_id, buyer_id, amount, refund_id: id, code, returned };
         Some(Step { next, event: event.into() })
     }
 
-    fn state_by_refunds(&self) -> PaymentState {
+    pub(crate) fn state_by_returned(&self) -> PaymentState {
         match self.returned() {
             0 => PaymentState::Succeeded,
             returned if returned >= self.amount.minor() => PaymentState::Refunded,
@@ -204,15 +207,13 @@ impl Payment {
 
     /// What went back for sure; all of it, should Stripe say that more than all went back.
     pub fn returned_money(&self) -> Money {
-        Money::from_minor(self.returned(), self.amount.currency()).unwrap_or(self.amount)
+        let returned = self.returned().min(self.amount.minor());
+        Money::from_minor(returned, self.amount.currency()).unwrap_or(self.amount)
     }
 
-    /// What went back for sure, in minor units.
+    /// What went back for sure, in minor units: by refunds, and by disputes that were lost.
     pub fn returned(&self) -> i64 {
-        self.refunds
-            .iter()
-            .filter(|refund| refund.state == RefundState::Succeeded)
-            .map(|refund| refund.amount.minor())
-            .sum()
+        let done = self.refunds.iter().filter(|refund| refund.state == RefundState::Succeeded);
+        done.map(|refund| refund.amount.minor()).sum::<i64>() + self.charged_back()
     }
 }

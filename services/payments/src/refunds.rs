@@ -10,6 +10,9 @@ use crate::gateway::{GatewayError, StripeRefund, StripeRefundState};
 use crate::payment::{Input, Payment, PaymentError};
 use crate::refund::{Refund, RefundState, Refunding};
 
+/// Stripe has no money to give back: the buyer's bank has it until it decides.
+const CHARGE_DISPUTED: &str = "charge_disputed";
+
 /// Why money is not given back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RefundError {
@@ -75,6 +78,9 @@ impl Payments {
     /// Takes up refunds that were begun, and those that failed although the order may keep no money.
     pub(crate) async fn look_after_refunds(&self, payment: &Versioned<Payment>) -> Result<(), SettleError> {
         let order = payment.value.order_id;
+        if payment.value.has_undecided_dispute() {
+            self.hear_of_disputes(&payment.value).await?;
+        }
         let replica = self.orders.get(order).await?;
         let wants_all = replica.is_some_and(|replica| replica.value.wants_all_back());
         let wanted = match wants_all {
@@ -82,9 +88,24 @@ impl Payments {
             false => None,
         };
         self.settle_refunds(&wanted.as_ref().unwrap_or(payment).value).await?;
-        if !wants_all && payment.value.started_refunds().next().is_none() {
+        let rests = payment.value.started_refunds().next().is_none() && !payment.value.has_undecided_dispute();
+        if !wants_all && rests {
             self.payments.leave_alone(order, payment.version).await?;
         }
+        Ok(())
+    }
+
+    /// Asks Stripe how the disputes of a payment stand.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub(crate) async fn hear_of_disputes(&self, payment: &Payment) -> Result<(), SettleError> {
+        let Some(intent) = payment.intent.as_deref() else { return Ok(()) };
+        for dispute in self.gateway.disputes(intent, payment.amount).await? {
+            tracing::info!(order = %payment.order_id, dispute = dispute.id, state = ?dispute.state, "a payment is disputed");
+            self.payments.inform(payment.order_id, Input::Disputed(dispute)).await?;
+        }
+        self.lanes.giving_back.wake();
         Ok(())
     }
 
@@ -118,6 +139,9 @@ impl Payments {
             }
             Ok(made) => self.record(payment, &made).await,
             Err(GatewayError::Refused { code, message }) => {
+                if code == CHARGE_DISPUTED {
+                    self.hear_of_disputes(payment).await?;
+                }
                 tracing::error!(order = %payment.order_id, refund = %refund.id, code, message, "Stripe refused a refund");
                 self.tell(payment, Refunding::Refused { id: refund.id, stripe_id: None, code }).await.map(drop)
             }
@@ -134,17 +158,14 @@ impl Payments {
             StripeRefundState::Failed(code) => {
                 Refunding::Refused { id, stripe_id: Some(stripe_id.clone()), code: code.clone() }
             }
-            StripeRefundState::Done => {
-                let Ok(amount) = Money::from_minor(refund.amount, payment.amount.currency()) else { return Ok(()) };
-                Refunding::Done { id, stripe_id: stripe_id.clone(), amount }
-            }
+            StripeRefundState::Done => Refunding::Done { id, stripe_id: stripe_id.clone(), amount: refund.amount },
         };
         let known = self.tell(payment, told).await?;
         let doubled = known.as_ref().and_then(|known| known.value.doubled(stripe_id));
         if refund.id.is_some() && doubled.is_some() && payment.doubled(stripe_id).is_none() {
             self.doubled_refunds.increment(1);
             tracing::error!(
-                order = %payment.order_id, refund = %id, stripe_id, amount = refund.amount,
+                order = %payment.order_id, refund = %id, stripe_id, amount = %refund.amount,
                 "Stripe has made one refund twice; the buyer has this amount too"
             );
         }

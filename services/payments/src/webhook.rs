@@ -3,7 +3,7 @@
 
 use common::clock::Time;
 use common::id::OrderId;
-use common::store::StoreError;
+use common::store::{StoreError, Versioned};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,11 +14,11 @@ use crate::Payments;
 use crate::arbiter::{SettleError, shortly};
 use crate::gateway::{GatewayError, ORDER};
 use crate::meter::Received;
-use crate::payment::Input;
+use crate::payment::Payment;
 use crate::store::inbox::Letter;
 
 /// The types of the events that matter here. Others may be sent, and are only acknowledged.
-pub const WEBHOOK_EVENTS: [&str; 11] = [
+pub const WEBHOOK_EVENTS: [&str; 13] = [
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
     "payment_intent.processing",
@@ -26,6 +26,8 @@ pub const WEBHOOK_EVENTS: [&str; 11] = [
     "payment_intent.canceled",
     "charge.refunded",
     "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
     "refund.created",
     "refund.updated",
     "refund.failed",
@@ -59,7 +61,7 @@ pub(crate) enum Subject {
         /// The intent.
         intent: String,
     },
-    /// The bank disputes the payment of an intent.
+    /// The bank disputes the payment of an intent, or has decided.
     Dispute {
         /// The intent.
         intent: String,
@@ -117,7 +119,7 @@ fn subject(kind: &str, object: &Value) -> Subject {
             let order = object["metadata"][ORDER].as_str().and_then(|id| id.parse().ok());
             text(&object["id"]).map_or(Subject::Nothing, |intent| Subject::Intent { intent, order })
         }
-        ("charge.dispute.created", Some(intent)) => {
+        (kind, Some(intent)) if kind.starts_with("charge.dispute.") => {
             Subject::Dispute { intent, reason: text(&object["reason"]).unwrap_or_else(|| "general".to_owned()) }
         }
         ("charge.refunded", Some(intent)) => Subject::Refunds { intent },
@@ -191,11 +193,14 @@ impl Payments {
     async fn hear(&self, subject: &Subject) -> Result<(), SettleError> {
         match subject {
             Subject::Intent { intent, order } => self.hear_of_intent(intent, *order).await,
-            Subject::Refunds { intent } => match self.payments.of_intent(intent).await? {
+            Subject::Refunds { intent } => match self.paid_by(intent).await? {
                 Some(payment) => self.settle_refunds(&payment.value).await,
                 None => Ok(()),
             },
-            Subject::Dispute { intent, reason } => self.hear_of_dispute(intent, reason).await,
+            Subject::Dispute { intent, .. } => match self.paid_by(intent).await? {
+                Some(payment) => self.hear_of_disputes(&payment.value).await,
+                None => Ok(()),
+            },
             Subject::Nothing => Ok(()),
         }
     }
@@ -214,12 +219,12 @@ impl Payments {
         }
     }
 
-    async fn hear_of_dispute(&self, intent: &str, reason: &str) -> Result<(), SettleError> {
-        let Some(payment) = self.payments.of_intent(intent).await? else { return Ok(()) };
-        self.refresh(&payment).await?;
-        tracing::warn!(order = %payment.value.order_id, reason, "a payment is disputed");
-        self.payments.inform(payment.value.order_id, Input::Disputed { reason: reason.to_owned() }).await?;
-        Ok(())
+    /// The payment of an intent. That it was paid may be news: what is told of its money then means that it was.
+    async fn paid_by(&self, intent: &str) -> Result<Option<Versioned<Payment>>, SettleError> {
+        match self.payments.of_intent(intent).await? {
+            Some(payment) if !payment.value.state.is_paid() => self.refresh(&payment).await,
+            known => Ok(known),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use common::clock::Time;
 use common::events::tickets::RefundPolicy;
 use common::http::{Fields, Problem};
+use common::money::charge::{self, NotChargeable};
 use common::money::{Currency, Money};
 use common::open_enum::{NotKnown, OpenEnum as _, known};
 use common::zone::Zone;
@@ -22,10 +23,11 @@ pub(crate) struct TicketInput {
     /// 1 to 200 characters on one line.
     #[schema(value_type = String, required = true, example = "Jazz by the river")]
     title: Value,
-    /// The price of one place in major units, as a decimal string or a number; 0 is free.
+    /// The price of one place in major units, as a decimal string or a number; 0 is free. It must be an amount that can be
+    /// charged: at least 0.50 in US dollars, a whole number in Icelandic krónur.
     #[schema(value_type = String, required = true, example = "19.99")]
     price: Value,
-    /// A currency of ISO 4217. `usd` for a new listing where nothing is said; a change that does not say it keeps what it is.
+    /// A currency of ISO 4217 that buyers can pay in. `usd` for a new listing where nothing is said; a change that does not say it keeps what it is.
     #[schema(value_type = Option<String>, example = "usd")]
     currency: Value,
     /// 1 to 1,000,000 places. 1 for a new listing where nothing is said; a change that does not say it keeps what it is.
@@ -164,7 +166,9 @@ fn title(value: &Value) -> Result<Title, String> {
 }
 
 fn currency(value: &Value) -> Result<Currency, String> {
-    Currency::parse(text(value)?).map_err(|error| error.to_string())
+    let currency = Currency::parse(text(value)?).map_err(|error| error.to_string())?;
+    charge::check_currency(currency).map_err(|error| error.to_string())?;
+    Ok(currency)
 }
 
 /// A number is read by its decimal text, the shortest one that names it: no arithmetic is done with floats.
@@ -174,7 +178,12 @@ fn price(value: &Value, currency: Currency) -> Result<Money, String> {
         Value::Number(number) => Number::to_string(number),
         _ => return Err("must be a decimal number, such as \"19.99\"".to_owned()),
     };
-    Money::parse(&decimal, currency).map_err(|error| error.to_string())
+    let price = Money::parse(&decimal, currency).map_err(|error| error.to_string())?;
+    match charge::check(price) {
+        // Of the currency its own field tells.
+        Ok(()) | Err(NotChargeable::Currency) => Ok(price),
+        Err(refused) => Err(refused.to_string()),
+    }
 }
 
 fn quantity(value: &Value) -> Result<Quantity, String> {
@@ -237,6 +246,18 @@ mod tests {
         ] {
             assert_eq!(minor(price.clone()), None, "{price}");
         }
+    }
+
+    #[test]
+    fn a_price_that_cannot_be_charged_is_not_listed() {
+        let wrong = |price: &str, currency: &str| {
+            offer(json!({ "title": "t", "price": price, "currency": currency })).map(|offer| offer.price.minor())
+        };
+        for (price, currency) in [("0.49", "usd"), ("5.125", "kwd"), ("1.50", "mga"), ("10000000", "eur")] {
+            assert_eq!(wrong(price, currency), Err(vec!["price".to_owned()]), "{price} {currency}");
+        }
+        assert_eq!(wrong("5", "irr"), Err(vec!["currency".to_owned()]), "nobody can be charged in rials");
+        assert_eq!((wrong("5000", "isk"), wrong("9999999999.99", "idr")), (Ok(5_000), Ok(999_999_999_999)));
     }
 
     #[test]

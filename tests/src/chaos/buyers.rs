@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::doors::Asked;
 use super::history::{Call, IN_PROGRESS, Outcome, Places, Said, Wish};
-use super::plan::{After, Deal, Plan, Then};
+use super::plan::{After, Deal, Plan, Then, Webhooks};
 use super::world::World;
 use crate::person::Person;
 use crate::wait::pause;
@@ -68,12 +68,15 @@ pub(crate) struct Buyer<'w> {
     pub(crate) who: usize,
     /// Makes the keys of different runs differ.
     pub(crate) run: String,
+    /// Whether the bank's webhooks come.
+    pub(crate) bank_tells: bool,
 }
 
 /// All of a run's deals, side by side.
 pub(crate) async fn buy(world: &World, notes: &Notes, tickets: &[String], plan: &Plan, run: &str) {
     let people = plan.deals.iter().enumerate().map(|(who, deals)| async move {
-        let buyer = Buyer { world, notes, tickets, who, run: run.to_owned() };
+        let bank_tells = plan.webhooks != Webhooks::Lost;
+        let buyer = Buyer { world, notes, tickets, who, run: run.to_owned(), bank_tells };
         for (nth, deal) in deals.iter().enumerate() {
             buyer.deal(nth, deal).await;
         }
@@ -85,7 +88,7 @@ pub(crate) async fn buy(world: &World, notes: &Notes, tickets: &[String], plan: 
 /// long as the lease of a first request may last, whose process was killed.
 pub(crate) async fn insist(world: &World, notes: &Notes, insists: bool) {
     let repeated = notes.unanswered().into_iter().map(|call| async move {
-        let buyer = Buyer { world, notes, tickets: &[], who: call.who, run: String::new() };
+        let buyer = Buyer { world, notes, tickets: &[], who: call.who, run: String::new(), bank_tells: false };
         let key = call.key.unwrap_or_default();
         let answer = buyer.until_answered(&call.wish, &key, ANSWERED_SOON).await.0;
         if matches!(&answer, Outcome::Unknown(why) if insists || why != IN_PROGRESS) {
@@ -192,8 +195,29 @@ impl Buyer<'_> {
             After::PartAndAll => {
                 tokio::join!(self.refund(order, Some(PARTS[0])), self.refund(order, None));
             }
+            After::Disputes { cancels, won } => self.dispute(order, cancels, won, deal.think).await,
         }
         self.look(order).await;
+    }
+
+    /// Complains at the bank, if it has charged the order and tells of what it does; a bank that tells nothing of a dispute leaves
+    /// nobody a way to know.
+    async fn dispute(&self, order: &str, cancels: bool, won: bool, think: Duration) {
+        if !self.bank_tells {
+            return;
+        }
+        let books = self.world.bank_lever(&format!("/test/charges?metadata[order]={order}"), Value::Null).await;
+        let charges = books["charges"].as_array().map_or(&[][..], Vec::as_slice);
+        let Some(paid) = charges.iter().find(|charge| charge["status"] == "succeeded") else { return };
+        let intent = paid["payment_intent"].as_str().unwrap_or_default();
+        let dispute = self.world.bank_lever(&format!("/test/payment_intents/{intent}/dispute"), json!({})).await;
+        let Some(id) = dispute["id"].as_str() else { return };
+        if cancels {
+            self.cancel(order).await;
+        }
+        pause(think).await;
+        let decision = json!({ "status": if won { "won" } else { "lost" } });
+        self.world.bank_lever(&format!("/test/disputes/{id}/close"), decision).await;
     }
 
     async fn look(&self, order: &str) {

@@ -105,6 +105,13 @@ pub(crate) enum After {
     SellerRefundsParts,
     /// The seller gives back a part of the money, and all the rest at the same time.
     PartAndAll,
+    /// The buyer complains at the bank, which decides.
+    Disputes {
+        /// Whether the buyer wants the money back here too, before the bank has decided.
+        cancels: bool,
+        /// Whether the bank decides for the seller.
+        won: bool,
+    },
 }
 
 /// How the bank tells of what happened.
@@ -170,7 +177,8 @@ fn deal(rng: &mut StdRng, listings: usize, longest_wait: u64) -> Deal {
         _ => Then::Process(rng.random_bool(0.7)),
     };
     let after = match rng.random_range(0..100) {
-        0..45 => After::Keep,
+        0..33 => After::Keep,
+        33..45 => After::Disputes { cancels: rng.random_bool(0.5), won: rng.random_bool(0.5) },
         45..62 => After::BuyerReturns,
         62..74 => After::SellerRefunds,
         74..82 => After::Both,
@@ -244,6 +252,15 @@ mod tests {
             assert!(faults.iter().any(|fault| fault.contains(wanted)), "no {wanted}");
         }
         assert!(plans.iter().all(|plan| (3..=6).contains(&plan.faults.len())));
+    }
+
+    #[test]
+    fn among_a_hundred_seeds_disputes_end_both_ways() {
+        let plans: Vec<Plan> = (1..=100).map(|seed| Plan::of(seed, Length::of(seed))).collect();
+        let deals: Vec<&Deal> = plans.iter().flat_map(|plan| plan.deals.iter().flatten()).collect();
+        for (cancels, won) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert!(deals.iter().any(|deal| deal.after == After::Disputes { cancels, won }), "{cancels}, {won}");
+        }
     }
 
     #[test]

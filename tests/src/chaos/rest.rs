@@ -159,7 +159,7 @@ fn order_seen(who: usize, order: &Value, passes: usize) -> OrderSeen {
 /// All that came in for this run's orders, or for orders that nobody knows.
 async fn charges(world: &World, orders: &BTreeMap<String, OrderSeen>) -> Vec<Charge> {
     let books = world.bank_lever("/test/charges", Value::Null).await;
-    let refunds = refunds(world).await;
+    let refunds = refunds(world, &books).await;
     let ours = |charge: &&Value| {
         let order = charge["metadata"]["order"].as_str().unwrap_or_default();
         charge["status"] == "succeeded" && (orders.contains_key(order) || !world.is_known(order))
@@ -167,18 +167,21 @@ async fn charges(world: &World, orders: &BTreeMap<String, OrderSeen>) -> Vec<Cha
     let charges = items(&books["charges"]).filter(ours).map(|charge| Charge {
         order: text(&charge["metadata"], "order"),
         captured: charge["amount"].as_i64().unwrap_or_default(),
-        returned: charge["amount_refunded"].as_i64().unwrap_or_default(),
+        returned: [&charge["amount_refunded"], &charge["charged_back"]].iter().filter_map(|sum| sum.as_i64()).sum(),
         refunds: refunds.get(&text(charge, "id")).cloned().unwrap_or_default(),
     });
     charges.collect()
 }
 
-/// What went back of each charge with each of its refunds, the least first.
-async fn refunds(world: &World) -> BTreeMap<String, Vec<i64>> {
+/// What went back of each charge with each of its refunds, or a dispute that was lost, the least first.
+async fn refunds(world: &World, books: &Value) -> BTreeMap<String, Vec<i64>> {
     let bank = Person::visitor(&world.bank.base_url());
     let key = format!("Bearer {}", BankOptions::default().secret_key);
     let mut amounts: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     let mut path = Some("/v1/refunds?limit=100".to_owned());
+    for charge in items(&books["charges"]).filter(|charge| charge["charged_back"] != 0) {
+        amounts.entry(text(charge, "id")).or_default().extend(charge["charged_back"].as_i64());
+    }
     while let Some(page) = path.take() {
         let page = bank.send(Method::GET, &page, &[("Authorization", &key)], Value::Null).await.body;
         for refund in items(&page["data"]).filter(|refund| refund["status"] == "succeeded") {

@@ -4,8 +4,10 @@
 mod auth;
 mod browser;
 mod chaos;
+mod currencies;
 mod delivery;
 mod demo;
+mod disputes;
 mod doctor;
 mod fault_proxy;
 mod full_disk;

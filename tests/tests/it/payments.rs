@@ -244,18 +244,72 @@ async fn answers_that_get_lost_charge_and_refund_once() {
     app.stop().await;
 }
 
+/// After an outage Stripe's webhooks come in any order.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dispute_is_recorded() {
+async fn a_refund_made_at_stripe_is_known_though_its_webhook_comes_before_that_of_the_payment() {
     let app = App::start().await;
     let (seller, buyer, stripe) = (app.sign_up().await, app.sign_up().await, stripe(&app));
     let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    buyer.post("/api/payments", json!({ "orderId": order["id"] })).await.expect(201);
+    let intent = intent_of(&app, &order).await;
+    stripe.post("/test/webhooks/mode", json!({ "hold": true })).await.expect(204);
+    confirm_in_the_browser(&app, &intent).await;
+    let bearer = bearer(&app);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    let refund = format!("payment_intent={intent}");
+    stripe.send_raw(Method::POST, "/v1/refunds", &headers, refund).await.expect(200);
+    let events = stripe.send(Method::GET, "/v1/events?type=charge.refunded", &headers, Value::Null).await.expect(200);
+    let first = json!({ "event": events["data"][0]["id"] });
+    stripe.post("/test/webhooks/redeliver", first).await.expect(200);
+    until_payment(&buyer, &order, "refunded").await;
+    buyer.until_order(&order, "refunded").await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thief_is_told_no_more_than_anybody() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    let refused = buyer.pay(&order, "pm_card_chargeDeclinedStolenCard").await.problem(402, "payment_declined");
+    assert_eq!(refused["declineCode"], "generic_decline", "{refused}");
+    for person in [&buyer, &seller] {
+        let shown = person.get(&path(&order)).await.expect(200);
+        assert!(!shown.to_string().contains("stolen") && shown["lastDecline"]["code"] == "generic_decline", "{shown}");
+    }
+    app.stop().await;
+}
+
+/// What is left of a request whose answer was not kept: the process was killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_click_after_a_decline_is_told_the_same_and_tries_no_card_again() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    let click = async || {
+        let wish = json!({ "orderId": order["id"], "paymentMethod": "pm_card_chargeDeclinedInsufficientFunds" });
+        let key = [("Idempotency-Key", text(&order["id"]))];
+        buyer.send(Method::POST, "/api/payments", &key, wish).await.problem(402, "payment_declined")
+    };
+    let first = click().await;
+    let records = app.database("payments").await.collection::<bson::Document>("idempotency");
+    let ran_out = bson::doc! { "$set": { "leaseUntil": bson::DateTime::from_millis(0), "answer": null } };
+    assert_eq!(records.update_many(bson::doc! {}, ran_out).await.unwrap().modified_count, 1);
+    let again = click().await;
+    assert_eq!((&again["declineCode"], &again["detail"]), (&first["declineCode"], &first["detail"]));
+    let charges = stripe(&app).get(&format!("/test/charges?metadata[order]={}", text(&order["id"]))).await.expect(200);
+    assert_eq!(charges["failed"], 1, "the bank was asked again");
+    app.stop().await;
+}
+
+/// Its bank says only days later whether money comes, and until then the places would be kept from others.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_pays_by_a_bank_debit_that_takes_days() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    buyer.pay(&order, "pm_usBankAccount_success").await.refuses("paymentMethod");
     buyer.pay(&order, "pm_card_visa").await.expect(201);
-    let dispute = format!("/test/payment_intents/{}/dispute", intent_of(&app, &order).await);
-    stripe.post(&dispute, json!({ "reason": "fraudulent" })).await.expect(200);
-    eventually("the dispute is known", 20, || async {
-        (seller.get(&path(&order)).await.expect(200)["disputeReason"] == "fraudulent").then_some(())
-    })
-    .await;
     app.stop().await;
 }
 
@@ -291,7 +345,7 @@ pub(crate) fn stripe(app: &App) -> Person {
     Person::visitor(&app.stripe())
 }
 
-async fn until_payment(person: &Person, order: &Value, status: &str) {
+pub(crate) async fn until_payment(person: &Person, order: &Value, status: &str) {
     eventually(&format!("payment {status}"), 20, || async {
         (person.get(&path(order)).await.expect(200)["status"] == status).then_some(())
     })

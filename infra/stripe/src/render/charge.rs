@@ -38,7 +38,7 @@ pub(crate) fn method(it: &Method) -> Value {
         "customer": null,
         "livemode": false,
         "metadata": {},
-        "type": "card",
+        "type": it.kind.name(),
     })
 }
 

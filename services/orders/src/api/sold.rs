@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Json};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use common::clock::Time;
+use common::events::payments::DisputeStanding;
 use common::http::{Page, Paging, PathOf, Principal, Problem};
 use common::id::{OrderId, TicketId};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 use crate::Orders;
 use crate::inventory::Inventory;
 use crate::order::OrderState;
-use crate::sales::{DaySales, OrderCounts, Sales, first_moment};
+use crate::sales::{DaySales, DisputeCounts, OrderCounts, Sales, first_moment};
 use crate::sheet;
 use crate::store::Replica;
 use crate::store::sales::{Listed, SoldOrder};
@@ -55,6 +56,21 @@ pub(crate) struct SalesDay {
     revenue: String,
 }
 
+/// How many orders are disputed at the buyers' banks.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Disputes {
+    /// Undecided.
+    open: i64,
+    /// What the undecided cost, in major units. It is part of the revenue until it is lost.
+    #[schema(example = "39.98")]
+    open_total: String,
+    /// Decided for the seller.
+    won: i64,
+    /// Decided for the buyer: that money is no revenue.
+    lost: i64,
+}
+
 /// What came of a listing.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -64,6 +80,7 @@ pub(crate) struct SalesSummary {
     orders: OrderCounts,
     /// How many passes were used.
     checked_in: i64,
+    disputes: Disputes,
     /// The last 30 days, the oldest first.
     by_day: Vec<SalesDay>,
     /// In which the days begin.
@@ -86,6 +103,8 @@ pub(crate) struct SoldOrderBody {
     paid_at: Option<Time>,
     /// How many of its passes were used.
     checked_in: u32,
+    /// How the disputes of the buyer's bank stand, if there are any.
+    dispute: Option<DisputeStanding>,
 }
 
 impl From<SoldOrder> for SoldOrderBody {
@@ -101,6 +120,7 @@ impl From<SoldOrder> for SoldOrderBody {
             created_at: order.created_at,
             paid_at: order.paid_at,
             checked_in: order.admitted,
+            dispute: order.dispute.standing,
         }
     }
 }
@@ -158,7 +178,12 @@ pub(crate) async fn summary(
     let ticket = orders.own_listing(id.0, &principal).await?;
     let (now, currency) = (orders.clock.now(), ticket.listing.price.currency());
     let since = first_moment(&orders.zone, now);
-    let (groups, inventory) = tokio::try_join!(orders.orders.groups(id.0, since), orders.inventories.get(id.0))?;
+    let (groups, disputed, inventory) = tokio::try_join!(
+        orders.orders.groups(id.0, since),
+        orders.orders.disputes(id.0),
+        orders.inventories.get(id.0)
+    )?;
+    let disputes = DisputeCounts::of(&disputed, currency);
     let sales = Sales::of(&groups, currency, &orders.zone, now);
     let of_day = |day: DaySales| SalesDay {
         day: day.day.to_string(),
@@ -169,6 +194,12 @@ pub(crate) async fn summary(
         standing: orders.standing(ticket, inventory.as_ref().map(|inventory| &inventory.value), sales.revenue),
         orders: sales.orders,
         checked_in: sales.checked_in,
+        disputes: Disputes {
+            open: disputes.open,
+            open_total: currency.decimal(disputes.open_total),
+            won: disputes.won,
+            lost: disputes.lost,
+        },
         by_day: sales.days.into_iter().map(of_day).collect(),
         business_time_zone: orders.zone.to_string(),
     }))

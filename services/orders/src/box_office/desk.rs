@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::events::{By, Raised};
 use common::id::{OrderId, TicketId};
+use common::money::MoneyError;
 use common::store::{Change, StoreError, Versioned};
 use tokio::sync::mpsc;
 
@@ -178,7 +179,8 @@ impl Desk {
             return Ok(left);
         }
         let Some(ticket) = self.stores.tickets.get(self.ticket).await? else { return Ok(Vec::new()) };
-        let orders = left.iter().map(|hold| born(ticket.value.order(hold), None)).collect();
+        let orders = left.iter().map(|hold| Ok(born(ticket.value.order(hold)?, None)));
+        let orders = orders.collect::<Result<_, MoneyError>>().map_err(StoreError::codec)?;
         self.stores.orders.insert_many(orders).await?;
         next.pending.retain(|hold| hold.at >= old);
         Ok(left)
@@ -218,7 +220,13 @@ impl Desk {
             // Who has gone needs no answer.
             let (order, held) = match hold {
                 Ok(Grant::New) => (*order, Held::New),
-                Ok(Grant::Pending(pending)) => (order.held_as(&pending), Held::Before),
+                Ok(Grant::Pending(pending)) => match order.held_as(&pending) {
+                    Ok(order) => (order, Held::Before),
+                    Err(error) => {
+                        let _ = answer.send(Err(HoldError::Store(Arc::new(StoreError::codec(error)))));
+                        continue;
+                    }
+                },
                 Ok(Grant::Stored) => {
                     let _ = answer.send(Ok(Held::Before));
                     continue;

@@ -135,7 +135,7 @@ pub(super) mod tests {
 
     use super::super::Held;
     use super::*;
-    use crate::order::{HELD, OrderState, Returned};
+    use crate::order::{Disputing, HELD, OrderState, Returned};
 
     const NOW: Time = Time::from_millis(100_000_000);
     const LIMITS: HoldLimits = HoldLimits { unpaid_places: 100, pause_after: 2, pause: Duration::from_secs(300) };
@@ -165,6 +165,7 @@ pub(super) mod tests {
             given_up_late_at: None,
             counts_until: Some(HELD),
             returned: Returned::default(),
+            dispute: Disputing::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 use common::clock::Time;
-use common::events::payments::{PaymentRefundFailed, PaymentSucceeded};
+use common::events::payments::{
+    PaymentDisputeLost, PaymentDisputed, PaymentRefundFailed, PaymentRefunded, PaymentSucceeded,
+};
 use common::events::tickets::RefundPolicy;
 use common::id::{OrderId, RefundId, TicketId, UserId};
 use common::money::{Currency, Money};
@@ -37,6 +39,7 @@ fn order(cents: i64) -> Order {
         given_up_late_at: None,
         counts_until: Some(HELD),
         returned: Returned::default(),
+        dispute: Disputing::default(),
     }
 }
 
@@ -188,6 +191,43 @@ fn payments_tell_how_much_of_the_money_went_back() {
     let failed =
         PaymentRefundFailed { order_id, buyer_id, amount, refund_id, code: "x".into(), returned: Some(usd(100)) };
     assert_eq!(told(&failed.into()), Some(100), "a refund that bounced is with the seller again");
+    assert_eq!(told(&PaymentSucceeded { order_id, buyer_id, amount }.into()), None);
+}
+
+#[test]
+fn while_its_payment_is_disputed_the_bank_decides() {
+    let disputed = |standing| {
+        let complete = after(order(500), &[Input::PaymentSucceeded]);
+        Order { dispute: Disputing { standing: Some(standing), version: 3 }, ..complete }
+    };
+    let cancel = |order: &Order| order.handle(Input::BuyerCancels, START).map(|step| step.map(|step| step.next.state));
+    assert_eq!(cancel(&disputed(DisputeStanding::Open)), Err(OrderError::Disputed));
+    for standing in [DisputeStanding::Inquiry, DisputeStanding::Won] {
+        assert_eq!(cancel(&disputed(standing)), Ok(Some(OrderState::Refunding)), "{standing}");
+    }
+    let lost = disputed(DisputeStanding::Open).handle(Input::MoneyTakenBack, START).unwrap().unwrap();
+    assert_eq!((lost.next.state, lost.places), (OrderState::Refunded, Some(Move::Return)));
+    assert_eq!(lost.next.refund_reason, Some(RefundReason::ChargedBack));
+    let wanted = after(disputed(DisputeStanding::Won), &[Input::BuyerCancels, Input::MoneyTakenBack]);
+    assert_eq!(wanted.refund_reason, Some(RefundReason::BuyerRequest), "the buyer wanted it back here too");
+}
+
+#[test]
+fn what_payments_tells_of_disputes_is_read_from_each_of_its_events() {
+    let order = order(500);
+    let (order_id, buyer_id, amount) = (order.id, order.buyer_id, order.total);
+    let told = |event: &PaymentEvent| Disputing::told_by(event, 7).and_then(|(_, dispute)| dispute.standing);
+    let reason = || "fraudulent".to_owned();
+    let disputed = |standing| PaymentDisputed { order_id, buyer_id, amount, reason: reason(), standing }.into();
+    assert_eq!(told(&disputed(None)), Some(DisputeStanding::Open), "as earlier builds told it");
+    assert_eq!(told(&disputed(Some(DisputeStanding::Inquiry))), Some(DisputeStanding::Inquiry));
+    let standing = DisputeStanding::Lost;
+    let (lost, returned, in_full) = (amount, amount, true);
+    let event =
+        PaymentDisputeLost { order_id, buyer_id, amount, reason: reason(), standing, lost, in_full, returned }.into();
+    assert_eq!(told(&event), Some(DisputeStanding::Lost));
+    assert_eq!(Returned::told_by(&event, 7).map(|(_, returned)| returned.amount), Some(amount.minor()));
+    assert_eq!(Input::told_by(&event), Some((order_id, Input::MoneyTakenBack)));
     assert_eq!(told(&PaymentSucceeded { order_id, buyer_id, amount }.into()), None);
 }
 

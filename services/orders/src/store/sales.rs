@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::{OrderStore, Replica, TicketReplicas};
 use crate::Orders;
 use crate::inventory::Inventory;
-use crate::order::{OrderState, Returned};
-use crate::sales::Group;
+use crate::order::{Disputing, OrderState, Returned};
+use crate::sales::{Disputed, Group};
 
 /// All that the sums need.
 pub(super) fn index() -> Document {
@@ -22,6 +22,16 @@ pub(super) fn index() -> Document {
         "ticketId": 1, "state": 1, "paidAt": 1, "quantity": 1, "total.currency": 1, "total.amount": 1,
         "returned.amount": 1, "admitted": 1,
     }
+}
+
+/// The orders whose payments were ever disputed.
+pub(super) fn disputed() -> Document {
+    doc! { "dispute.version": { "$gt": 0 } }
+}
+
+/// All that the sums of disputes need.
+pub(super) fn index_of_disputed() -> Document {
+    doc! { "ticketId": 1, "dispute.standing": 1, "dispute.version": 1, "total.currency": 1, "total.amount": 1 }
 }
 
 /// An order as its seller may see it: nothing of it says who buys.
@@ -41,12 +51,14 @@ pub(crate) struct SoldOrder {
     pub(crate) admitted: u32,
     #[serde(default)]
     pub(crate) returned: Returned,
+    #[serde(default)]
+    pub(crate) dispute: Disputing,
 }
 
 fn fields() -> Document {
     doc! {
         "id": 1, "title": 1, "state": 1, "quantity": 1, "unitPrice": 1, "total": 1, "createdAt": 1, "paidAt": 1,
-        "admitted": 1, "returned": 1,
+        "admitted": 1, "returned": 1, "dispute": 1,
     }
 }
 
@@ -80,6 +92,23 @@ impl OrderStore {
         };
         let whole = doc! { "$replaceWith": { "$mergeObjects": ["$_id", "$$ROOT"] } };
         self.summed(vec![doc! { "$match": { "ticketId": ticket } }, doc! { "$group": sums }, whole]).await
+    }
+
+    /// How many orders of a listing are disputed, by how their disputes stand, and what they cost.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn disputes(&self, ticket: TicketId) -> Result<Vec<Disputed>, StoreError> {
+        let mut disputed = disputed();
+        disputed.insert("ticketId", ticket);
+        let sums = doc! {
+            "_id": { "standing": "$dispute.standing", "currency": "$total.currency" },
+            "orders": { "$sum": 1 },
+            "total": { "$sum": "$total.amount" },
+        };
+        let whole = doc! { "$replaceWith": { "$mergeObjects": ["$_id", "$$ROOT"] } };
+        let pipeline = vec![doc! { "$match": disputed }, doc! { "$group": sums }, whole];
+        self.orders.collection().aggregate(pipeline, index_of_disputed()).await
     }
 
     /// The revenue of several listings.

@@ -1,6 +1,7 @@
 //! What clients send and see.
 
 use common::clock::Time;
+use common::events::payments::DisputeStanding;
 use common::http::Principal;
 use common::id::{OrderId, RefundId, UserId};
 use common::store::Versioned;
@@ -75,7 +76,7 @@ pub(crate) struct Config {
 /// Why the last attempt was declined.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct DeclineView {
-    /// Stripe's decline or error code, such as `insufficient_funds`.
+    /// Stripe's decline or error code, such as `insufficient_funds`; `generic_decline` where no more may be said.
     code: String,
     /// What the buyer may be told, and what they can do.
     message: &'static str,
@@ -83,7 +84,7 @@ pub(crate) struct DeclineView {
 
 impl DeclineView {
     fn of(code: &str) -> Self {
-        Self { code: code.to_owned(), message: decline::message(code) }
+        Self { code: decline::told(code).to_owned(), message: decline::message(code) }
     }
 }
 
@@ -128,7 +129,10 @@ pub(crate) struct PaymentView {
     /// How much went back.
     refunded: String,
     refunds: Vec<RefundView>,
-    /// Why the buyer's bank disputes it, if it does.
+    /// How the disputes of the buyer's bank stand, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dispute: Option<DisputeStanding>,
+    /// Why the buyer's bank has disputed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     dispute_reason: Option<String>,
     created_at: Time,
@@ -157,6 +161,7 @@ impl PaymentView {
             last_decline: value.decline_code.as_deref().map(DeclineView::of),
             refunded: value.returned_money().decimal(),
             refunds: value.refunds.iter().map(RefundView::from).collect(),
+            dispute: value.dispute_standing(),
             dispute_reason: value.dispute.clone(),
             created_at: value.created_at,
             version: *version,

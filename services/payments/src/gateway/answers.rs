@@ -1,10 +1,12 @@
 //! What Stripe answers, in the words of this service.
 
 use common::id::{OrderId, RefundId};
+use common::money::{Currency, Money, charge};
 use stripe::{ApiErrors, ApiErrorsCode, ApiErrorsType, StripeError};
-use stripe_core::{PaymentIntent, PaymentIntentStatus};
+use stripe_core::{DisputeStatus, PaymentIntent, PaymentIntentStatus};
 
 use super::{ORDER, REFUND};
+use crate::dispute::{Dispute, DisputeState};
 use crate::payment::Standing;
 
 /// A PaymentIntent as far as it matters here.
@@ -67,6 +69,20 @@ pub(crate) enum StripeRefundState {
     Failed(String),
 }
 
+/// A dispute of a payment of which `paid` was paid. What a bank disputes in another currency is all of it.
+pub(super) fn dispute(dispute: stripe_core::Dispute, paid: Money) -> Dispute {
+    let same = dispute.currency.to_string().eq_ignore_ascii_case(&paid.currency().to_string());
+    let amount = if same { charge::money(dispute.amount, paid.currency()) } else { paid };
+    let state = match dispute.status {
+        DisputeStatus::Lost => DisputeState::Lost,
+        // One that was prevented is a refund, which Stripe lists among the refunds.
+        DisputeStatus::Won | DisputeStatus::WarningClosed | DisputeStatus::Prevented => DisputeState::Won,
+        _ if dispute.is_charge_refundable => DisputeState::Inquiry,
+        _ => DisputeState::Open,
+    };
+    Dispute { id: dispute.id.to_string(), reason: dispute.reason, amount, state }
+}
+
 /// A refund as Stripe has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StripeRefund {
@@ -74,8 +90,8 @@ pub(crate) struct StripeRefund {
     pub(crate) stripe_id: String,
     /// Its id here, if it was made here.
     pub(crate) id: Option<RefundId>,
-    /// How much, in minor units.
-    pub(crate) amount: i64,
+    /// How much.
+    pub(crate) amount: Money,
     /// Where it stands.
     pub(crate) state: StripeRefundState,
 }
@@ -90,7 +106,9 @@ impl From<stripe_core::Refund> for StripeRefund {
             Some("failed" | "canceled") => failure(),
             _ => StripeRefundState::Pending,
         };
-        Self { stripe_id: refund.id.to_string(), id, amount: refund.amount, state }
+        // A refund is in the currency of its charge, which came from here.
+        let currency = Currency::parse(&refund.currency.to_string()).unwrap_or(Currency::USD);
+        Self { stripe_id: refund.id.to_string(), id, amount: charge::money(refund.amount, currency), state }
     }
 }
 
@@ -102,8 +120,6 @@ pub(crate) enum GatewayError {
     Declined {
         /// The decline code, or Stripe's error code where the bank gave none.
         code: String,
-        /// For the buyer.
-        message: String,
     },
     /// The intent's state does not allow it.
     #[error("the intent is in another state: {0:?}")]
@@ -143,7 +159,7 @@ fn answered(error: ApiErrors, status: u16) -> GatewayError {
     let code = code_of(&error);
     let message = error.message.unwrap_or_else(|| "Stripe gives no reason.".to_owned());
     match (status, error.type_, error.code, error.payment_intent) {
-        (402, ..) | (_, ApiErrorsType::CardError, ..) => GatewayError::Declined { code, message },
+        (402, ..) | (_, ApiErrorsType::CardError, ..) => GatewayError::Declined { code },
         // Before the type: a key whose first use is still at work is an idempotency error too, and answers well later.
         (409 | 424 | 429, ..) => GatewayError::Unavailable { reason: format!("{code}: {message}"), sticky: false },
         (_, _, Some(ApiErrorsCode::PaymentIntentUnexpectedState), Some(intent)) => {

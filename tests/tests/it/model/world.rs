@@ -4,7 +4,7 @@ use common::events::tickets::RefundPolicy;
 use common::id::{OrderId, TicketId, UserId};
 use common::money::{Currency, Money};
 use orders::inventory::Inventory;
-use orders::order::{HELD, Order, OrderState, Returned};
+use orders::order::{Disputing, HELD, Order, OrderState, Returned};
 
 use super::properties::Memo;
 use super::state::{DEADLINE, Desk, Luck, START, Sale, Shared, State};
@@ -142,5 +142,6 @@ fn order(buyer: usize, cents: i64) -> Order {
         given_up_late_at: None,
         counts_until: Some(HELD),
         returned: Returned::default(),
+        dispute: Disputing::default(),
     }
 }
