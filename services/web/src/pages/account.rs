@@ -1,13 +1,12 @@
 //! Signing up, in and out.
 
-use actix_web::web::Query;
 use askama::Template;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::ApiProblem;
-use crate::fields::Form;
+use crate::fields::{Form, Query};
 use crate::html::{Answered, form_page, go, page};
 use crate::shell::{Shell, safe_next};
 use crate::visit::Visit;
@@ -60,7 +59,7 @@ struct SignUpPage {
 }
 
 pub(crate) async fn sign_in_form(visit: Visit, next: Query<Next>) -> Answered {
-    let (shell, next) = (visit.shell().await?, safe_next(next.next.as_deref()));
+    let (shell, next) = (visit.shell().await?, safe_next(next.0.next.as_deref()));
     page(&SignInPage { shell, next, email: String::new(), problem: None })
 }
 
@@ -75,7 +74,7 @@ pub(crate) async fn sign_in(visit: Visit, form: Form<Credentials>) -> Answered {
 }
 
 pub(crate) async fn sign_up_form(visit: Visit, next: Query<Next>) -> Answered {
-    let (shell, next) = (visit.shell().await?, safe_next(next.next.as_deref()));
+    let (shell, next) = (visit.shell().await?, safe_next(next.0.next.as_deref()));
     page(&SignUpPage { shell, next, email: String::new(), name: String::new(), problem: None })
 }
 

@@ -1,9 +1,11 @@
 //! What is on sale.
 
-use actix_web::web::Query;
 use askama::Template;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
+use crate::fields::Query;
 use crate::format::Words;
 use crate::html::{Answered, page};
 use crate::model::{Page, Ticket};
@@ -47,11 +49,18 @@ struct Home {
 
 const ON_A_PAGE: u32 = 24;
 
-/// The tickets on sale; a search answers with the results alone if a script asks.
+/// The tickets on sale; a search answers with the results alone if a script asks. What an address has that nobody can look for is
+/// left out.
 pub(crate) async fn show(visit: Visit, wanted: Query<Wanted>) -> Answered {
-    let wanted = wanted.into_inner();
-    let path = format!("/api/tickets?{}", wanted.for_api());
+    let wanted = wanted.0.possible();
+    let path = wanted.for_api();
     let (shell, found) = futures::join!(visit.shell(), visit.get::<Page<Ticket>>(&path));
+    let (found, wanted) = match found {
+        Err(Failure::Refused(problem)) if problem.status == 400 => {
+            (visit.get::<Page<Ticket>>(&Wanted::default().for_api()).await, Wanted::default())
+        }
+        found => (found, wanted),
+    };
     let (shell, found) = (shell?, found?);
     let more = found.next_cursor.map(|cursor| wanted.page_after(&cursor));
     let home = Home { shell, cards: cards(found.items, visit.words()), more, wanted };
@@ -71,7 +80,17 @@ impl Wanted {
             to: day_ends(&self.to),
             cursor: &self.cursor,
         };
-        serde_urlencoded::to_string(query).unwrap_or_default()
+        format!("/api/tickets?{}", serde_urlencoded::to_string(query).unwrap_or_default())
+    }
+
+    /// The same without days that are none.
+    fn possible(mut self) -> Self {
+        for day in [&mut self.from, &mut self.to] {
+            if day.parse::<Date>().is_err() {
+                day.clear();
+            }
+        }
+        self
     }
 
     fn page_after(&self, cursor: &str) -> String {
@@ -102,8 +121,16 @@ mod tests {
     #[test]
     fn a_search_goes_on_where_the_page_ended() {
         let wanted = Wanted { search: "late trains".to_owned(), from: "2026-11-27".to_owned(), ..Wanted::default() };
-        assert_eq!(wanted.for_api(), "limit=24&search=late+trains&from=2026-11-27T00%3A00%3A00%2B14%3A00&to=");
+        assert_eq!(
+            wanted.for_api(),
+            "/api/tickets?limit=24&search=late+trains&from=2026-11-27T00%3A00%3A00%2B14%3A00&to="
+        );
         assert_eq!(wanted.page_after("abc"), "/?search=late+trains&from=2026-11-27&cursor=abc");
         assert!(wanted.is_said() && !Wanted::default().is_said());
+        assert_eq!(wanted.possible().from, "2026-11-27");
+        for nonsense in ["garbage", "2026-13-45", "2026-02-30", "\0"] {
+            let wanted = Wanted { from: nonsense.to_owned(), to: nonsense.to_owned(), ..Wanted::default() };
+            assert!(!wanted.possible().is_said(), "{nonsense}");
+        }
     }
 }

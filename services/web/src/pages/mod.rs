@@ -13,10 +13,11 @@ pub(crate) mod sales;
 pub(crate) mod sell;
 pub(crate) mod ticket;
 
+use actix_web::HttpResponse;
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::html::Answered;
+use crate::html::{Answered, go};
 use crate::visit::Visit;
 
 /// Every other address.
@@ -35,6 +36,12 @@ impl From {
     /// An address from here on.
     fn after(&self, path: &str) -> String {
         after(path, &self.cursor)
+    }
+
+    /// If the API refuses a list that goes on somewhere, the list's beginning is shown.
+    fn begin_again<T>(&self, read: &Result<T, Failure>, page: &str) -> Option<HttpResponse> {
+        let refused = matches!(read, Err(Failure::Refused(problem)) if problem.status == 400);
+        (refused && !self.cursor.is_empty()).then(|| go(page))
     }
 }
 

@@ -5,7 +5,6 @@ mod standing;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::web::Query;
 use askama::Template;
 use common::clock::{SharedClock, Time};
 use futures::StreamExt as _;
@@ -17,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{From, after, places};
 use crate::failure::Failure;
-use crate::fields::{Form, Id};
+use crate::fields::{Form, Id, Query};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, go, page, page_with_stripe};
 use crate::model::{Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus, RefundReason};
@@ -151,7 +150,11 @@ struct OrdersPage {
 /// One's own orders, newest first.
 pub(crate) async fn list(visit: Visit, from: Query<From>) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    let found = visit.get::<Page<Order>>(&from.after("/api/orders")).await?;
+    let found = visit.get::<Page<Order>>(&from.0.after("/api/orders")).await;
+    if let Some(beginning) = from.0.begin_again(&found, "/orders") {
+        return Ok(beginning);
+    }
+    let found = found?;
     let dockets = found.items.into_iter().map(|order| Docket::new(order, visit.words())).collect();
     page(&OrdersPage { shell, dockets, more: found.next_cursor.map(|cursor| after("/orders", &cursor)) })
 }
@@ -167,7 +170,7 @@ pub(crate) async fn back(id: Id) -> Answered {
 }
 
 /// What the page shows that asks for news.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Shown {
     #[serde(default)]
     state: String,
@@ -182,7 +185,7 @@ pub(crate) async fn live(visit: Visit, id: Id, shown: Query<Shown>) -> Answered 
     let web = visit.web();
     let seat = web.seats.take(visit.viewer(&shell))?;
     let open = OpenPage { shell, reader, config, words: visit.words().clone(), clock: web.clock.clone() };
-    let going = Some((Box::pin(look.states()), open, shown.into_inner().state));
+    let going = Some((Box::pin(look.states()), open, shown.0.state));
     let pieces = unfold(going, |going| async move {
         let Some((mut states, open, shown)) = going else { return pending().await };
         loop {

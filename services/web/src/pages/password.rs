@@ -1,12 +1,11 @@
 //! What comes by mail: a new password for a forgotten one, and the proof that an address is one's own.
 
-use actix_web::web::Query;
 use askama::Template;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::{ApiProblem, refusal};
-use crate::fields::Form;
+use crate::fields::{Form, Query};
 use crate::html::{Answered, form_page, page};
 use crate::shell::Shell;
 use crate::visit::Visit;
@@ -70,7 +69,7 @@ pub(crate) async fn forgot(visit: Visit, form: Form<Forgotten>) -> Answered {
 }
 
 pub(crate) async fn reset_form(visit: Visit, token: Query<Token>) -> Answered {
-    page(&ResetPage { shell: visit.shell().await?, token: token.into_inner().token, done: false, problem: None })
+    page(&ResetPage { shell: visit.shell().await?, token: token.0.token, done: false, problem: None })
 }
 
 pub(crate) async fn reset(visit: Visit, form: Form<Reset>) -> Answered {
@@ -83,7 +82,7 @@ pub(crate) async fn reset(visit: Visit, form: Form<Reset>) -> Answered {
 
 /// A button, because programs that look through mails follow links, and would use the token up.
 pub(crate) async fn verify_form(visit: Visit, token: Query<Token>) -> Answered {
-    page(&VerifyPage { shell: visit.shell().await?, token: token.into_inner().token, done: false, problem: None })
+    page(&VerifyPage { shell: visit.shell().await?, token: token.0.token, done: false, problem: None })
 }
 
 pub(crate) async fn verify(visit: Visit, form: Form<Token>) -> Answered {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Query;
 use askama::Template;
 use common::clock::Time;
 use futures::StreamExt as _;
@@ -13,7 +12,7 @@ use reqwest::Method;
 use super::{From, after, places};
 use crate::chart::{BAR, Bar, HEIGHT, Sparkline, WIDTH};
 use crate::failure::Failure;
-use crate::fields::Id;
+use crate::fields::{Id, Query};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, download, go, page};
 use crate::live::{Look, Pace};
@@ -63,7 +62,11 @@ struct SalesPage {
 /// One's own listings, newest first.
 pub(crate) async fn list(visit: Visit, from: Query<From>) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    let found = visit.get::<Page<Standing>>(&from.after("/api/orders/sales")).await?;
+    let found = visit.get::<Page<Standing>>(&from.0.after("/api/orders/sales")).await;
+    if let Some(beginning) = from.0.begin_again(&found, "/sales") {
+        return Ok(beginning);
+    }
+    let found = found?;
     let rows = found.items.into_iter().map(|standing| Row::new(standing, visit.words())).collect();
     page(&SalesPage { shell, rows, more: found.next_cursor.map(|cursor| after("/sales", &cursor)) })
 }
@@ -194,14 +197,18 @@ fn noon(day: jiff::civil::Date) -> Time {
 /// The page of one.
 pub(crate) async fn show(visit: Visit, id: Id, from: Query<From>) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    page(&Facts::of(&visit, &path_of(&id), &from).await?.page(&shell, &from, visit.words()))
+    let facts = Facts::of(&visit, &path_of(&id), &from.0).await;
+    if let Some(beginning) = from.0.begin_again(&facts, &format!("/sales/{id}")) {
+        return Ok(beginning);
+    }
+    page(&facts?.page(&shell, &from.0, visit.words()))
 }
 
 /// The figures as they are and whenever they change, and with them the newest orders for whoever looks at those. They are told
 /// at once, because much may have happened since a browser was here last.
 pub(crate) async fn live(visit: Visit, id: Id, from: Query<From>) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    let from = from.into_inner();
+    let from = from.0;
     let look = look(&visit, &id, &from).await?;
     let web = visit.web();
     let seat = web.seats.take(visit.viewer(&shell))?;

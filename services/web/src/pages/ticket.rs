@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Query;
 use askama::Template;
 use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::failure::{ApiProblem, Failure};
-use crate::fields::{Form, Id};
+use crate::fields::{Form, Id, Query};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, form_page, go, page};
 use crate::live::{Look, Pace};
@@ -70,13 +69,15 @@ impl TicketPage {
 
 /// How many places the visitor had chosen before signing in.
 #[derive(Debug, Deserialize)]
+#[serde(default)]
 pub(crate) struct Chosen {
-    #[serde(default = "one")]
     quantity: u32,
 }
 
-fn one() -> u32 {
-    1
+impl Default for Chosen {
+    fn default() -> Self {
+        Self { quantity: 1 }
+    }
 }
 
 /// The page.
@@ -85,7 +86,7 @@ pub(crate) async fn show(visit: Visit, id: Id, chosen: Query<Chosen>) -> Answere
     let (shell, ticket) = futures::join!(visit.shell(), visit.get::<Ticket>(&path));
     let (shell, ticket) = (shell?, ticket?);
     let page_of = TicketPage::new(shell, ticket, visit.words(), new_key(&visit));
-    page(&TicketPage { chosen: chosen.quantity, ..page_of })
+    page(&TicketPage { chosen: chosen.0.quantity, ..page_of })
 }
 
 /// How many places are left, again and again; and the form, when it must become another one.
