@@ -1,6 +1,9 @@
 //! What stands around every page.
 
+use url::{Position, Url};
+
 use crate::assets;
+use crate::is_of_the_api;
 use crate::model::Account;
 
 /// What stands around every page: the header with who is signed in, styles and scripts.
@@ -42,15 +45,16 @@ pub(crate) fn next_query(path: &str) -> String {
     serde_urlencoded::to_string([("next", path)]).unwrap_or_default()
 }
 
-/// Where to go after signing in: only to pages of ours, else to the start.
+/// Where to go after signing in: only to pages of ours, else to the start. Browsers decide which site an address leads to, so it
+/// is read as they read it, and what is kept is what was read.
 pub(crate) fn safe_next(next: Option<&str>) -> String {
-    let ours = |path: &&str| {
-        path.starts_with('/')
-            && !path.starts_with("//")
-            && !path.contains(['\\', '\n', '\r'])
-            && !path.starts_with("/api/")
+    let kept = || {
+        let here = Url::parse("https://docket.invalid").ok()?;
+        let there = here.join(next.filter(|next| next.starts_with('/'))?).ok()?;
+        let ours = there.origin() == here.origin() && !there.path().starts_with("//") && !is_of_the_api(there.path());
+        ours.then(|| there[Position::BeforePath..].to_owned())
     };
-    next.filter(ours).unwrap_or("/").to_owned()
+    kept().unwrap_or_else(|| "/".to_owned())
 }
 
 #[cfg(test)]
@@ -63,6 +67,19 @@ mod tests {
             (Some("/orders/7?x=1"), "/orders/7?x=1"),
             (Some("//evil.example"), "/"),
             (Some("/\\evil.example"), "/"),
+            // Parsers of addresses drop what these are.
+            (Some("/\t/evil.example"), "/"),
+            (Some("\t//evil.example"), "/"),
+            (Some("/\n/evil.example"), "/"),
+            (Some("/\r\\evil.example"), "/"),
+            (Some("/orders/..//evil.example"), "/"),
+            (Some("/./api/users/signout"), "/"),
+            (Some("/x\u{b}y"), "/x%0By"),
+            (Some("/orders?cursor=é#top"), "/orders?cursor=%C3%A9#top"),
+            (Some("javascript:alert(1)"), "/"),
+            (Some("orders"), "/"),
+            (Some("?search=x"), "/"),
+            (Some(""), "/"),
             (Some("https://evil.example"), "/"),
             (Some("/api/users/signout"), "/"),
             (None, "/"),
