@@ -3,6 +3,8 @@
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::coding::Coding;
+
 /// A file of the front end.
 pub(crate) struct Asset {
     /// As the sources name it, such as `main.js`.
@@ -41,26 +43,24 @@ pub(crate) async fn serve(request: HttpRequest, name: web::Path<String>) -> Http
     let Some(asset) = ASSETS.iter().find(|asset| asset.served == *name) else {
         return HttpResponse::NotFound().finish();
     };
-    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let (body, coding) = asset.coded(accepted.unwrap_or_default());
+    let (body, coding) = asset.coded(Coding::accepted(request.headers()));
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, FOREVER)).insert_header((header::VARY, "Accept-Encoding"));
     response.insert_header((header::CONTENT_TYPE, asset.media_type()));
     if let Some(coding) = coding {
-        response.insert_header((header::CONTENT_ENCODING, coding));
+        response.insert_header((header::CONTENT_ENCODING, coding.name()));
     }
     response.body(body)
 }
 
 impl Asset {
-    fn coded(&self, accepted: &str) -> (&'static [u8], Option<&'static str>) {
-        let takes =
-            |coding: &str| accepted.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == coding);
-        match (self.brotli, self.gzip) {
-            (Some(body), _) if takes("br") => (body, Some("br")),
-            (_, Some(body)) if takes("gzip") => (body, Some("gzip")),
-            _ => (self.body, None),
-        }
+    fn coded(&self, accepted: Option<Coding>) -> (&'static [u8], Option<Coding>) {
+        let coded = match accepted {
+            Some(Coding::Brotli) => self.brotli,
+            Some(Coding::Gzip) => self.gzip,
+            None => None,
+        };
+        coded.map_or((self.body, None), |body| (body, accepted))
     }
 
     fn media_type(&self) -> &'static str {
@@ -81,11 +81,11 @@ mod tests {
     #[test]
     fn styles_are_there_with_or_without_node_and_are_compressed() {
         let style = ASSETS.iter().find(|asset| asset.name == "style.css").unwrap();
-        let (plain, coding) = style.coded("");
+        let (plain, coding) = style.coded(None);
         assert_eq!(coding, None);
-        for (accepted, expected) in [("gzip, deflate, br", "br"), ("gzip;q=0.5", "gzip")] {
-            let (body, coding) = style.coded(accepted);
-            assert_eq!(coding, Some(expected));
+        for accepted in [Coding::Brotli, Coding::Gzip] {
+            let (body, coding) = style.coded(Some(accepted));
+            assert_eq!(coding, Some(accepted));
             assert!(body.len() < plain.len() / 2, "{} of {}", body.len(), plain.len());
         }
         assert_ne!(style.name, style.served, "the name tells the content");

@@ -1,18 +1,20 @@
 //! Answers as pages: templates, redirects, and failures told to people.
 
-use actix_web::body::BoxBody;
+use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use askama::Template;
 use common::http::Problem;
 
+use crate::coding::Coding;
 use crate::failure::{ApiProblem, Failure};
-use crate::is_of_the_api;
 use crate::shell::{Shell, next_query};
-use crate::visit::NewCookies;
+use crate::visit::{Known, Visit};
+use crate::{Web, is_of_the_api};
 
 /// What a handler answers.
 pub(crate) type Answered = Result<HttpResponse, Failure>;
@@ -21,10 +23,22 @@ pub(crate) type Answered = Result<HttpResponse, Failure>;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' https: data:; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
 
-/// The same with what Stripe's Payment Element needs (docs.stripe.com, security guide), for pages that take cards.
-const POLICY_WITH_STRIPE: &str = "default-src 'none'; script-src 'self' https://js.stripe.com; style-src 'self'; font-src 'self'; \
-    img-src 'self' https: data:; connect-src 'self' https://api.stripe.com; frame-src https://js.stripe.com https://hooks.stripe.com; \
+/// The same with what Stripe's Payment Element needs (<https://docs.stripe.com/security/guide#content-security-policy>), for pages
+/// that take cards.
+const POLICY_WITH_STRIPE: &str = "default-src 'none'; script-src 'self' https://js.stripe.com https://*.js.stripe.com; \
+    style-src 'self'; font-src 'self'; img-src 'self' https: data:; connect-src 'self' https://api.stripe.com; \
+    frame-src https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'";
+
+/// What pages may use of the device.
+const PERMITTED: &str = "camera=(self), microphone=(), geolocation=(), payment=()";
+
+/// The same for pages that take cards: Stripe's frames may offer the browser's wallets.
+const PERMITTED_WITH_STRIPE: &str = "camera=(self), microphone=(), geolocation=(), \
+    payment=(self \"https://js.stripe.com\" \"https://*.js.stripe.com\")";
+
+/// A year of nothing but https, as far as this host is concerned; those below it may be somebody else's.
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 const RETRY_AFTER_SECONDS: &str = "2";
 
@@ -53,7 +67,9 @@ pub(crate) fn form_page(problem: Option<&ApiProblem>, template: &impl Template) 
 /// A page on which cards are typed into Stripe's own frames.
 pub(crate) fn page_with_stripe(template: &impl Template) -> Answered {
     let mut response = page(template)?;
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY_WITH_STRIPE));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY_WITH_STRIPE));
+    headers.insert(PERMISSIONS, HeaderValue::from_static(PERMITTED_WITH_STRIPE));
     Ok(response)
 }
 
@@ -64,18 +80,56 @@ pub(crate) fn go(to: &str) -> HttpResponse {
 
 /// Gives every answer of the pages what it must have, and tells failures as pages.
 pub(crate) async fn dress(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    let coding = Coding::accepted(request.headers());
+    let secure = request.app_data::<Data<Web>>().is_some_and(|web| web.secure);
     let response = next.call(request).await?;
-    let told = response.response().error().and_then(|error| error.as_error::<Failure>()).map(told);
-    let mut response = match told {
-        Some(told) => response.into_response(told),
-        None => response,
-    };
-    let cookies = response.request().extensions().get::<NewCookies>().map(NewCookies::take).unwrap_or_default();
-    for cookie in cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
+    let mut response = with_failure_told(response).await;
+    let known = response.request().extensions().get::<Known>().map(Known::take_cookies).unwrap_or_default();
+    for cookie in known.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     protect(response.headers_mut());
-    Ok(response)
+    if secure {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+    }
+    Ok(compressed(response, coding))
+}
+
+/// The answer itself, or the page that says why there is none.
+async fn with_failure_told(response: ServiceResponse) -> ServiceResponse {
+    let failure = response.response().error().and_then(|error| error.as_error::<Failure>());
+    let Some(failure) = failure else { return response };
+    // While a service is away, nobody waits longer to be told so.
+    let ask = failure.is_final() && !matches!(failure, Failure::SignIn { .. });
+    let shell = Visit::shell_of(response.request(), ask).await;
+    let told = told(failure, shell);
+    response.into_response(told)
+}
+
+/// The answer in a coding that its visitor takes, if it is a page and whole. Events are told one by one, and so not coded.
+fn compressed(response: ServiceResponse, coding: Option<Coding>) -> ServiceResponse {
+    let is_page =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if !is_page {
+        return response;
+    }
+    let mut coded = None;
+    let mut response = response.map_body(|_, body| match (body.try_into_bytes(), coding) {
+        (Ok(bytes), Some(coding)) => match coding.code(&bytes) {
+            Ok(smaller) => {
+                coded = Some(coding);
+                BoxBody::new(smaller)
+            }
+            Err(_) => BoxBody::new(bytes),
+        },
+        (Ok(bytes), None) => BoxBody::new(bytes),
+        (Err(body), _) => body,
+    });
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(coding) = coded {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    response
 }
 
 /// Gives an answer the headers that all pages have.
@@ -84,7 +138,7 @@ fn protect(headers: &mut HeaderMap) {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "same-origin"),
-        (PERMISSIONS, "camera=(self), microphone=(), geolocation=(), payment=(self)"),
+        (PERMISSIONS, PERMITTED),
     ] {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
@@ -114,7 +168,7 @@ struct FailurePage {
 }
 
 /// The page that says what went wrong.
-fn told(failure: &Failure) -> HttpResponse {
+fn told(failure: &Failure, shell: Shell) -> HttpResponse {
     if let Failure::SignIn { next } = failure {
         return go(&format!("/signin?{}", next_query(next)));
     }
@@ -131,7 +185,7 @@ fn told(failure: &Failure) -> HttpResponse {
         Failure::Refused(problem) => ("That did not work", problem.words(), problem.request_id.clone()),
         _ => no_answer(),
     };
-    let page = FailurePage { shell: Shell::new(None, "/"), heading, text, request_id };
+    let page = FailurePage { shell, heading, text, request_id };
     with_status(status, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
 }
 

@@ -3,6 +3,7 @@
 
 mod assets;
 mod chart;
+mod coding;
 mod failure;
 mod fields;
 mod format;
@@ -114,6 +115,8 @@ pub struct Web {
     /// Whether the APIs are in other processes.
     apart: bool,
     clock: SharedClock,
+    /// Whether people come to it by https.
+    secure: bool,
     /// The time zone of the business, in which most shows take place.
     zone: String,
     streams: Streams,
@@ -133,6 +136,7 @@ impl Web {
             orders: Looks::new(),
             sales: Looks::new(),
             apart: site.settings().api_url.is_some(),
+            secure: site.settings().public_url().scheme() == "https",
             clock: site.clock(),
             zone: site.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned(),
             streams: Streams::new(site.closing()),

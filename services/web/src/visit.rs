@@ -42,13 +42,35 @@ const ORIGINS: [&str; 2] = ["origin", "sec-fetch-site"];
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Cookies to be set by the answer.
-#[derive(Clone, Default)]
-pub(crate) struct NewCookies(Rc<RefCell<Vec<String>>>);
+/// What a request is known by already, whoever of its handlers has learnt it.
+#[derive(Clone)]
+pub(crate) struct Known {
+    jar: Rc<RefCell<Vec<(String, String)>>>,
+    /// Cookies to be set by the answer.
+    new: Rc<RefCell<Vec<String>>>,
+    /// Who is signed in, once that was asked.
+    user: Rc<RefCell<Option<Option<Account>>>>,
+    /// When the visitor must have an answer.
+    until: Instant,
+}
 
-impl NewCookies {
-    pub(crate) fn take(&self) -> Vec<String> {
-        self.0.take()
+impl Known {
+    fn of(request: &HttpRequest) -> Self {
+        let cookies = request.cookies().map(|cookies| {
+            let ours = cookies.iter().filter(|cookie| is_token(cookie.name(), cookie.value()));
+            ours.map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
+        });
+        Self {
+            jar: Rc::new(RefCell::new(cookies.unwrap_or_default())),
+            new: Rc::default(),
+            user: Rc::default(),
+            until: stopwatch() + PAGE_CALLS_WITHIN,
+        }
+    }
+
+    /// Takes the cookies that the answer is to set.
+    pub(crate) fn take_cookies(&self) -> Vec<String> {
+        self.new.take()
     }
 }
 
@@ -60,12 +82,9 @@ pub(crate) struct Visit {
     partial: bool,
     passed_on: HeaderMap,
     address: String,
-    jar: RefCell<Vec<(String, String)>>,
-    new: NewCookies,
+    known: Known,
     /// Counts what goes on when the visitor has hung up.
     under_way: Option<UnderWay>,
-    /// When the visitor must have an answer.
-    until: Instant,
 }
 
 impl FromRequest for Visit {
@@ -74,20 +93,37 @@ impl FromRequest for Visit {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let visit = Self::of(request);
-        Box::pin(async move {
-            let visit = visit?;
-            if let Some(token) = visit.cookie(REFRESH_COOKIE) {
-                visit.web.refreshes.seen(&token, visit.web.clock.now());
-            }
-            if visit.has(REFRESH_COOKIE) && !visit.has(ACCESS_COOKIE) {
-                visit.refresh(None).await?;
-            }
-            Ok(visit)
-        })
+        Box::pin(async move { Ok(visit?.begun().await?) })
     }
 }
 
 impl Visit {
+    /// What stands around the page that says what went wrong, if it can be learnt in the time that is left.
+    pub(crate) async fn shell_of(request: &HttpRequest, ask: bool) -> Shell {
+        let nobody = Shell::new(None, "/");
+        let Ok(visit) = Self::of(request) else { return nobody };
+        let known = visit.known.user.borrow().clone();
+        if let Some(user) = known {
+            return Shell::new(user, "/");
+        }
+        if !ask || visit.time_left().is_zero() {
+            return nobody;
+        }
+        let asked = async { visit.begun().await?.shell().await };
+        asked.await.map_or(nobody, |shell| Shell::new(shell.user, "/"))
+    }
+
+    /// The visit with tokens that are good.
+    async fn begun(self) -> Result<Self, Failure> {
+        if let Some(token) = self.cookie(REFRESH_COOKIE) {
+            self.web.refreshes.seen(&token, self.web.clock.now());
+        }
+        if self.has(REFRESH_COOKIE) && !self.has(ACCESS_COOKIE) {
+            self.refresh(None).await?;
+        }
+        Ok(self)
+    }
+
     fn of(request: &HttpRequest) -> Result<Self, actix_web::Error> {
         let web = request.app_data::<web::Data<Web>>().cloned();
         let web = web.ok_or_else(|| Failure::Broken("the pages are mounted without their state".to_owned()))?;
@@ -98,12 +134,9 @@ impl Visit {
             Some((HeaderName::from_static(name), value))
         });
         let from = HeaderValue::from_str(&came_by(request)).ok().map(|value| (FORWARDED_FOR, value));
-        let cookies = request.cookies().map(|cookies| {
-            let ours = cookies.iter().filter(|cookie| is_token(cookie.name(), cookie.value()));
-            ours.map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
-        });
-        let new = NewCookies::default();
-        request.extensions_mut().insert(new.clone());
+        let before = request.extensions().get::<Known>().cloned();
+        let known = before.unwrap_or_else(|| Known::of(request));
+        request.extensions_mut().insert(known.clone());
         Ok(Self {
             web,
             path: request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
@@ -111,10 +144,8 @@ impl Visit {
             partial: request.headers().contains_key("hx-request"),
             passed_on: passed_on.chain(from).collect(),
             address: client_address(request),
-            jar: RefCell::new(cookies.unwrap_or_default()),
-            new,
+            known,
             under_way: request.app_data::<UnderWay>().cloned(),
-            until: stopwatch() + PAGE_CALLS_WITHIN,
         })
     }
 
@@ -147,6 +178,7 @@ impl Visit {
             self.refresh(token).await?;
             user = self.current_user().await?;
         }
+        self.known.user.replace(Some(user.clone()));
         Ok(Shell::new(user, &self.path))
     }
 
@@ -175,12 +207,12 @@ impl Visit {
 
     /// How much of the visit's time is left.
     pub(crate) fn time_left(&self) -> Duration {
-        self.until.saturating_duration_since(stopwatch())
+        self.known.until.saturating_duration_since(stopwatch())
     }
 
     /// The same visit with more time, for what is no page and may be long.
     pub(crate) fn with_time(self, time: Duration) -> Self {
-        Self { until: stopwatch() + time, ..self }
+        Self { known: Known { until: stopwatch() + time, ..self.known }, ..self }
     }
 
     /// What stands around the page, and who is signed in: for pages of one's own.

@@ -55,15 +55,15 @@ impl Visit {
     }
 
     pub(super) fn cookie(&self, name: &str) -> Option<String> {
-        self.jar.borrow().iter().find(|(of, _)| of == name).map(|(_, value)| value.clone())
+        self.known.jar.borrow().iter().find(|(of, _)| of == name).map(|(_, value)| value.clone())
     }
 
     fn drop_cookie(&self, name: &str) {
-        self.jar.borrow_mut().retain(|(of, _)| of != name);
+        self.known.jar.borrow_mut().retain(|(of, _)| of != name);
     }
 
     pub(super) fn cookies(&self) -> String {
-        let jar = self.jar.borrow();
+        let jar = self.known.jar.borrow();
         let ours = jar.iter().filter(|(name, _)| [ACCESS_COOKIE, REFRESH_COOKIE].contains(&name.as_str()));
         ours.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
@@ -74,10 +74,10 @@ impl Visit {
             let Ok(parsed) = Cookie::parse_encoded(cookie.as_str()) else { continue };
             self.drop_cookie(parsed.name());
             if !parsed.value().is_empty() {
-                self.jar.borrow_mut().push((parsed.name().to_owned(), parsed.value().to_owned()));
+                self.known.jar.borrow_mut().push((parsed.name().to_owned(), parsed.value().to_owned()));
             }
         }
-        self.new.0.borrow_mut().extend(set);
+        self.known.new.borrow_mut().extend(set);
     }
 }
 

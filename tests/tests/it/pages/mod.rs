@@ -1,6 +1,7 @@
 //! Docket in a real browser: what people do on its pages, and what every page must keep to.
 
 mod account;
+mod answers;
 mod buying;
 mod limits;
 mod once;
