@@ -131,6 +131,12 @@ impl ApiProblem {
         Self::of_pages(400, "invalid_input", detail)
     }
 
+    /// Tells at `field` what is wrong with it, in the place of what the API says of `told`.
+    pub(crate) fn replace(&mut self, told: &str, field: &str, message: String) {
+        self.errors.retain(|error| error.field.as_deref() != Some(told));
+        self.errors.push(FieldProblem { field: Some(field.to_owned()), message });
+    }
+
     /// The status that a page which tells the problem has.
     pub(crate) fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST)

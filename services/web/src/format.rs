@@ -8,6 +8,7 @@ use icu_datetime::fieldsets::{YMD, YMDE};
 use icu_datetime::input::DateTime;
 use icu_decimal::DecimalFormatter;
 use icu_decimal::input::Decimal;
+use icu_decimal::options::GroupingStrategy;
 use icu_experimental::dimension::currency::CurrencyType;
 use icu_experimental::dimension::currency::formatter::CurrencyFormatter;
 use icu_locale_core::{Locale, locale};
@@ -15,6 +16,8 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 use jiff_icu::ConvertFrom as _;
+
+use crate::model::is_nothing;
 
 /// How a visitor writes things.
 #[derive(Clone, Debug)]
@@ -30,22 +33,42 @@ impl Words {
         Self { locale: locale.unwrap_or(locale!("en")) }
     }
 
-    /// Money, such as `€1,234.50`; `amount` is a decimal number of the API's.
+    /// Money, such as `€1,234.50`; `amount` is a decimal number of the API's, whose digits are all shown. No line ends within it.
     pub(crate) fn money(&self, amount: &str, currency: &str) -> String {
-        let plain = || format!("{amount} {}", currency.to_uppercase());
-        let (Ok(value), Ok(code)) =
-            (amount.parse::<Decimal>(), CurrencyType::try_from_str(&currency.to_ascii_lowercase()))
-        else {
-            return plain();
-        };
-        let formatter = CurrencyFormatter::try_new_symbol_narrow((&self.locale).into(), code, Default::default());
-        formatter.map_or_else(|_| plain(), |formatter| formatter.format_fixed_decimal(&value).to_string())
+        let shown = self.money_in_words(amount, currency);
+        let shown = shown.unwrap_or_else(|| format!("{amount} {}", currency.to_uppercase()));
+        let unbroken = |letter: char| if letter.is_whitespace() && letter != '\u{202f}' { '\u{a0}' } else { letter };
+        shown.chars().map(unbroken).collect()
+    }
+
+    /// What somebody has to pay: money, or a word where it is nothing.
+    pub(crate) fn price(&self, amount: &str, currency: &str) -> String {
+        if is_nothing(amount) { "Free".to_owned() } else { self.money(amount, currency) }
+    }
+
+    /// The number, with what the language writes around one of this currency. That formatter's own number is rounded to the digits
+    /// in everyday use, of which some currencies have fewer than are charged.
+    fn money_in_words(&self, amount: &str, currency: &str) -> Option<String> {
+        let value: Decimal = amount.parse().ok()?;
+        let code = CurrencyType::try_from_str(&currency.to_ascii_lowercase()).ok()?;
+        let formatter =
+            CurrencyFormatter::try_new_symbol_narrow((&self.locale).into(), code, Default::default()).ok()?;
+        let one = formatter.format_fixed_decimal(&Decimal::from(1)).to_string();
+        let begins = one.find(char::is_numeric)?;
+        let (ends, last) = one.char_indices().rfind(|(_, letter)| letter.is_numeric())?;
+        let number = self.decimals(GroupingStrategy::Auto)?.format(&value).to_string();
+        Some(format!("{}{number}{}", &one[..begins], &one[ends + last.len_utf8()..]))
+    }
+
+    /// What writes numbers.
+    pub(crate) fn decimals(&self, grouping: GroupingStrategy) -> Option<DecimalFormatter> {
+        DecimalFormatter::try_new((&self.locale).into(), grouping.into()).ok()
     }
 
     /// A whole number, such as `1,234`.
     pub(crate) fn number(&self, number: u32) -> String {
-        let formatter = DecimalFormatter::try_new((&self.locale).into(), Default::default());
-        formatter.map_or_else(|_| number.to_string(), |formatter| formatter.format(&number.into()).to_string())
+        let formatter = self.decimals(GroupingStrategy::Auto);
+        formatter.map_or_else(|| number.to_string(), |formatter| formatter.format(&number.into()).to_string())
     }
 
     /// Day and time, such as `Fri, Nov 27, 2026, 8:00 PM`.
@@ -59,6 +82,11 @@ impl Words {
         let formatter = DateTimeFormatter::try_new((&self.locale).into(), YMD::medium());
         formatter.map_or_else(|_| at.to_string(), |formatter| formatter.format(&local(at, zone)).to_string())
     }
+}
+
+/// Whether an amount needs more room than amounts usually do.
+pub(crate) fn is_long(amount: &str) -> bool {
+    amount.chars().count() > 9
 }
 
 fn local(at: Time, zone: &str) -> DateTime<Iso> {
@@ -96,7 +124,69 @@ mod tests {
             assert_eq!(words(languages).money("1234.50", "eur"), expected, "{languages}");
         }
         assert_eq!(words("en").money("500", "jpy"), "¥500");
-        assert_eq!(words("en").money("a lot", "eur"), "a lot EUR");
+    }
+
+    /// Languages that differ in digits, signs, groups, and where the currency stands.
+    const LANGUAGES: [&str; 22] = [
+        "en-US", "en-IN", "de-DE", "de-CH", "de-AT", "fr-FR", "fr-CH", "es-ES", "es-CL", "pt-PT", "hu-HU", "is-IS",
+        "pl-PL", "sv-SE", "ja-JP", "zh-TW", "id-ID", "ar-EG", "ar-KW", "fa-IR", "hi-IN", "he-IL",
+    ];
+    const AMOUNTS: [(&str, &str); 14] = [
+        ("1234.98", "huf"),
+        ("1234567", "isk"),
+        ("1234.50", "isk"),
+        ("1234.567", "kwd"),
+        ("0.005", "kwd"),
+        ("1234", "jpy"),
+        ("1234.98", "usd"),
+        ("0.01", "usd"),
+        ("999999.99", "usd"),
+        ("123456", "clp"),
+        ("12345.67", "idr"),
+        ("1234.56", "twd"),
+        ("1234567.89", "ugx"),
+        ("1234.56", "xaf"),
+    ];
+
+    /// The digits in what is shown, as ASCII, and how many of them stand behind the last sign between digits.
+    fn digits_and_decimals(shown: &str) -> (String, usize) {
+        let zeros = ['0', '٠', '۰', '०'];
+        let value = |letter: char| {
+            let value = |zero: char| u32::from(letter).checked_sub(u32::from(zero)).filter(|value| *value < 10);
+            zeros.into_iter().find_map(value).and_then(|value| char::from_digit(value, 10))
+        };
+        let first = shown.find(|letter| value(letter).is_some()).unwrap();
+        let digits: String = shown.chars().filter_map(value).collect();
+        let number: Vec<Option<char>> = shown[first..].chars().map(value).collect();
+        let last = number.iter().rposition(Option::is_some).unwrap();
+        (digits, number[..=last].iter().rev().take_while(|digit| digit.is_some()).count())
+    }
+
+    #[test]
+    fn money_is_shown_to_the_last_digit_in_every_language_and_never_breaks() {
+        for language in LANGUAGES {
+            for (amount, currency) in AMOUNTS {
+                let shown = words(language).money(amount, currency);
+                let (digits, behind) = digits_and_decimals(&shown);
+                let expected: String = amount.chars().filter(char::is_ascii_digit).collect();
+                assert_eq!(digits, expected, "{shown:?} for {amount} {currency} in {language}");
+                if let Some((_, decimals)) = amount.split_once('.') {
+                    assert_eq!(behind, decimals.len(), "{shown:?} for {amount} {currency} in {language}");
+                }
+                let breaks = |letter: char| letter.is_whitespace() && !['\u{a0}', '\u{202f}'].contains(&letter);
+                assert!(!shown.contains(breaks), "{shown:?} in {language}");
+            }
+        }
+        for (language, amount, currency, expected) in [
+            ("hu", "1234.98", "huf", "1234,98\u{a0}Ft"),
+            ("en", "1234.567", "kwd", "KWD\u{a0}1,234.567"),
+            ("de-CH", "1234.50", "chf", "Fr.\u{a0}1'234.50"),
+            ("fr", "1234567", "jpy", "1\u{202f}234\u{202f}567\u{a0}¥"),
+            ("ja", "1234", "jpy", "￥1,234"),
+        ] {
+            assert_eq!(words(language).money(amount, currency), expected, "{amount} {currency} in {language}");
+        }
+        assert_eq!(words("en").money("a lot", "eur"), "a lot EUR".replace(' ', "\u{a0}"));
     }
 
     #[test]

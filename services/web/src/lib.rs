@@ -17,6 +17,7 @@ mod reader;
 mod refreshes;
 mod send_again;
 mod shell;
+mod typed_amount;
 mod upstream;
 mod visit;
 

@@ -89,6 +89,11 @@ impl Ticket {
     }
 }
 
+/// Whether an amount of the API's is none.
+pub(crate) fn is_nothing(amount: &str) -> bool {
+    amount.bytes().all(|byte| matches!(byte, b'0' | b'.'))
+}
+
 /// An order.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]

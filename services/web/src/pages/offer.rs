@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::failure::{ApiProblem, FieldProblem};
+use crate::format::Words;
 use crate::local_time::{NoMoment, moment, typed};
 use crate::model::Ticket;
+use crate::typed_amount::NotAnAmount;
 
 /// The fields, as they were typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,14 +57,20 @@ pub(crate) struct OtherChange {
     pub(crate) clashes: bool,
 }
 
+/// What is not typed as the API takes it: a moment and an amount of money.
+pub(crate) struct Read {
+    pub(crate) starts_at: Result<Option<Time>, NoMoment>,
+    pub(crate) price: Result<String, NotAnAmount>,
+}
+
 impl Offer {
-    /// What a listing says.
-    pub(crate) fn of(ticket: &Ticket) -> Self {
+    /// What a listing says, as this visitor writes it.
+    pub(crate) fn of(ticket: &Ticket, words: &Words) -> Self {
         let said = |text: &Option<String>| text.clone().unwrap_or_default();
         let (date, time) = ticket.starts_at.map(|at| typed(at, &ticket.time_zone)).unwrap_or_default();
         Self {
             title: ticket.title.clone(),
-            price: ticket.price.clone(),
+            price: words.amount(&ticket.price),
             currency: ticket.currency.to_uppercase(),
             quantity: ticket.quantity.to_string(),
             venue: said(&ticket.venue),
@@ -85,24 +93,29 @@ impl Offer {
         self
     }
 
+    /// What is typed by rules of its own, read. `was` is when it started before.
+    pub(crate) fn read(&self, was: Option<Time>, words: &Words) -> Read {
+        Read { starts_at: self.starts_at(was), price: words.read_amount(&self.price) }
+    }
+
     /// When it starts. Fields that still show what they showed of `was` mean that very moment, with its seconds, and the second
     /// of two equal hours.
-    pub(crate) fn starts_at(&self, was: Option<Time>) -> Result<Option<Time>, NoMoment> {
+    fn starts_at(&self, was: Option<Time>) -> Result<Option<Time>, NoMoment> {
         let shown = was.map(|at| typed(at, &self.time_zone));
         let said = moment(&self.date, &self.time, &self.time_zone)?;
         let stays = shown.is_some_and(|(date, time)| (date, time) == (self.date.clone(), self.time.clone()));
         Ok(if stays { was } else { said })
     }
 
-    /// What is sent to the API. A moment that does not exist is sent as something that it refuses, so that it tells at once what
-    /// else is wrong.
-    pub(crate) fn wish(&self, starts_at: Result<Option<Time>, NoMoment>) -> Value {
+    /// What is sent to the API. What could not be read is sent as something that it refuses, so that it tells at once what else is
+    /// wrong.
+    pub(crate) fn wish(&self, read: &Read) -> Value {
         let said = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
         let whole = |text: &str| text.parse::<i64>().map_or_else(|_| said(text), |number| json!(number));
-        let starts_at = starts_at.map_or_else(|wrong| json!(wrong.to_string()), |at| json!(at));
+        let starts_at = read.starts_at.map_or_else(|wrong| json!(wrong.to_string()), |at| json!(at));
         json!({
             "title": self.title,
-            "price": self.price,
+            "price": read.price.as_ref().map_or("unreadable", String::as_str),
             "currency": said(&self.currency),
             "quantity": whole(&self.quantity),
             "venue": said(&self.venue),
@@ -135,10 +148,12 @@ impl Offer {
 }
 
 /// The problem, with each thing that is wrong at the field of the form where it can be mended.
-pub(crate) fn at_fields(mut problem: ApiProblem, no_moment: Option<NoMoment>) -> ApiProblem {
-    if let Some(wrong) = no_moment {
-        problem.errors.retain(|error| error.field.as_deref() != Some("startsAt"));
-        problem.errors.push(FieldProblem { field: Some(wrong.field().to_owned()), message: wrong.to_string() });
+pub(crate) fn at_fields(mut problem: ApiProblem, read: &Read) -> ApiProblem {
+    if let Err(wrong) = read.starts_at {
+        problem.replace("startsAt", wrong.field(), wrong.to_string());
+    }
+    if let Err(wrong) = &read.price {
+        problem.replace("price", "price", wrong.to_string());
     }
     for error in problem.errors.iter_mut().filter(|error| error.field.as_deref() == Some("startsAt")) {
         error.field = Some("date".to_owned());
@@ -166,7 +181,8 @@ mod tests {
 
     #[test]
     fn numbers_are_sent_as_numbers_and_nothing_as_nothing() {
-        let wish = Offer { per_order_limit: "a few".to_owned(), ..offer() }.wish(Ok(None));
+        let wish = Offer { per_order_limit: "a few".to_owned(), ..offer() };
+        let wish = wish.wish(&wish.read(None, &Words::for_languages("en")));
         assert_eq!((&wish["quantity"], &wish["perOrderLimit"]), (&json!(10), &json!("a few")));
         assert_eq!((&wish["venue"], &wish["startsAt"], &wish["price"]), (&Value::Null, &Value::Null, &json!("5.00")));
         assert!(wish.get("timeZone").is_some_and(Value::is_null));
@@ -202,16 +218,30 @@ mod tests {
         let refused = json!({ "status": 400, "code": "invalid", "detail": "d",
             "errors": [{ "field": "startsAt", "message": "m" }, { "field": "title", "message": "t" }] });
         let problem: ApiProblem = serde_json::from_value(refused).unwrap();
-        let told = at_fields(problem.clone(), Some(NoMoment::Skipped));
+        let read = |starts_at| Read { starts_at, price: Ok("5".to_owned()) };
+        let told = at_fields(problem.clone(), &read(Err(NoMoment::Skipped)));
         assert_eq!((told.of("startsAt"), told.of("title")), (None, Some("t")));
         assert!(told.of("time").is_some_and(|message| message.contains("skip")));
-        assert_eq!(at_fields(problem, None).of("date"), Some("m"));
+        assert_eq!(at_fields(problem, &read(Ok(None))).of("date"), Some("m"));
+    }
+
+    #[test]
+    fn a_price_that_cannot_be_read_is_refused_at_its_field_with_all_else_that_is_wrong() {
+        let typed = Offer { price: "1e2".to_owned(), ..offer() };
+        let read = typed.read(None, &Words::for_languages("de"));
+        assert_eq!(typed.wish(&read)["price"], json!("unreadable"));
+        let refused = json!({ "status": 400, "code": "invalid_input", "detail": "d",
+            "errors": [{ "field": "price", "message": "m" }, { "field": "title", "message": "t" }] });
+        let told = at_fields(serde_json::from_value(refused).unwrap(), &read);
+        assert_eq!((told.errors.len(), told.of("title")), (2, Some("t")));
+        assert_eq!(told.of("price"), Some("must be an amount in digits, such as 1.234,50"));
     }
 
     #[test]
     fn a_refused_change_is_told_at_its_field() {
         let refused = json!({ "status": 409, "code": "price_locked", "detail": "held" });
-        let told = at_fields(serde_json::from_value(refused).unwrap(), None);
+        let told =
+            at_fields(serde_json::from_value(refused).unwrap(), &offer().read(None, &Words::for_languages("en")));
         assert_eq!((told.of("price"), told.general()), (Some("held"), None));
     }
 }

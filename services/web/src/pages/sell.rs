@@ -74,12 +74,15 @@ struct SellPage {
     zones: Vec<String>,
     /// Whether the time zone is a guess, which the browser may know better.
     guessed: bool,
+    /// How a price may be typed.
+    example: String,
 }
 
 impl SellPage {
-    fn new(shell: Shell, offer: Offer, key: String) -> Self {
+    fn new(visit: &Visit, shell: Shell, offer: Offer, key: String) -> Self {
         let (problem, change, meanwhile) = (None, None, None);
-        Self { shell, offer, problem, key, change, meanwhile, zones: zones(), guessed: false }
+        let example = visit.words().amount("19.99");
+        Self { shell, offer, problem, key, change, meanwhile, zones: zones(), guessed: false, example }
     }
 
     fn action(&self) -> String {
@@ -105,27 +108,27 @@ pub(crate) async fn new_form(visit: Visit) -> Answered {
         time_zone: visit.web().zone.clone(),
         ..Offer::default()
     };
-    page(&SellPage { guessed: true, ..SellPage::new(shell, offer, new_key(&visit)) })
+    page(&SellPage { guessed: true, ..SellPage::new(&visit, shell, offer, new_key(&visit)) })
 }
 
 /// Puts tickets on sale, and leads to how they sell; or shows the form with what is wrong.
 pub(crate) async fn create(visit: Visit, form: Form<Sent>) -> Answered {
     let Form(Sent { offer, key, .. }) = form;
     let offer = offer.tidied();
-    let starts_at = offer.starts_at(None);
+    let read = offer.read(None, visit.words());
     let key = key_of(&visit, key);
-    let NotMade { problem, key } = match visit.make::<Ticket>("/api/tickets", &key, &offer.wish(starts_at)).await {
+    let NotMade { problem, key } = match visit.make::<Ticket>("/api/tickets", &key, &offer.wish(&read)).await {
         Ok(ticket) => return Ok(go(&format!("/sales/{}", ticket.id))),
         Err(failure) => visit.not_made(failure.at("/sales/new"), key)?,
     };
-    let problem = at_fields(problem, starts_at.err());
+    let problem = at_fields(problem, &read);
     let page = not_created(&visit, offer.clone(), problem.clone(), key.clone()).await;
     or_send_again(page, &problem, "/sales/new", &offer, key)
 }
 
 async fn not_created(visit: &Visit, offer: Offer, problem: ApiProblem, key: String) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    let page = SellPage { problem: Some(problem), ..SellPage::new(shell, offer, key) };
+    let page = SellPage { problem: Some(problem), ..SellPage::new(visit, shell, offer, key) };
     form_page(page.problem.as_ref(), &page)
 }
 
@@ -140,42 +143,42 @@ async fn own_ticket(visit: &Visit, id: &Id) -> Result<(Shell, Ticket), Failure> 
 /// The form with what the listing says.
 pub(crate) async fn edit_form(visit: Visit, id: Id) -> Answered {
     let (shell, ticket) = own_ticket(&visit, &id).await?;
-    let offer = Offer::of(&ticket);
+    let offer = Offer::of(&ticket, visit.words());
     let change = Change::of(&ticket, &offer)?;
-    page(&SellPage { change: Some(change), ..SellPage::new(shell, offer, String::new()) })
+    page(&SellPage { change: Some(change), ..SellPage::new(&visit, shell, offer, String::new()) })
 }
 
 /// Changes the listing, if it still is what the form showed.
 pub(crate) async fn edit(visit: Visit, id: Id, form: Form<Sent>) -> Answered {
     let Form(Sent { offer, version, was, seen, .. }) = form;
     let (offer, here) = (offer.tidied(), format!("/sales/{id}/edit"));
-    let starts_at = offer.starts_at(was.parse::<Time>().ok());
+    let read = offer.read(was.parse::<Time>().ok(), visit.words());
     let tag = format!("\"{version}\"");
-    let (path, wish) = (format!("/api/tickets/{id}"), offer.wish(starts_at));
+    let (path, wish) = (format!("/api/tickets/{id}"), offer.wish(&read));
     let problem = match visit.call(Method::PUT, &path, &[("if-match", &tag)], Some(&wish)).await {
         Ok(_) => return Ok(go(&format!("/sales/{id}"))),
         Err(failure) => failure.at(&here).problem()?,
     };
     let (shell, ticket) = own_ticket(&visit, &id).await?;
     if problem.code == "version_mismatch" {
-        return form_page(Some(&problem), &overtaken(shell, offer, &seen, &ticket)?);
+        return form_page(Some(&problem), &overtaken(&visit, shell, offer, &seen, &ticket)?);
     }
-    let problem = at_fields(problem, starts_at.err());
+    let problem = at_fields(problem, &read);
     let change = Change { id: ticket.id, version, was, seen };
-    let page = SellPage::new(shell, offer, String::new());
+    let page = SellPage::new(&visit, shell, offer, String::new());
     let page = SellPage { problem: Some(problem), change: Some(change), ..page };
     form_page(page.problem.as_ref(), &page)
 }
 
 /// The form with the person's changes on top of those that came first, for another look.
-fn overtaken(shell: Shell, offer: Offer, seen: &str, ticket: &Ticket) -> Result<SellPage, Failure> {
-    let now = Offer::of(ticket);
+fn overtaken(visit: &Visit, shell: Shell, offer: Offer, seen: &str, ticket: &Ticket) -> Result<SellPage, Failure> {
+    let now = Offer::of(ticket, visit.words());
     let change = Change::of(ticket, &now)?;
     // Of a form that does not say what it showed, all is taken for typed.
     let seen = serde_json::from_str(seen).unwrap_or_default();
     let (offer, others) = offer.onto(seen, now);
     let meanwhile = Some(Meanwhile { others, on_sale: ticket.on_sale });
-    Ok(SellPage { change: Some(change), meanwhile, ..SellPage::new(shell, offer, String::new()) })
+    Ok(SellPage { change: Some(change), meanwhile, ..SellPage::new(visit, shell, offer, String::new()) })
 }
 
 #[cfg(test)]

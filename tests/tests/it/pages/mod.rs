@@ -4,6 +4,7 @@ mod account;
 mod answers;
 mod buying;
 mod limits;
+mod money;
 mod once;
 mod relay;
 mod rules;
