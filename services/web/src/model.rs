@@ -112,7 +112,20 @@ pub(crate) struct Order {
     pub(crate) status: OrderStatus,
     pub(crate) refund_policy: RefundPolicy,
     pub(crate) refund_reason: Option<RefundReason>,
+    pub(crate) created_at: Time,
     pub(crate) expires_at: Time,
+}
+
+impl Order {
+    /// Whether there is nothing to pay, and so nothing to give back.
+    pub(crate) fn is_free(&self) -> bool {
+        is_nothing(&self.total)
+    }
+
+    /// How it stands, in a word or two.
+    pub(crate) fn label(&self) -> &'static str {
+        self.status.label_of(&self.total)
+    }
 }
 
 open_enum! {
@@ -139,11 +152,13 @@ impl RefundPolicy {
     }
 
     /// What a buyer may do by themselves. Nothing is offered where this build does not know what was promised.
-    pub(crate) fn offer(self) -> Option<&'static str> {
-        match self {
-            Self::UntilStart => Some("You can have your money back until it begins."),
-            Self::Always => Some("You can have your money back at any time."),
-            Self::Never | Self::Unknown(_) => None,
+    pub(crate) fn offer(self, is_free: bool) -> Option<&'static str> {
+        match (self, is_free) {
+            (Self::UntilStart, false) => Some("You can have your money back until it begins."),
+            (Self::Always, false) => Some("You can have your money back at any time."),
+            (Self::UntilStart, true) => Some("You can give the places back until it begins."),
+            (Self::Always, true) => Some("You can give the places back at any time."),
+            (Self::Never | Self::Unknown(_), _) => None,
         }
     }
 }
@@ -191,9 +206,11 @@ impl OrderStatus {
         !matches!(self, Self::Expired | Self::Cancelled | Self::Complete | Self::Refunded)
     }
 
-    /// In a word or two.
-    pub(crate) fn label(self) -> &'static str {
+    /// In a word or two, for an order of this total: where there is nothing to pay, nothing is said of paying.
+    pub(crate) fn label_of(self, total: &str) -> &'static str {
         match self {
+            Self::Created | Self::AwaitingPayment if is_nothing(total) => "Being confirmed",
+            Self::Complete if is_nothing(total) => "Confirmed",
             Self::Created | Self::AwaitingPayment => "Waiting for payment",
             Self::Expiring => "Time is up",
             Self::Expired => "Expired",
@@ -299,7 +316,7 @@ mod tests {
     #[test]
     fn an_order_of_a_newer_build_is_in_progress_and_offers_nothing() {
         let status: OrderStatus = newer();
-        assert_eq!((status.label(), status.tone()), ("In progress", "waiting"));
+        assert_eq!((status.label_of("5.00"), status.tone()), ("In progress", "waiting"));
         assert!(!status.is_payable() && status.is_moving());
         assert_eq!(status.to_string(), "from-the-future");
     }
@@ -307,7 +324,7 @@ mod tests {
     #[test]
     fn a_refund_policy_of_a_newer_build_promises_nothing() {
         let policy: RefundPolicy = newer();
-        assert_eq!((policy.label(), policy.offer()), ("Ask the seller", None));
-        assert!(RefundPolicy::Always.offer().is_some() && RefundPolicy::Never.offer().is_none());
+        assert_eq!((policy.label(), policy.offer(false)), ("Ask the seller", None));
+        assert!(RefundPolicy::Always.offer(false).is_some() && RefundPolicy::Never.offer(false).is_none());
     }
 }

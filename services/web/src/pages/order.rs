@@ -64,8 +64,8 @@ pub(crate) struct Docket {
 impl Docket {
     pub(crate) fn new(order: Order, words: &Words) -> Self {
         Self {
-            total: words.money(&order.total, &order.currency),
-            price: words.money(&order.price, &order.currency),
+            total: words.price(&order.total, &order.currency),
+            price: words.price(&order.price, &order.currency),
             when: order.starts_at.map(|at| words.moment(at, &order.time_zone)),
             zone: zone_name(&order.time_zone),
             order,
@@ -74,6 +74,12 @@ impl Docket {
 
     pub(crate) fn places(&self) -> String {
         places(self.order.quantity)
+    }
+
+    /// How many places at which price; where they are free, how many.
+    pub(crate) fn places_at_price(&self) -> String {
+        let count = self.order.quantity;
+        if self.order.is_free() { count.to_string() } else { format!("{count} × {}", self.price) }
     }
 }
 
@@ -115,10 +121,13 @@ impl OrderPage {
     }
 
     fn shown(&self) -> Answered {
-        if self.config.publishable_key.is_some() && self.docket.order.status.is_payable() {
-            return page_with_stripe(self);
-        }
-        page(self)
+        if self.takes_cards() { page_with_stripe(self) } else { page(self) }
+    }
+
+    /// Whether cards may be typed into Stripe's own frames here.
+    fn takes_cards(&self) -> bool {
+        let order = &self.docket.order;
+        self.config.publishable_key.is_some() && order.status.is_payable() && !order.is_free()
     }
 
     /// Whether the bank wants to ask the buyer something, and where.
@@ -131,6 +140,11 @@ impl OrderPage {
         let paid = [PaymentStatus::Processing, PaymentStatus::Succeeded];
         self.docket.order.status.is_payable()
             && self.payment.as_ref().is_some_and(|payment| paid.contains(&payment.status))
+    }
+
+    /// Whether it waits for nothing but its passes, which are made at once.
+    fn is_being_confirmed(&self) -> bool {
+        self.docket.order.status.is_payable() && self.docket.order.is_free()
     }
 
     /// Whether it is paid in a way that this build does not know. Then the page offers no other way to pay.

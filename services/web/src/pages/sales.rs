@@ -16,7 +16,7 @@ use crate::fields::{Id, Query};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, download, go, page};
 use crate::live::{Look, Pace};
-use crate::model::{DaySales, Page, Sale, SoldOrder, Standing};
+use crate::model::{DaySales, Page, Sale, SoldOrder, Standing, is_nothing};
 use crate::reader::Asks;
 use crate::shell::Shell;
 use crate::visit::Visit;
@@ -82,9 +82,9 @@ struct Bought {
 
 impl Bought {
     fn new(order: SoldOrder, zone: &str, words: &Words) -> Self {
-        let went_back = order.refunded.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+        let went_back = !is_nothing(&order.refunded);
         Self {
-            total: words.money(&order.total, &order.currency),
+            total: words.price(&order.total, &order.currency),
             when: words.moment(order.created_at, zone),
             refunded: went_back.then(|| words.money(&order.refunded, &order.currency)),
             order,

@@ -34,7 +34,7 @@ pub(crate) struct Card {
 
 impl Card {
     pub(crate) fn new(ticket: Ticket, words: &Words) -> Self {
-        let price = if ticket.is_free() { "Free".to_owned() } else { words.money(&ticket.price, &ticket.currency) };
+        let price = words.price(&ticket.price, &ticket.currency);
         let when = ticket.starts_at.map(|at| words.moment(at, &ticket.time_zone));
         let left = match ticket.available {
             _ if !ticket.on_sale => "Not on sale".to_owned(),
@@ -47,7 +47,7 @@ impl Card {
 }
 
 #[derive(Template)]
-#[template(path = "ticket.html", blocks = ["places", "buy"])]
+#[template(path = "ticket.html", blocks = ["places", "price", "buy"])]
 struct TicketPage {
     shell: Shell,
     card: Card,
@@ -56,7 +56,7 @@ struct TicketPage {
     /// Makes the hold once, however often the form is sent.
     key: String,
     is_own: bool,
-    /// Whether the form is sent along with the places, to be swapped out of turn.
+    /// Whether form and price are sent along with the places, to be swapped out of turn.
     apart: bool,
 }
 
@@ -104,6 +104,7 @@ pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
         let mut html = page.as_places().render().unwrap_or_default();
         if reshaped {
             page.apart = true;
+            html += &page.as_price().render().unwrap_or_default();
             html += &page.as_buy().render().unwrap_or_default();
         }
         html
