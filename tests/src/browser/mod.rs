@@ -10,6 +10,7 @@ mod axe;
 mod chromium;
 mod elements;
 mod hands;
+mod intercept;
 mod keys;
 mod page;
 mod picture;
@@ -22,6 +23,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 pub use axe::Violation;
+pub use intercept::{Intercepted, Request};
 pub use keys::Key;
 pub use page::Page;
 pub use picture::Print;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::weight::Transfer;
 
@@ -17,6 +18,8 @@ pub(super) struct Seen {
     pub(super) transfers: HashMap<String, Transfer>,
     /// The requests for documents.
     documents: HashSet<String>,
+    /// Who answers the requests that wait for the test.
+    pub(super) paused: Option<mpsc::UnboundedSender<Value>>,
 }
 
 impl Seen {
@@ -38,6 +41,10 @@ impl Seen {
                 if let Some(transfer) = self.transfers.get_mut(what["requestId"].as_str().unwrap_or_default()) {
                     transfer.finish(what);
                 }
+            }
+            "Fetch.requestPaused" => {
+                // A test that has ended answers nothing, and its page is closed.
+                let _ = self.paused.as_ref().map(|paused| paused.send(what.clone()));
             }
             "Log.entryAdded" => self.note_log(&what["entry"]),
             "Runtime.consoleAPICalled" if what["type"] == "error" || what["type"] == "assert" => {

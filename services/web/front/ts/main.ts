@@ -3,9 +3,11 @@ import 'htmx.org';
 import 'htmx.org/dist/ext/hx-sse.js';
 import { startCountdowns } from './countdown';
 import { guessZone, sendOnce } from './forms';
-import { keepAskingForStreams } from './live';
+import { holdBackWhileBusy, keepAskingForStreams, leaveAloneWhatPeopleDo } from './live';
 
 keepAskingForStreams();
+holdBackWhileBusy();
+leaveAloneWhatPeopleDo();
 startCountdowns();
 sendOnce();
 guessZone();

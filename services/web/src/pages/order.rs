@@ -99,6 +99,8 @@ struct OrderPage {
     chosen: String,
     /// What the server's clock shows, for the countdown.
     now: Time,
+    /// Whether it is a piece for a page that is open.
+    live: bool,
 }
 
 impl OrderPage {
@@ -117,7 +119,7 @@ impl OrderPage {
         let declined = payment.as_ref().filter(|payment| payment.status == PaymentStatus::Failed);
         let declined = declined.and_then(|payment| Some(payment.last_decline.as_ref()?.message.clone()));
         let (docket, chosen) = (Docket::new(order, words), TEST_CARDS[0].method.to_owned());
-        Self { shell, docket, payment, state, config, passes, declined, cards: &TEST_CARDS, chosen, now }
+        Self { shell, docket, payment, state, config, passes, declined, cards: &TEST_CARDS, chosen, now, live: false }
     }
 
     fn shown(&self) -> Answered {
@@ -130,8 +132,11 @@ impl OrderPage {
         self.config.publishable_key.is_some() && order.status.is_payable() && !order.is_free()
     }
 
-    /// Whether the bank wants to ask the buyer something, and where.
+    /// Whether the bank wants to ask the buyer something, and where. A card form that is open leads there by itself, and stays.
     fn bank(&self) -> Option<&str> {
+        if self.live && self.config.publishable_key.is_some() {
+            return None;
+        }
         let payment = self.payment.as_ref().filter(|payment| payment.status == PaymentStatus::RequiresAction)?;
         payment.next_action.as_deref()
     }
@@ -173,8 +178,15 @@ pub(crate) async fn list(visit: Visit, from: Query<From>) -> Answered {
     page(&OrdersPage { shell, dockets, more: found.next_cursor.map(|cursor| after("/orders", &cursor)) })
 }
 
-/// The page.
-pub(crate) async fn show(visit: Visit, id: Id) -> Answered {
+/// What Stripe adds to the address when it sends the buyer back from the bank: a secret with which the payment can be read.
+const OF_STRIPE: [&str; 3] = ["payment_intent", "payment_intent_client_secret", "redirect_status"];
+
+/// The page. Somebody who comes from the bank is led to its own address, so that no secret stays where others see it: in the
+/// browser's history, on the screen, in what is copied.
+pub(crate) async fn show(visit: Visit, id: Id, query: Query<Vec<(String, String)>>) -> Answered {
+    if query.0.iter().any(|(name, _)| OF_STRIPE.contains(&name.as_str())) {
+        return Ok(go(&format!("/orders/{id}")));
+    }
     OrderPage::of(&visit, &id).await?.shown()
 }
 
@@ -232,10 +244,14 @@ impl OpenPage {
     /// The page as it is to be shown; none if it is not to be shown to this visitor any more.
     async fn page(&self, standing: Standing) -> Option<OrderPage> {
         loop {
-            match standing.clone().with_the_banks_page(&self.reader).await {
+            let standing = standing.clone();
+            let asked = self.config.publishable_key.is_none();
+            let seen = if asked { standing.with_the_banks_page(&self.reader).await } else { Ok(standing) };
+            match seen {
                 Ok(standing) => {
                     let (shell, config) = (self.shell.clone(), self.config.clone());
-                    return Some(OrderPage::new(shell, standing, config, &self.words, self.clock.now()));
+                    let page = OrderPage::new(shell, standing, config, &self.words, self.clock.now());
+                    return Some(OrderPage { live: true, ..page });
                 }
                 Err(failure) if failure.is_final() => return None,
                 Err(_) => tokio::time::sleep(BANK_AGAIN_AFTER).await,

@@ -81,7 +81,7 @@ async fn the_bank_asks_and_the_buyer_comes_back_with_a_pass() {
     on_sale(&app, 10).await;
     let page = Browser::phone().visit_as(&app.sign_up().await).await;
     hold(&page, "1").await;
-    page.until_at("/orders/").await;
+    let order = page.until_at("/orders/").await;
     page.click(ASKS_THE_BANK).await;
     page.click_button("Pay $19.99").await;
     page.click_link("Continue to your bank").await;
@@ -89,6 +89,7 @@ async fn the_bank_asks_and_the_buyer_comes_back_with_a_pass() {
     page.click_button("Approve").await;
     page.until_at("/orders/").await;
     page.see("Pass 1 of 1").await;
+    assert_eq!(page.path().await, order, "what Stripe adds to the address, a secret too, is gone");
     page.expect_no_errors().await;
     app.stop().await;
 }

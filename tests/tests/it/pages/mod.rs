@@ -3,6 +3,7 @@
 mod account;
 mod answers;
 mod buying;
+mod card_form;
 mod limits;
 mod money;
 mod once;

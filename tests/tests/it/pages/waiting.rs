@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::http::auth::ACCESS_COOKIE;
 use docket_tests::{App, Browser, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::relay::{Fault, Relay, pages_at};
 
