@@ -161,7 +161,7 @@ impl ApiProblem {
     /// What happened, in a sentence for the visitor.
     pub(crate) fn words(&self) -> String {
         match (self.code.as_str(), self.available) {
-            ("sold_out", Some(0)) => "Somebody was faster: no place is left.".to_owned(),
+            ("sold_out", Some(0)) => "Somebody was faster: no place is free at this moment.".to_owned(),
             ("sold_out", Some(1)) => "Somebody was faster: only one place is left.".to_owned(),
             ("sold_out", Some(left)) => format!("Somebody was faster: only {left} places are left."),
             ("idempotency_key_reused", _) => {

@@ -75,12 +75,26 @@ impl Ticket {
         self.per_order_limit.unwrap_or(USUAL_LIMIT).min(self.available)
     }
 
+    /// Whether every place is paid.
     pub(crate) fn is_sold_out(&self) -> bool {
+        self.is_full() && self.held == 0
+    }
+
+    /// Whether nobody can hold a place now. While some are only held, they may come back.
+    pub(crate) fn is_full(&self) -> bool {
         self.on_sale && self.available == 0
     }
 
     pub(crate) fn is_free(&self) -> bool {
-        self.price.bytes().all(|byte| matches!(byte, b'0' | b'.'))
+        is_nothing(&self.price)
+    }
+
+    /// The same as somebody knows it who was just refused, which the catalogue hears of a moment later: places that are gone by
+    /// then are held, at first.
+    pub(crate) fn with_available(mut self, available: u32) -> Self {
+        self.held += self.available.saturating_sub(available);
+        self.available = available;
+        self
     }
 
     /// Whether so few are left that a visitor should know.
@@ -319,6 +333,32 @@ mod tests {
         assert_eq!((status.label_of("5.00"), status.tone()), ("In progress", "waiting"));
         assert!(!status.is_payable() && status.is_moving());
         assert_eq!(status.to_string(), "from-the-future");
+    }
+
+    fn ticket(available: u32, held: u32) -> Ticket {
+        let sold = 10 - available - held;
+        let ticket = json!({ "id": "7", "version": 1, "userId": "8", "title": "Jazz", "price": "5.00", "currency": "eur", "quantity": 10,
+            "held": held, "sold": sold, "available": available, "refundPolicy": "never", "onSale": true });
+        serde_json::from_value(ticket).unwrap()
+    }
+
+    #[test]
+    fn sold_out_is_what_is_sold_and_not_what_is_held() {
+        let states = |ticket: Ticket| (ticket.is_full(), ticket.is_sold_out());
+        assert_eq!(states(ticket(1, 2)), (false, false));
+        assert_eq!(states(ticket(0, 2)), (true, false));
+        assert_eq!(states(ticket(0, 0)), (true, true));
+        assert_eq!(states(ticket(3, 0).with_available(0)), (true, false), "what is gone since is held at first");
+        assert_eq!(states(Ticket { on_sale: false, ..ticket(0, 0) }), (false, false));
+    }
+
+    #[test]
+    fn nothing_is_said_of_paying_where_there_is_nothing_to_pay() {
+        for amount in ["0", "0.00", "0.000"] {
+            assert_eq!(OrderStatus::Complete.label_of(amount), "Confirmed");
+        }
+        assert_eq!(OrderStatus::Complete.label_of("0.01"), "Paid");
+        assert!(RefundPolicy::Always.offer(true).is_some_and(|offer| !offer.contains("money")));
     }
 
     #[test]

@@ -76,8 +76,9 @@ async fn sell(demo: &Demo, seller: &Person, ticket: &Value) {
 
 async fn sell_out(demo: &Demo, ticket: &Value) {
     let buyer = Person::sign_up(demo.base(), "subscriber@example.com").await;
-    buyer.hold(ticket, 6).await.expect(201);
-    demo.visitor().until_counts(ticket, 6, 0).await;
+    let order = buyer.hold(ticket, 6).await.expect(201);
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    demo.visitor().until_counts(ticket, 0, 6).await;
 }
 
 fn id(of: &Value) -> &str {

@@ -32,6 +32,7 @@ impl Standing {
     pub(crate) fn label(&self) -> &'static str {
         match self.left() {
             _ if !self.on_sale => "Taken from sale",
+            0 if self.held > 0 => "All held or sold",
             0 => "Sold out",
             _ => "On sale",
         }

@@ -286,7 +286,8 @@ mod tests {
         assert_eq!((sale.standing.left(), sale.checked_in, sale.orders.paid), (5, 1, 2));
         assert_eq!(sale.by_day, [day("2026-11-21", 3)]);
         assert_eq!(sale.standing.label(), "On sale");
-        assert_eq!(Standing { held: 7, ..sale.standing.clone() }.label(), "Sold out");
+        assert_eq!(Standing { held: 7, ..sale.standing.clone() }.label(), "All held or sold");
+        assert_eq!(Standing { held: 0, sold: 10, ..sale.standing.clone() }.label(), "Sold out");
         assert_eq!(Standing { on_sale: false, ..sale.standing }.label(), "Taken from sale");
     }
 }

@@ -38,6 +38,7 @@ impl Card {
         let when = ticket.starts_at.map(|at| words.moment(at, &ticket.time_zone));
         let left = match ticket.available {
             _ if !ticket.on_sale => "Not on sale".to_owned(),
+            0 if !ticket.is_sold_out() => "No place is free just now".to_owned(),
             0 => "Sold out".to_owned(),
             1 => "1 place left".to_owned(),
             many => format!("{} places left", words.number(many)),
@@ -98,7 +99,7 @@ pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
     let (words, key) = (visit.words().clone(), new_key(&visit));
     let mut shown = None;
     let pieces = look.states().map(move |ticket| {
-        let shape = (ticket.on_sale, ticket.most(), ticket.price.clone());
+        let shape = (ticket.on_sale, ticket.most(), ticket.is_sold_out(), ticket.price.clone());
         let reshaped = shown.replace(shape.clone()).is_some_and(|before| before != shape);
         let mut page = TicketPage::new(shell.clone(), ticket, &words, key.clone());
         let mut html = page.as_places().render().unwrap_or_default();
@@ -151,9 +152,9 @@ pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
 async fn not_held(visit: &Visit, id: &Id, quantity: u32, problem: ApiProblem, key: String) -> Answered {
     let path = format!("/api/tickets/{id}");
     let (shell, ticket) = futures::join!(visit.shell(), visit.get::<Ticket>(&path));
-    let (shell, mut ticket) = (shell?, ticket?);
-    // Whoever refused knows better than the catalogue, which hears of it a moment later.
-    ticket.available = problem.available.unwrap_or(ticket.available);
+    let (shell, ticket) = (shell?, ticket?);
+    let available = problem.available.unwrap_or(ticket.available);
+    let ticket = ticket.with_available(available);
     let page = TicketPage::new(shell, ticket, visit.words(), key);
     let page = TicketPage { problem: Some(problem), chosen: quantity, ..page };
     form_page(page.problem.as_ref(), &page)

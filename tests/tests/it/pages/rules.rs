@@ -76,7 +76,7 @@ async fn pages(app: &App) -> Vec<Seen> {
         seen("/?search=nothing+goes+by+this", &visitor, "Nothing goes by that."),
         of("tickets", &ticket, &visitor, "places left"),
         of("tickets", &ticket, &seller, "This is your own listing."),
-        of("tickets", &last, &visitor, "Sold out"),
+        of("tickets", &last, &visitor, "No place is free just now"),
         seen("/signin", &visitor, "Sign in"),
         seen("/signup", &visitor, "8 characters or more."),
         seen("/forgot-password", &visitor, "Send me a link"),
