@@ -57,6 +57,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/", get().to(home::show))
         .route("/tickets/{id}", get().to(ticket::show))
         .route("/tickets/{id}/live", get().to(ticket::live))
+        .route("/tickets/{id}/hold", get().to(ticket::back))
         .route("/tickets/{id}/hold", post().to(ticket::hold))
         .route("/orders", get().to(order::list))
         .route("/orders/{id}", get().to(order::show))

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::failure::ApiProblem;
 use crate::fields::{Form, Query};
 use crate::html::{Answered, form_page, go, page};
+use crate::pages::ticket::{Hold, hold_now};
 use crate::shell::{Shell, safe_next};
 use crate::visit::Visit;
 
@@ -67,7 +68,7 @@ pub(crate) async fn sign_in(visit: Visit, form: Form<Credentials>) -> Answered {
     let Form(Credentials { email, password, next, .. }) = form;
     let next = safe_next(next.as_deref());
     let problem = match visit.post::<Value>("/api/users/signin", &SignIn { email: &email, password: &password }).await {
-        Ok(_) => return Ok(go(&next)),
+        Ok(_) => return go_on(&visit, &next).await,
         Err(failure) => failure.problem()?,
     };
     form_page(Some(&problem.clone()), &SignInPage { shell: visit.shell().await?, next, email, problem: Some(problem) })
@@ -83,13 +84,28 @@ pub(crate) async fn sign_up(visit: Visit, form: Form<Credentials>) -> Answered {
     let (next, name) = (safe_next(next.as_deref()), name.unwrap_or_default());
     let wish = SignUp { email: &email, password: &password, name: Some(name.trim()).filter(|name| !name.is_empty()) };
     let problem = match visit.post::<Value>("/api/users/signup", &wish).await {
-        Ok(_) => return Ok(go(&next)),
+        Ok(_) => return go_on(&visit, &next).await,
         Err(failure) => failure.problem()?,
     };
     form_page(
         Some(&problem.clone()),
         &SignUpPage { shell: visit.shell().await?, next, email, name, problem: Some(problem) },
     )
+}
+
+/// On to where somebody was led from, and with what they were about to do there: places are held that they wanted to hold.
+async fn go_on(visit: &Visit, next: &str) -> Answered {
+    match Hold::at(next) {
+        Some((id, hold)) => hold_now(visit, &id, hold).await,
+        None => Ok(go(next)),
+    }
+}
+
+/// What is done after signing in, for the page to say before.
+fn then(next: &str) -> Option<String> {
+    let (_, hold) = Hold::at(next)?;
+    let is = if hold.places().starts_with("1 ") { "is" } else { "are" };
+    Some(format!("Then {} {is} held for you.", hold.places()))
 }
 
 pub(crate) async fn sign_out(visit: Visit) -> Answered {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use askama::Template;
 use futures::StreamExt as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::places;
 use crate::failure::{ApiProblem, Failure};
 use crate::fields::{Form, Id, Query};
 use crate::format::{Words, zone_name};
@@ -129,22 +130,52 @@ async fn look(visit: &Visit, id: &Id) -> Result<Arc<Look<Ticket>>, Failure> {
     Ok(web.listings.begin(subject, seen, PACE, ask))
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// A wish to hold places, as the form sends it.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hold {
     quantity: u32,
     key: String,
 }
 
+impl Hold {
+    /// The address that stands for it while its buyer signs in. Whoever comes to that address holds nothing by that.
+    fn address(&self, id: &Id) -> String {
+        format!("/tickets/{id}/hold?{}", serde_urlencoded::to_string(self).unwrap_or_default())
+    }
+
+    /// What an address stands for, if it is one of these.
+    pub(crate) fn at(address: &str) -> Option<(Id, Self)> {
+        let (path, query) = address.split_once('?')?;
+        let id = path.strip_prefix("/tickets/")?.strip_suffix("/hold")?;
+        Some((Id::parse(id)?, serde_urlencoded::from_str(query).ok()?))
+    }
+
+    /// How many places are to be held, in words.
+    pub(crate) fn places(&self) -> String {
+        places(self.quantity)
+    }
+}
+
 /// Holds places, and leads to the order; or shows the same page with what keeps them from being held.
 pub(crate) async fn hold(visit: Visit, id: Id, form: Form<Hold>) -> Answered {
-    let Form(Hold { quantity, key }) = form;
+    hold_now(&visit, &id, form.0).await
+}
+
+/// To the listing, for somebody who comes to the address of the form.
+pub(crate) async fn back(id: Id, chosen: Query<Chosen>) -> Answered {
+    Ok(go(&format!("/tickets/{id}?quantity={}", chosen.0.quantity)))
+}
+
+/// The same as [`hold`], also for somebody who has just signed in to do it.
+pub(crate) async fn hold_now(visit: &Visit, id: &Id, hold: Hold) -> Answered {
+    let Hold { quantity, key } = hold;
     let wish = json!({ "ticketId": id.to_string(), "quantity": quantity });
-    let key = key_of(&visit, key);
-    let NotMade { problem, key } = match visit.make::<Order>("/api/orders", &key, &wish).await {
+    let hold = Hold { quantity, key: key_of(visit, key) };
+    let NotMade { problem, key } = match visit.make::<Order>("/api/orders", &hold.key, &wish).await {
         Ok(order) => return Ok(go(&format!("/orders/{}", order.id))),
-        Err(failure) => visit.not_made(failure.at(&format!("/tickets/{id}?quantity={quantity}")), key)?,
+        Err(failure) => visit.not_made(failure.at(&hold.address(id)), hold.key)?,
     };
-    let page = not_held(&visit, &id, quantity, problem.clone(), key.clone()).await;
+    let page = not_held(visit, id, quantity, problem.clone(), key.clone()).await;
     or_send_again(page, &problem, &format!("/tickets/{id}/hold"), &[("quantity", quantity)], key)
 }
 
@@ -158,4 +189,24 @@ async fn not_held(visit: &Visit, id: &Id, quantity: u32, problem: ApiProblem, ke
     let page = TicketPage::new(shell, ticket, visit.words(), key);
     let page = TicketPage { problem: Some(problem), chosen: quantity, ..page };
     form_page(page.problem.as_ref(), &page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_is_the_same_after_signing_in() {
+        let id = "0199f7a0-0000-7000-8000-000000000001";
+        let hold = Hold { quantity: 2, key: "a&b".to_owned() };
+        let address = hold.address(&Id::parse(id).unwrap());
+        assert_eq!(address, format!("/tickets/{id}/hold?quantity=2&key=a%26b"));
+        let (of, read) = Hold::at(&crate::shell::safe_next(Some(&address))).unwrap();
+        assert_eq!((of.to_string(), read), (id.to_owned(), hold));
+        for other in
+            ["/", "/tickets/7/hold?quantity=2&key=k", "/orders/x/hold?quantity=1&key=k", &format!("/tickets/{id}/hold")]
+        {
+            assert!(Hold::at(other).is_none(), "{other}");
+        }
+    }
 }

@@ -38,11 +38,10 @@ async fn a_new_visitor_buys_on_a_phone() {
     let page = Browser::phone().visit(&app.base()).await;
     hold(&page, "2").await;
     sign_up(&page, "new@example.com").await;
-    page.until_at("/tickets/").await;
-    assert_eq!(page.value("How many").await, "2", "what was chosen before is chosen still");
-    page.click_button("Hold places").await;
+    // What was begun goes on: two places are held.
     page.until_at("/orders/").await;
     page.see("Held for you for").await;
+    app.visitor().until_counts(&ticket, 2, 0).await;
     page.click(VISA).await;
     page.click_button("Pay $39.98").await;
     page.see("Pass 1 of 2").await;
@@ -54,6 +53,49 @@ async fn a_new_visitor_buys_on_a_phone() {
     page.until_at("/orders/").await;
     page.see("Your passes").await;
     assert_eq!(page.print().await.sheets(), 2, "each pass has a sheet of its own");
+    page.expect_no_errors().await;
+    app.stop().await;
+}
+
+/// Who has an account signs in from the button, and is told there if somebody was faster.
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_from_the_button_goes_on_with_the_hold() {
+    let app = App::start().await;
+    let ticket = on_sale(&app, 3).await;
+    let buyer = app.sign_up().await;
+    for (sold_meanwhile, shows) in
+        [(0, "Held for you for"), (1, "Somebody was faster: no place is free at this moment.")]
+    {
+        let page = Browser::phone().visit(&app.base()).await;
+        hold(&page, if sold_meanwhile == 0 { "2" } else { "1" }).await;
+        page.until_at("/signin").await;
+        if sold_meanwhile > 0 {
+            app.sign_up().await.hold(&ticket, sold_meanwhile).await.expect(201);
+        }
+        page.fill("E-mail", &buyer.email).await;
+        page.fill("Password", "not this one").await;
+        page.click_button("Sign in").await;
+        page.see("is wrong").await;
+        page.fill("E-mail", &buyer.email).await;
+        page.fill("Password", PASSWORD).await;
+        page.click_button("Sign in").await;
+        page.see(shows).await;
+        page.expect_no_errors().await;
+    }
+    app.visitor().until_counts(&ticket, 3, 0).await;
+    app.stop().await;
+}
+
+/// An address can be put into anybody's hands: it holds nothing by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_a_hold_shows_the_listing_and_holds_nothing() {
+    let app = App::start().await;
+    let ticket = on_sale(&app, 3).await;
+    let page = Browser::desktop().visit_as(&app.sign_up().await).await;
+    page.open(&format!("/tickets/{}/hold?quantity=2&key=k", ticket["id"].as_str().unwrap())).await;
+    page.until_at("/tickets/").await;
+    page.see("3 places left").await;
+    assert_eq!(page.value("How many").await, "2");
     page.expect_no_errors().await;
     app.stop().await;
 }
@@ -135,8 +177,6 @@ async fn without_scripts_everything_works_up_to_the_pass() {
     page.until_at("/tickets/").await;
     page.click_button("Hold places").await;
     sign_up(&page, "plain@example.com").await;
-    page.until_at("/tickets/").await;
-    page.click_button("Hold places").await;
     page.until_at("/orders/").await;
     page.click_button("Pay $19.99").await;
     page.see("Pass 1 of 1").await;
@@ -153,8 +193,6 @@ async fn a_process_of_pages_alone_sells_too() {
     let page = Browser::desktop().visit(&web.http).await;
     hold(&page, "1").await;
     sign_up(&page, "apart@example.com").await;
-    page.until_at("/tickets/").await;
-    page.click_button("Hold places").await;
     page.until_at("/orders/").await;
     page.see("Held for you for").await;
     page.click_button("Pay $19.99").await;
