@@ -34,7 +34,7 @@ use common::service::{Service, Site};
 
 use live::{Looks, Seats, Streams};
 use model::Ticket;
-use pages::{account, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
+use pages::{account, bought, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
 
@@ -72,6 +72,9 @@ fn routes(config: &mut ServiceConfig) {
         .route("/sales/new", post().to(sell::create))
         .route("/sales/{id}", get().to(sales::show))
         .route("/sales/{id}/live", get().to(sales::live))
+        .route("/sales/{id}/orders/{order}", get().to(bought::show))
+        .route("/sales/{id}/orders/{order}/refund", get().to(bought::back))
+        .route("/sales/{id}/orders/{order}/refund", post().to(bought::give_back))
         .route("/sales/{id}/orders.csv", get().to(sales::export))
         .route("/sales/{id}/edit", get().to(sell::edit_form))
         .route("/sales/{id}/edit", post().to(sell::edit))

@@ -4,8 +4,10 @@ use common::clock::Time;
 use common::open_enum::open_enum;
 use serde::Deserialize;
 
+mod payment;
 mod selling;
 
+pub(crate) use payment::{Payment, PaymentConfig, PaymentStatus, Refund};
 pub(crate) use selling::{Admitted, DaySales, Sale, SoldOrder, Standing};
 
 /// A page of a list.
@@ -245,54 +247,6 @@ impl OrderStatus {
             Self::Expired | Self::Cancelled | Self::Refunding | Self::Refunded => "quiet",
         }
     }
-}
-
-/// A payment.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Payment {
-    pub(crate) status: PaymentStatus,
-    pub(crate) client_secret: Option<String>,
-    pub(crate) next_action: Option<String>,
-    pub(crate) last_decline: Option<Decline>,
-}
-
-open_enum! {
-    /// How a payment stands.
-    pub(crate) enum PaymentStatus {
-        /// It is begun.
-        Initiated = "initiated",
-        /// The bank asks the buyer something.
-        RequiresAction = "requires_action",
-        /// The bank has not decided.
-        Processing = "processing",
-        /// The bank said no.
-        Failed = "failed",
-        /// The money came in.
-        Succeeded = "succeeded",
-        /// No money may come in any more, once Stripe confirms it.
-        Cancelling = "cancelling",
-        /// No money came in.
-        Cancelled = "cancelled",
-        /// Some of the money went back.
-        PartiallyRefunded = "partially_refunded",
-        /// All of it went back.
-        Refunded = "refunded",
-    }
-}
-
-/// Why the bank said no.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(crate) struct Decline {
-    pub(crate) message: String,
-}
-
-/// What a page must know before it can take payments.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PaymentConfig {
-    pub(crate) test_mode: bool,
-    pub(crate) publishable_key: Option<String>,
 }
 
 /// One pass.

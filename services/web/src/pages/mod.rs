@@ -1,6 +1,7 @@
 //! The pages: one file for each thing that people deal with.
 
 pub(crate) mod account;
+pub(crate) mod bought;
 pub(crate) mod check_in;
 pub(crate) mod dev_mail;
 pub(crate) mod home;

@@ -98,6 +98,8 @@ async fn pages(app: &App) -> Vec<Seen> {
         seen("/sales", &buyer, "You have nothing on sale yet."),
         seen("/sales/new", &seller, "Time zone"),
         of("sales", &ticket, &seller, "Download as CSV"),
+        seen(&format!("/sales/{}/orders/{}", id(&ticket), id(&paid)), &seller, "Give money back"),
+        seen(&format!("/sales/{}/orders/{}", id(&ticket), id(&refunded)), &seller, "went back"),
         seen(&format!("/sales/{}/edit", id(&ticket)), &seller, "Edit your listing"),
         seen("/check-in", &seller, "Code of the pass"),
     ]

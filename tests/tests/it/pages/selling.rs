@@ -56,6 +56,47 @@ async fn a_seller_lists_and_sees_the_sale_while_it_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_seller_gives_a_part_back_and_then_the_rest() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(10).await;
+    let order = buyer.hold(&ticket, 2).await.expect(201);
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    buyer.until_order(&order, "complete").await;
+    let page = Browser::phone().in_place("de-DE", "Europe/Berlin").visit_as(&seller).await;
+    page.open(&format!("/sales/{}", ticket["id"].as_str().unwrap())).await;
+    page.click_link("2 places · 39,98 $").await;
+    page.until_at(&format!("/sales/{}/orders/", ticket["id"].as_str().unwrap())).await;
+    for (amount, told) in [("5_0", "must be an amount in digits"), ("40", "only 39,98 $ is left"), ("5,005", "decimal")]
+    {
+        page.fill("How much optional", amount).await;
+        page.click_button("Give money back").await;
+        page.see(told).await;
+        assert_eq!(page.value("How much optional").await, amount, "what was typed is kept");
+    }
+    page.fill("How much optional", "5,5").await;
+    page.fill("Why optional", "Rain").await;
+    page.click_button("Give money back").await;
+    page.see("5,50 $ of 39,98 $ went back").await;
+    page.see("Rain").await;
+    assert_eq!(page.value("How much optional").await, "");
+    page.click_button("Give money back").await;
+    page.see("39,98 $ of 39,98 $ went back").await;
+    page.see_no("Give money back").await;
+    page.expect_no_errors().await;
+    buyer.until_order(&order, "refunded").await;
+
+    // Others see nothing of it.
+    let stranger = Browser::desktop().visit_as(&app.sign_up().await).await;
+    stranger.open(&page.path().await).await;
+    stranger.see("Nothing here").await;
+    let bought = Browser::desktop().visit_as(&buyer).await;
+    bought.open(&page.path().await).await;
+    bought.see("Nothing here").await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edit_says_what_somebody_else_has_changed_meanwhile() {
     let app = App::start().await;
     let seller = app.sign_up().await;

@@ -1,0 +1,96 @@
+//! What is known of an order's payment.
+
+use common::open_enum::open_enum;
+use serde::Deserialize;
+
+/// A payment.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payment {
+    pub(crate) status: PaymentStatus,
+    pub(crate) client_secret: Option<String>,
+    pub(crate) next_action: Option<String>,
+    pub(crate) last_decline: Option<Decline>,
+    pub(crate) amount: String,
+    /// How much went back, or is on its way.
+    pub(crate) refunded: String,
+    pub(crate) refunds: Vec<Refund>,
+    pub(crate) dispute_reason: Option<String>,
+}
+
+impl Payment {
+    /// Whether there is money that can be given back.
+    pub(crate) fn is_refundable(&self) -> bool {
+        matches!(self.status, PaymentStatus::Succeeded | PaymentStatus::PartiallyRefunded)
+            && self.refunded != self.amount
+    }
+}
+
+/// Money that went back.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Refund {
+    pub(crate) amount: String,
+    pub(crate) status: RefundStatus,
+    pub(crate) reason: Option<String>,
+}
+
+open_enum! {
+    /// How a refund stands.
+    pub(crate) enum RefundStatus {
+        /// The payment provider is asked.
+        Started = "started",
+        /// The money went back.
+        Succeeded = "succeeded",
+        /// The money could not be given back.
+        Failed = "failed",
+    }
+}
+
+impl RefundStatus {
+    /// In a word or two.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Given back",
+            Self::Failed => "Failed",
+            Self::Started | Self::Unknown(_) => "On its way",
+        }
+    }
+}
+
+open_enum! {
+    /// How a payment stands.
+    pub(crate) enum PaymentStatus {
+        /// It is begun.
+        Initiated = "initiated",
+        /// The bank asks the buyer something.
+        RequiresAction = "requires_action",
+        /// The bank has not decided.
+        Processing = "processing",
+        /// The bank said no.
+        Failed = "failed",
+        /// The money came in.
+        Succeeded = "succeeded",
+        /// No money may come in any more, once Stripe confirms it.
+        Cancelling = "cancelling",
+        /// No money came in.
+        Cancelled = "cancelled",
+        /// Some of the money went back.
+        PartiallyRefunded = "partially_refunded",
+        /// All of it went back.
+        Refunded = "refunded",
+    }
+}
+
+/// Why the bank said no.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Decline {
+    pub(crate) message: String,
+}
+
+/// What a page must know before it can take payments.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PaymentConfig {
+    pub(crate) test_mode: bool,
+    pub(crate) publishable_key: Option<String>,
+}
