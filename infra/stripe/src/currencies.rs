@@ -116,3 +116,23 @@ fn most_digits(currency: &str) -> usize {
         _ => 8,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_those_of_the_page() {
+        let taken =
+            [("jpy", 500), ("isk", 500), ("kwd", 5_120), ("huf", 17_500), ("usd", 50), ("idr", 999_999_999_999)];
+        for (currency, amount) in taken {
+            assert!(check_charge(amount, currency).is_ok(), "{amount} {currency}");
+        }
+        let refused = [("isk", 550), ("ugx", 505), ("kwd", 5_124), ("huf", 17_499), ("usd", 49), ("usd", 100_000_000)];
+        for (currency, amount) in refused {
+            assert!(check_charge(amount, currency).is_err(), "{amount} {currency}");
+        }
+        assert!(check_amount(1, "usd").is_ok(), "a refund may be smaller than any charge");
+        assert!(check_currency("irr").is_err() && check_currency("xcg").is_ok());
+    }
+}

@@ -137,6 +137,7 @@ pub(crate) async fn give_back(
     let amount = fields.take_optional("amount", amount, |amount| positive(&amount.text(), &payment.value));
     let reason = fields.take_optional("reason", reason, short);
     let (amount, reason) = fields.finish((amount, reason))?;
+    payments.look_at_disputes(&payment.value).await;
     let payment = payments.give_back(id.0, refund.id(), who.user, amount, reason).await?;
     let location = format!("/api/payments/{}", id.0);
     Ok(Created { location, version: payment.version, body: PaymentView::of(&payment, &who) })

@@ -95,6 +95,17 @@ impl Payments {
         Ok(())
     }
 
+    /// Asks Stripe whether the bank has decided, for somebody who would be refused until it has. If Stripe does not answer, what
+    /// is known counts.
+    pub(crate) async fn look_at_disputes(&self, payment: &Payment) {
+        if !payment.is_with_the_bank() {
+            return;
+        }
+        if let Err(error) = shortly(Box::pin(self.hear_of_disputes(payment))).await {
+            tracing::warn!(%error, order = %payment.order_id, "a dispute is not looked at");
+        }
+    }
+
     /// Asks Stripe how the disputes of a payment stand.
     ///
     /// # Errors

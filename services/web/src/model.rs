@@ -1,6 +1,7 @@
 //! What the APIs answer, as far as pages show it.
 
 use common::clock::Time;
+use common::events::payments::DisputeStanding;
 use common::open_enum::open_enum;
 use serde::Deserialize;
 
@@ -128,6 +129,7 @@ pub(crate) struct Order {
     pub(crate) status: OrderStatus,
     pub(crate) refund_policy: RefundPolicy,
     pub(crate) refund_reason: Option<RefundReason>,
+    pub(crate) dispute: Option<DisputeStanding>,
     pub(crate) created_at: Time,
     pub(crate) expires_at: Time,
 }
@@ -136,6 +138,11 @@ impl Order {
     /// Whether there is nothing to pay, and so nothing to give back.
     pub(crate) fn is_free(&self) -> bool {
         is_nothing(&self.total)
+    }
+
+    /// Whether the buyer's bank has the money until it decides.
+    pub(crate) fn is_with_the_bank(&self) -> bool {
+        self.dispute == Some(DisputeStanding::Open)
     }
 
     /// How it stands, in a word or two.
@@ -184,6 +191,8 @@ open_enum! {
     pub(crate) enum RefundReason {
         /// The payment came after the places were given to others.
         SoldOutMeanwhile = "sold_out_meanwhile",
+        /// The buyer's bank took the money back.
+        ChargedBack = "charged_back",
     }
 }
 

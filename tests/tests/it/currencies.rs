@@ -122,9 +122,21 @@ impl Shop {
         same("revenue", text(&revenue.await), one);
         let csv = self.seller.get(&format!("{sums}/orders.csv")).await.expect(200);
         let line: Vec<&str> = text(&csv).lines().nth(1).unwrap().split(',').collect();
+        let page = self.seller.get(&format!("/tickets/{}", text(&ticket["id"]))).await.expect(200);
+        same("on the page", &amounts_on(text(&page), one), one);
         same("in the table", &line[4..8].join(","), &format!("{one},{two},{one},{currency}"));
         wrong
     }
+}
+
+/// The amount itself, if a page shows its digits with no other digit beside them, else nothing. Between the digits of one amount
+/// there are signs that group them or stand before the decimals.
+fn amounts_on(page: &str, amount: &str) -> String {
+    let digits: String = amount.chars().filter(char::is_ascii_digit).collect();
+    let between = |letter: char| matches!(letter, '.' | ',' | '\'' | '\u{2019}' | '\u{a0}' | '\u{202f}');
+    let shown: String = page.chars().filter(|letter| !between(*letter)).collect();
+    let is_shown = shown.split(|letter: char| !letter.is_ascii_digit()).any(|number| number == digits);
+    if is_shown { amount.to_owned() } else { String::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

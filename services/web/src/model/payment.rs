@@ -1,5 +1,6 @@
 //! What is known of an order's payment.
 
+use common::events::payments::DisputeStanding;
 use common::open_enum::open_enum;
 use serde::Deserialize;
 
@@ -15,6 +16,7 @@ pub(crate) struct Payment {
     /// How much went back, or is on its way.
     pub(crate) refunded: String,
     pub(crate) refunds: Vec<Refund>,
+    pub(crate) dispute: Option<DisputeStanding>,
     pub(crate) dispute_reason: Option<String>,
 }
 
@@ -23,6 +25,23 @@ impl Payment {
     pub(crate) fn is_refundable(&self) -> bool {
         matches!(self.status, PaymentStatus::Succeeded | PaymentStatus::PartiallyRefunded)
             && self.refunded != self.amount
+            && self.dispute != Some(DisputeStanding::Open)
+    }
+
+    /// How it is disputed, if it is.
+    pub(crate) fn disputed(&self) -> Option<&'static str> {
+        self.dispute.map(dispute_label)
+    }
+}
+
+/// What a dispute means for the seller.
+pub(crate) fn dispute_label(standing: DisputeStanding) -> &'static str {
+    match standing {
+        DisputeStanding::Open => "The buyer’s bank has the money until it decides",
+        DisputeStanding::Inquiry => "The buyer’s bank asks; if you give the money back, that ends it",
+        DisputeStanding::Won => "Decided for you",
+        DisputeStanding::Lost => "Decided for the buyer: the bank kept the money",
+        DisputeStanding::Unknown(_) => "The buyer’s bank is at it",
     }
 }
 

@@ -1,6 +1,7 @@
 //! What sellers see of their listings.
 
 use common::clock::Time;
+use common::events::payments::DisputeStanding;
 use serde::Deserialize;
 
 use super::OrderStatus;
@@ -51,6 +52,8 @@ pub(crate) struct Sale {
     #[serde(flatten)]
     pub(crate) standing: Standing,
     pub(crate) orders: OrderCounts,
+    #[serde(default)]
+    pub(crate) disputes: Disputes,
     pub(crate) checked_in: u32,
     pub(crate) by_day: Vec<DaySales>,
 }
@@ -62,6 +65,23 @@ pub(crate) struct OrderCounts {
     pub(crate) paid: u32,
     pub(crate) refunded: u32,
     pub(crate) ended: u32,
+}
+
+/// How many orders are disputed at the buyers' banks.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Disputes {
+    pub(crate) open: u32,
+    pub(crate) open_total: String,
+    pub(crate) won: u32,
+    pub(crate) lost: u32,
+}
+
+impl Disputes {
+    /// Whether there ever was one.
+    pub(crate) fn are_any(&self) -> bool {
+        self.open + self.won + self.lost > 0
+    }
 }
 
 /// What was sold on one day.
@@ -83,6 +103,7 @@ pub(crate) struct SoldOrder {
     pub(crate) currency: String,
     pub(crate) created_at: Time,
     pub(crate) checked_in: u32,
+    pub(crate) dispute: Option<DisputeStanding>,
 }
 
 /// A pass that was just used at the door.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use askama::Template;
 use common::clock::Time;
+use common::events::payments::DisputeStanding;
 use futures::StreamExt as _;
 use jiff::tz::TimeZone;
 use reqwest::Method;
@@ -94,6 +95,15 @@ impl Bought {
     fn places(&self) -> String {
         places(self.order.quantity)
     }
+
+    /// How it is disputed at the buyer's bank, if it is.
+    fn disputed(&self) -> Option<&'static str> {
+        Some(match self.order.dispute? {
+            DisputeStanding::Won => "dispute won",
+            DisputeStanding::Lost => "dispute lost",
+            DisputeStanding::Open | DisputeStanding::Inquiry | DisputeStanding::Unknown(_) => "disputed",
+        })
+    }
 }
 
 #[derive(Template)]
@@ -107,6 +117,8 @@ struct SalePage {
     held: String,
     left: String,
     checked_in: String,
+    /// How much money is disputed and not decided.
+    disputed: String,
     spark: Option<Sparkline>,
     /// What the line shows.
     days: String,
@@ -146,6 +158,7 @@ impl Facts {
             held: words.number(sale.standing.held),
             left: words.number(sale.standing.left()),
             checked_in: words.number(sale.checked_in),
+            disputed: words.money(&sale.disputes.open_total, &sale.standing.currency),
             spark: Sparkline::new(&places),
             days: told(&sale.by_day, words),
             orders,
