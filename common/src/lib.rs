@@ -18,6 +18,7 @@ pub mod signing;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
+pub mod text;
 pub mod zone;
 
 /// Of every process of Docket: what services do is allocate, and threads free what others allocated.
