@@ -97,18 +97,6 @@ impl Indexes {
         self.partial(doc! { "letters.dueAt": 1 }, doc! { "letters.0": { "$exists": true } })
     }
 
-    /// With an index over the words in `fields`, without a language: words are looked for as they are written, and none is too
-    /// common. A collection may have one such index.
-    #[must_use]
-    pub fn words(mut self, name: &str, fields: &[&str]) -> Self {
-        let keys: Document = fields.iter().map(|field| ((*field).to_owned(), "text".into())).collect();
-        let options = IndexOptions::builder().name(name.to_owned()).default_language("none".to_owned());
-        // No field of a document may pass for its language.
-        let options = options.language_override("-".to_owned()).build();
-        self.models.push(IndexModel::builder().keys(keys).options(options).build());
-        self
-    }
-
     fn with(mut self, keys: Document, options: IndexOptions) -> Self {
         self.models.push(IndexModel::builder().keys(keys).options(options).build());
         self

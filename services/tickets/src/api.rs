@@ -40,7 +40,7 @@ pub(crate) async fn create(
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Filter {
-    /// Words that title, venue or description must all have.
+    /// Words, each of which begins one of the title, venue or description, whatever case and accents it is written with.
     search: Option<String>,
     /// Starting then or later (RFC 3339).
     #[param(value_type = Option<Time>)]

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use bson::{Bson, Document, doc};
 use common::clock::Time;
 use common::id::{TicketId, UserId};
-use common::store::Versioned;
+use common::store::{Versioned, begins_with};
+use common::text::searched_words;
 use serde::{Deserialize, Serialize};
 
 use crate::shelf::Shelf;
@@ -14,6 +15,9 @@ use crate::ticket::Ticket;
 /// The longest search, and the most words of it that are looked at.
 const LONGEST_SEARCH: usize = 200;
 const MOST_WORDS: usize = 10;
+
+/// The field with the words by which a listing is found.
+pub(crate) const WORDS: &str = "offer.words";
 
 /// Where a listing stands in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,7 +30,7 @@ impl Position {
     }
 }
 
-/// Words to look for. A listing must have them all, in its title, venue or description.
+/// Words to look for. A listing must have words that begin with each of them, in its title, venue or description.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Search(Vec<String>);
 
@@ -39,14 +43,13 @@ impl Search {
         if text.chars().count() > LONGEST_SEARCH {
             return Err(format!("must be at most {LONGEST_SEARCH} characters"));
         }
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        let words = words.take(MOST_WORDS).map(str::to_owned).collect();
+        let words = searched_words(text).into_iter().take(MOST_WORDS).collect();
         Ok((!text.trim().is_empty()).then_some(Self(words)))
     }
 
-    /// Each word in quotes: without them MongoDB is content with any one of them.
-    fn expression(&self) -> String {
-        self.0.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" ")
+    /// Nothing is found by signs alone.
+    fn filter(&self) -> Vec<Document> {
+        if self.0.is_empty() { vec![nothing()] } else { self.0.iter().map(|word| begins_with(WORDS, word)).collect() }
     }
 }
 
@@ -70,7 +73,7 @@ impl Wanted {
     pub(crate) fn filter(&self, after: Option<Position>) -> Document {
         let mut filter = Document::new();
         if let Some(search) = &self.search {
-            filter.insert("$text", doc! { "$search": search.expression() });
+            filter.insert("$and", search.filter());
         }
         let stretches: Vec<Bson> = self.stretches(after).into_iter().map(Bson::Document).collect();
         // A cursor of another list may leave nothing, and an empty `$or` is an error.
@@ -126,8 +129,8 @@ mod tests {
     const FROM: Time = Time::from_millis(100);
     const TO: Time = Time::from_millis(200);
 
-    fn expression(text: &str) -> Option<String> {
-        Search::parse(text).unwrap().map(|search| search.expression())
+    fn sought(text: &str) -> Option<Vec<Document>> {
+        Search::parse(text).unwrap().map(|search| search.filter())
     }
 
     fn parts(wanted: &Wanted, after: Option<Position>) -> Vec<(i32, bool, Bson)> {
@@ -145,9 +148,10 @@ mod tests {
 
     #[test]
     fn all_words_are_looked_for_and_nothing_else_is_meant() {
-        assert_eq!(expression(" Jazz  -night \"x").as_deref(), Some("\"Jazz\" \"night\" \"x\""));
-        assert_eq!(expression("  "), None);
-        assert_eq!(expression("!?").as_deref(), Some(""), "matches nothing");
+        let words = ["jazz", "night", "mull"].map(|word| doc! { "offer.words": { "$regex": format!("^{word}") } });
+        assert_eq!(sought(" Jazz  -night \"Müll").unwrap(), words);
+        assert_eq!(sought("  "), None);
+        assert_eq!(sought("!?").unwrap(), [nothing()]);
         assert!(Search::parse(&"x".repeat(201)).is_err());
     }
 

@@ -132,6 +132,7 @@ impl TicketInput {
             per_order_limit,
             image_url,
             refund_policy,
+            words: None,
         })
     }
 }

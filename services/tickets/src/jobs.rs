@@ -1,4 +1,4 @@
-//! What time does to the catalogue.
+//! What time does to the catalogue, and what earlier builds left to be done.
 
 use std::sync::Arc;
 
@@ -15,6 +15,17 @@ pub(crate) async fn shelve_started(tickets: Arc<Tickets>) -> Result<(), JobError
     if moved > 0 {
         tickets.pages.reordered();
         tracing::debug!(moved, "shows have started");
+    }
+    Ok(())
+}
+
+/// Has listings of earlier builds found by their words.
+///
+/// # Errors
+/// If the store failed.
+pub(crate) async fn add_words(tickets: Arc<Tickets>) -> Result<(), JobError> {
+    if tickets.tickets.add_words().await? > 0 {
+        tickets.pages.reordered();
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub fn service() -> Service {
         .listen_passing_over(listeners::older_counts, listeners::on_inventory)
         .projection_within::<InventoryEvent>(Ticket::COLLECTION, "places.version")
         .job("shelve started shows", Duration::from_secs(10), jobs::shelve_started)
+        .job("search words", Duration::from_secs(10), jobs::add_words)
         .indexes(store::indexes())
         .build()
 }

@@ -1,14 +1,15 @@
 //! Collections, indexes and queries.
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use common::bus::EventRecord;
 use common::clock::Time;
+use common::each::each;
 use common::events::inventory::InventoryChanged;
 use common::events::{By, Raised, TicketEvent};
 use common::id::{TicketId, UserId};
 use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, StoreError, Versioned};
 
-use crate::catalogue::{Position, Wanted};
+use crate::catalogue::{Position, WORDS, Wanted};
 use crate::places::Places;
 use crate::shelf::Shelf;
 use crate::ticket::{Changed, Ticket};
@@ -27,6 +28,10 @@ impl Aggregate for Ticket {
     }
 }
 
+/// How many listings get their words together, and how many of them at once.
+const BATCH: i64 = 200;
+const AT_ONCE: usize = 16;
+
 /// The order of the catalogue, as the indexes have it.
 fn shelf_order() -> Document {
     doc! { "shelf.rank": 1, "places.soldOut": 1, "shelf.order": 1, "_id": -1 }
@@ -35,8 +40,7 @@ fn shelf_order() -> Document {
 /// Every index of the service.
 pub(crate) fn indexes() -> Vec<Indexes> {
     let by_seller: Document = doc! { "sellerId": 1 }.into_iter().chain(shelf_order()).collect();
-    let words = ["offer.title", "offer.venue", "offer.description"];
-    vec![Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller).words("search", &words)]
+    vec![Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller).on(doc! { WORDS: 1 })]
 }
 
 /// The listings.
@@ -106,6 +110,31 @@ impl TicketStore {
         let places = common::store::to_document(&Places::told(counts, record.version))?;
         let older = doc! { "_id": counts.ticket_id, "places.version": { "$lt": record.version } };
         self.tickets.table().update(older, doc! { "$set": { "places": places } }).await
+    }
+
+    /// Gives their words to the listings that have none, of builds that knew of none. Answers how many there were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn add_words(&self) -> Result<usize, StoreError> {
+        let mut all = 0;
+        loop {
+            let wordless = self.tickets.find_work(doc! { WORDS: Bson::Null }, Document::new(), BATCH).await?;
+            let found = wordless.len();
+            each(wordless, AT_ONCE, |ticket| self.add_words_to(ticket)).await?;
+            all += found;
+            if found as i64 != BATCH {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// What follows from the rest is no change of a listing: no version is made. One that was changed meanwhile has its words
+    /// from that, or is found again.
+    async fn add_words_to(&self, Versioned { version, value: ticket }: Versioned<Ticket>) -> Result<(), StoreError> {
+        let same = doc! { "_id": ticket.id, "version": version };
+        let words = ticket.offer.findable().words;
+        self.tickets.table().update(same, doc! { "$set": { WORDS: words } }).await
     }
 
     /// Moves what has started by `now` to its part of the catalogue. Answers how many listings there were.

@@ -5,6 +5,7 @@ use common::events::TicketEvent;
 use common::events::tickets::{Listing, RefundPolicy, TicketCreated, TicketSnapshot, TicketUpdated, TicketWithdrawn};
 use common::id::{TicketId, UserId};
 use common::money::Money;
+use common::text::searchable_words;
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,25 @@ pub struct Offer {
     pub image_url: Option<ImageUrl>,
     /// Whether paid orders may be given back.
     pub refund_policy: RefundPolicy,
+    /// The words by which a search finds it; none where a build wrote it that knew of none. They stand here since such a build,
+    /// when it changes the rest, takes them out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Vec<String>>,
+}
+
+/// The most words of a listing that are looked at, those of its title and venue first.
+const MOST_WORDS: usize = 1_000;
+
+impl Offer {
+    /// The same with the words by which it is found.
+    #[must_use]
+    pub fn findable(self) -> Self {
+        let (venue, description) = (self.venue.as_ref(), self.description.as_ref());
+        let texts = [Some(self.title.as_str()), venue.map(Venue::as_str), description.map(Description::as_str)];
+        let text = texts.into_iter().flatten().collect::<Vec<_>>().join("\n");
+        let words = searchable_words(&text).into_iter().take(MOST_WORDS).collect();
+        Self { words: Some(words), ..self }
+    }
 }
 
 /// Why a listing is not changed.
@@ -107,7 +127,7 @@ impl Ticket {
             shelf: Shelf::of(offer.starts_at, now),
             resized_at: 0,
             places: Places::opening(offer.quantity),
-            offer,
+            offer: offer.findable(),
         };
         let event = TicketCreated { listing: ticket.listing() }.into();
         (ticket, event)
@@ -129,7 +149,8 @@ impl Ticket {
         if self.withdrawn {
             return Err(TicketError::Withdrawn);
         }
-        if offer == self.offer {
+        let offer = offer.findable();
+        if offer == self.offer.clone().findable() {
             return Ok(None);
         }
         self.check_quantity(&offer)?;

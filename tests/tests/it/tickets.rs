@@ -369,15 +369,18 @@ async fn the_list_reads_no_more_than_it_shows() {
     database.run_command(doc! { "profile": 0 }).await.unwrap();
 
     let ours = doc! { "ns": format!("{}.tickets", database.name()), "op": { "$in": ["query", "getmore"] }, "command.sort": { "$exists": true } };
-    let queries: Vec<Document> =
+    let mut queries: Vec<Document> =
         database.collection("system.profile").find(ours).await.unwrap().try_collect().await.unwrap();
+    let filter = |query: &Document| query.get_document("command").unwrap().get_document("filter").unwrap().clone();
+    // A job looks for listings of earlier builds.
+    queries.retain(|query| !filter(query).contains_key("offer.words"));
     assert_eq!(queries.len(), 7, "one query for each page: {queries:?}");
     for query in queries {
         assert!(!query.get_str("planSummary").unwrap().contains("COLLSCAN"), "{query:?}");
-        let words = query.get_document("command").unwrap().get_document("filter").unwrap().contains_key("$text");
+        let most = if filter(&query).contains_key("$and") { 21 } else { 12 };
         let (examined, sorts) =
             (query.get_i32("docsExamined").unwrap(), query.get_bool("hasSortStage").unwrap_or(false));
-        assert!(words || (examined <= 12 && !sorts), "{examined} documents examined: {query:?}");
+        assert!(examined <= most && !sorts, "{examined} documents examined: {query:?}");
     }
     app.stop().await;
 }

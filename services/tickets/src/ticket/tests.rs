@@ -18,7 +18,18 @@ fn offer() -> Offer {
         per_order_limit: None,
         image_url: None,
         refund_policy: RefundPolicy::UntilStart,
+        words: None,
     }
+}
+
+#[test]
+fn a_listing_has_the_words_of_all_that_is_said_about_it() {
+    let venue = Venue::parse("Café Müller").ok();
+    let ticket = ticket(Places::opening(Quantity::ONE));
+    let next = edited(&ticket, Offer { venue, description: Description::parse("Jazz!").ok(), ..offer() }).unwrap();
+    assert_eq!(next.offer.words.unwrap(), ["jazz", "night", "cafe", "muller"]);
+    let of_before = Ticket { offer: offer(), ..ticket };
+    assert_eq!(of_before.edit(offer(), NOW), Ok(None), "its seller has changed nothing");
 }
 
 fn ticket(places: Places) -> Ticket {
