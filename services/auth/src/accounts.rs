@@ -11,11 +11,11 @@ use common::store::{Change, ChangeError, StoreError, Versioned};
 
 use crate::Auth;
 use crate::display_name::DisplayName;
-use crate::email::Email;
+use crate::email::{Email, TypedEmail};
 use crate::hashing::HashingError;
 use crate::limits::{Limit, WRONG_PASSWORDS, WRONG_PASSWORDS_BY_CLIENT, WRONG_PASSWORDS_FOR_ADDRESS};
 use crate::notes::Note;
-use crate::password::Password;
+use crate::password::{ChosenPassword, Password};
 use crate::store::user_by_email;
 use crate::user::{NewUser, User};
 
@@ -60,11 +60,11 @@ impl Auth {
     pub(crate) async fn sign_up(
         &self,
         email: Email,
-        password: Password,
+        password: ChosenPassword,
         name: Option<DisplayName>,
     ) -> Result<Versioned<User>, AccountError> {
         // The unique index decides; to look first only saves the work of hashing.
-        if user_by_email(&self.users, &email).await?.is_some() {
+        if user_by_email(&self.users, &TypedEmail::from(&email)).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
         let password_hash = self.hashing.hash(password).await?;
@@ -82,7 +82,7 @@ impl Auth {
     /// counted, whether or not there is an account; those that are being looked at side by side count only afterwards.
     pub(crate) async fn authenticate(
         &self,
-        email: &Email,
+        email: &TypedEmail,
         password: Password,
         client: &str,
     ) -> Result<Versioned<User>, AccountError> {
@@ -114,7 +114,7 @@ impl Auth {
     }
 
     /// Lets the owner of an address try again, who has shown to be it.
-    pub(crate) async fn forgive_failures(&self, email: &Email, client: &str) -> Result<(), StoreError> {
+    pub(crate) async fn forgive_failures(&self, email: &TypedEmail, client: &str) -> Result<(), StoreError> {
         self.attempts.forget(&failures(email, client)[..OF_ADDRESS]).await
     }
 
@@ -141,9 +141,9 @@ const FROM_PLACE: usize = 1;
 const OF_ADDRESS: usize = 2;
 
 /// What wrong passwords are counted by: address and place, address, and place, unless that is one that many share.
-fn failures(email: &Email, client: &str) -> Vec<(Limit, String)> {
-    let (email, client) = (email.as_str(), client.to_owned());
-    let of_address = [(WRONG_PASSWORDS, format!("{email} {client}")), (WRONG_PASSWORDS_FOR_ADDRESS, email.to_owned())];
+fn failures(email: &TypedEmail, client: &str) -> Vec<(Limit, String)> {
+    let (email, client) = (email.one_spelling(), client.to_owned());
+    let of_address = [(WRONG_PASSWORDS, format!("{email} {client}")), (WRONG_PASSWORDS_FOR_ADDRESS, email)];
     let of_one = client.parse().is_ok_and(|ip| !is_private(ip));
     of_address.into_iter().chain(of_one.then_some((WRONG_PASSWORDS_BY_CLIENT, client))).collect()
 }
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_proxy_is_not_kept_out_for_those_who_come_through_it() {
-        let email = Email::parse("ana@example.org").unwrap();
+        let email = TypedEmail::parse("ana@example.org").unwrap();
         let counted = |client| failures(&email, client).into_iter().map(|(limit, _)| limit.name).collect::<Vec<_>>();
         let of_address: [_; OF_ADDRESS] = [WRONG_PASSWORDS.name, WRONG_PASSWORDS_FOR_ADDRESS.name];
         assert_eq!(counted("10.42.0.1"), of_address);

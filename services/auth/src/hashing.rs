@@ -6,7 +6,7 @@ use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use crate::password::{Password, PasswordHash};
+use crate::password::{ChosenPassword, Password, PasswordHash};
 
 /// How many may wait for each that is being made: about two seconds' worth.
 const WAITING_FOR_EACH: usize = 64;
@@ -58,7 +58,7 @@ impl Hashing {
     ///
     /// # Errors
     /// [`HashingError`].
-    pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashingError> {
+    pub async fn hash(&self, password: ChosenPassword) -> Result<PasswordHash, HashingError> {
         let hashed =
             self.run(move || Argon2::default().hash_password(password.expose()).map(|phc| phc.to_string())).await?;
         hashed.map(PasswordHash::new).map_err(|error| HashingError::Lost(error.to_string().into()))
@@ -71,8 +71,8 @@ impl Hashing {
     pub async fn verify(&self, password: Password, hash: Option<&PasswordHash>) -> Result<bool, HashingError> {
         let known = hash.is_some();
         let phc = hash.map_or(NOBODYS_HASH, PasswordHash::as_phc).to_owned();
-        let matches =
-            self.run(move || Argon2::default().verify_password(password.expose(), phc.as_str()).is_ok()).await?;
+        let fits = move |form: &[u8]| Argon2::default().verify_password(form, phc.as_str()).is_ok();
+        let matches = self.run(move || password.forms().any(fits)).await?;
         Ok(matches && known)
     }
 
@@ -101,18 +101,34 @@ mod tests {
         Password::parse(text.into()).unwrap()
     }
 
+    fn new(text: &str) -> ChosenPassword {
+        ChosenPassword::parse(&text.into()).unwrap()
+    }
+
     #[tokio::test]
     async fn only_the_right_password_fits() {
         let hashing = Hashing::on(1);
-        let hash = hashing.hash(password("correct horse")).await.unwrap();
+        let hash = hashing.hash(new("correct horse")).await.unwrap();
         assert!(hashing.verify(password("correct horse"), Some(&hash)).await.unwrap());
         assert!(!hashing.verify(password("battery staple"), Some(&hash)).await.unwrap());
         assert!(!hashing.verify(password("correct horse"), None).await.unwrap());
     }
 
     #[tokio::test]
+    async fn a_hash_of_what_was_typed_in_another_form_fits_too() {
+        let hashing = Hashing::on(1);
+        let phc = Argon2::default().hash_password("Zoe\u{308} Lees".as_bytes()).unwrap().to_string();
+        let before = PasswordHash::new(phc);
+        assert!(hashing.verify(password("Zoe\u{308} Lees"), Some(&before)).await.unwrap());
+        let now = hashing.hash(new("Zoe\u{308} Lees")).await.unwrap();
+        for typed in ["Zoe\u{308} Lees", "Zo\u{EB} Lees", "Zo\u{EB}\u{A0}Lees"] {
+            assert!(hashing.verify(password(typed), Some(&now)).await.unwrap(), "{typed}");
+        }
+    }
+
+    #[tokio::test]
     async fn nobodys_hash_costs_what_a_real_one_costs() {
-        let real = Hashing::on(1).hash(password("correct horse")).await.unwrap();
+        let real = Hashing::on(1).hash(new("correct horse")).await.unwrap();
         let shape = |phc: &str| phc.split('$').map(str::len).collect::<Vec<_>>();
         assert_eq!(shape(real.as_phc()), shape(NOBODYS_HASH));
         let costs = format!("$m={},t={},p={}$", Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
@@ -126,8 +142,8 @@ mod tests {
         let hashing = Hashing::on(1);
         let all = u32::try_from(hashing.places.available_permits()).unwrap();
         let taken = hashing.places.clone().try_acquire_many_owned(all).unwrap();
-        assert!(matches!(hashing.hash(password("correct horse")).await, Err(HashingError::Busy)));
+        assert!(matches!(hashing.hash(new("correct horse")).await, Err(HashingError::Busy)));
         drop(taken);
-        assert!(hashing.hash(password("correct horse")).await.is_ok());
+        assert!(hashing.hash(new("correct horse")).await.is_ok());
     }
 }

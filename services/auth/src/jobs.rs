@@ -1,4 +1,4 @@
-//! What goes on by itself: letters that wait, and sessions whose end a crash came in between.
+//! What goes on by itself: letters that wait, sessions whose end a crash came in between, and addresses of earlier builds.
 
 use std::sync::Arc;
 
@@ -16,4 +16,9 @@ pub(crate) async fn send_mail(auth: Arc<Auth>) -> Result<(), JobError> {
 /// Ends the sessions that a replaced password was to end.
 pub(crate) async fn end_forgotten_sessions(auth: Arc<Auth>) -> Result<(), JobError> {
     Ok(auth.end_forgotten_sessions().await?)
+}
+
+/// Brings addresses that earlier builds stored to their one spelling.
+pub(crate) async fn spell_addresses(auth: Arc<Auth>) -> Result<(), JobError> {
+    Ok(auth.spell_addresses().await?)
 }

@@ -23,6 +23,7 @@ pub mod secret;
 pub mod session;
 pub mod session_life;
 pub mod signing_key;
+mod spelling;
 pub mod store;
 pub mod user;
 
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::SharedClock;
-use common::http::{Policy, Role, routes};
+use common::http::{Policy, Role, Status, routes};
 use common::mail::{Letters, Post};
 use common::service::{Context, JobError, Service, StartError};
 use common::store::Aggregates;
@@ -89,6 +90,7 @@ pub fn service() -> Service {
         .job("signing-keys", Duration::from_secs(60), rotate_keys)
         .job("mail", Duration::from_secs(1), jobs::send_mail)
         .job("unended-sessions", Duration::from_secs(5), jobs::end_forgotten_sessions)
+        .job("spellings", Duration::from_secs(10), jobs::spell_addresses)
         .build()
 }
 
@@ -111,6 +113,7 @@ pub struct Auth {
     audit: AuditTrail,
     hashing: Hashing,
     clock: SharedClock,
+    status: Status,
     public_url: Url,
     first_admin: Option<Email>,
 }
@@ -132,6 +135,7 @@ impl Auth {
             audit: AuditTrail::new(ctx.database()),
             hashing: Hashing::on(cores),
             clock: ctx.clock(),
+            status: ctx.status(),
             public_url: ctx.settings().public_url(),
             first_admin: ctx.settings().bootstrap_admin_email.as_deref().map(first_admin).transpose()?,
         })

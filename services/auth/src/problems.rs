@@ -86,6 +86,7 @@ impl From<RecoveryError> for Problem {
                 "verification_token_invalid",
                 "This link was used before, or is too old. Ask for another mail.",
             ),
+            RecoveryError::Unfit(fault) => Self::invalid("password", fault),
             RecoveryError::WrongPassword => Self::invalid("currentPassword", "is not your password"),
             RecoveryError::NotFound => Self::not_found(),
             RecoveryError::TooOften(wait) => Self::too_many_requests(wait),

@@ -12,14 +12,14 @@ use common::store::{Change, ChangeError, StoreError, Versioned};
 
 use crate::Auth;
 use crate::account_token::{AccountToken, Purpose};
-use crate::email::Email;
+use crate::email::TypedEmail;
 use crate::hashing::HashingError;
 use crate::limits::{
     Limit, PASSWORDS_OF_ACCOUNT, RESET_MAILS_BY_CLIENT, RESET_MAILS_TO_ADDRESS, TOKENS_BY_CLIENT,
     VERIFICATIONS_OF_ACCOUNT,
 };
 use crate::notes::Note;
-use crate::password::Password;
+use crate::password::{ChosenPassword, NotAPassword, Password};
 use crate::secret::Secret;
 use crate::session_life::SessionError;
 use crate::store::{ENDINGS, Ending, ResetRequest, forget_ending, unfinished_endings, user_by_email};
@@ -42,6 +42,9 @@ pub enum RecoveryError {
     /// It is not their password.
     #[error("the password is wrong")]
     WrongPassword,
+    /// The new one would be guessed.
+    #[error(transparent)]
+    Unfit(#[from] NotAPassword),
     /// There is no such account.
     #[error("there is no such account")]
     NotFound,
@@ -72,9 +75,9 @@ impl From<ChangeError<Self>> for RecoveryError {
 impl Auth {
     /// Notes that somebody wants a mail for a new password. Whether there is an account is found out later, by a job: so
     /// neither the answer nor the time it takes tells.
-    pub(crate) async fn forget_password(&self, email: Email, client: &str) -> Result<(), RecoveryError> {
+    pub(crate) async fn forget_password(&self, email: TypedEmail, client: &str) -> Result<(), RecoveryError> {
         self.count(&RESET_MAILS_BY_CLIENT, client).await?;
-        self.count(&RESET_MAILS_TO_ADDRESS, email.as_str()).await?;
+        self.count(&RESET_MAILS_TO_ADDRESS, &email.one_spelling()).await?;
         Ok(self.reset_requests.insert(&ResetRequest::new(email, self.clock.now())).await?)
     }
 
@@ -92,7 +95,7 @@ impl Auth {
         Ok(())
     }
 
-    async fn write_reset_letter(&self, email: &Email) -> Result<(), StoreError> {
+    async fn write_reset_letter(&self, email: &TypedEmail) -> Result<(), StoreError> {
         let Some(user) = user_by_email(&self.users, email).await? else { return Ok(()) };
         let letter = Letter::new(Note::ResetPassword, self.clock.now());
         let asked = self.users.advance(user.value.id, |current| {
@@ -107,13 +110,14 @@ impl Auth {
     pub(crate) async fn reset_password(
         &self,
         presented: &str,
-        password: Password,
+        password: ChosenPassword,
         client: &str,
     ) -> Result<(), RecoveryError> {
         const PURPOSE: Purpose = Purpose::ResetPassword;
         self.count(&TOKENS_BY_CLIENT, client).await?;
         let token = self.token_by(presented, PURPOSE).await?.ok_or(RecoveryError::ResetTokenInvalid)?;
-        let password_hash = self.hashing.hash(password).await?;
+        let owner = self.users.get(token.user_id).await?.ok_or(RecoveryError::NotFound)?.value;
+        let password_hash = self.hashing.hash(password.unlike(&owner.about())?).await?;
         let (user, now) = (token.user_id, self.clock.now());
         let changed = self.users.change(user, |current| {
             if !token.fits(PURPOSE, &current.value, now) {
@@ -125,7 +129,7 @@ impl Auth {
         });
         let changed = changed.await?;
         self.account_tokens.remove(&token.hash).await?;
-        self.forgive_failures(&changed.value.email, client).await?;
+        self.forgive_failures(&TypedEmail::from(&changed.value.email), client).await?;
         self.end_as_noted(user, &ending(&changed.value, None, now)).await
     }
 
@@ -134,13 +138,14 @@ impl Auth {
         &self,
         (user, session): (UserId, SessionId),
         current: Password,
-        new: Password,
+        new: ChosenPassword,
     ) -> Result<Versioned<User>, RecoveryError> {
         self.count(&PASSWORDS_OF_ACCOUNT, &user.to_string()).await?;
         let known = self.users.get(user).await?.ok_or(RecoveryError::NotFound)?.value;
         if !self.hashing.verify(current, Some(&known.password_hash)).await? {
             return Err(RecoveryError::WrongPassword);
         }
+        let new = new.unlike(&known.about())?;
         let (password_hash, now) = (self.hashing.hash(new).await?, self.clock.now());
         let changed = self.users.change(user, |current| {
             if current.value.password_changes != known.password_changes {

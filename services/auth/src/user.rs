@@ -7,6 +7,7 @@ use common::events::users::{
 };
 use common::http::Role;
 use common::id::UserId;
+use common::text::{fold, searchable_words};
 use serde::{Deserialize, Serialize};
 
 use crate::display_name::DisplayName;
@@ -38,9 +39,18 @@ pub struct User {
     pub created_at: Time,
     /// When an administrator closed the account.
     pub disabled_at: Option<Time>,
-    /// What a search finds the account by: the address and the words of the name, in lower case.
-    search: Vec<String>,
+    /// What a search finds the account by: the address, its words and those of the name, folded.
+    pub(crate) search: Vec<String>,
+    /// By which rules address and search terms are spelled; none of builds that had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) spelled: Option<i32>,
+    /// The one spelling of the address, where another account has it, so that this one keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collides: Option<String>,
 }
+
+/// The present rules of spelling.
+const SPELLED: i32 = 1;
 
 /// What a sign-up brings.
 #[derive(Clone, Debug)]
@@ -69,6 +79,8 @@ impl User {
             email_verified_at: None,
             created_at: now,
             disabled_at: None,
+            spelled: Some(SPELLED),
+            collides: None,
         };
         let event = UserCreated { user_id: user.id, email: user.email_text(), name: user.name_text(), role: user.role };
         (user, event)
@@ -89,6 +101,28 @@ impl User {
         let next = Self { name: Some(name), search, ..self.clone() };
         let event = UserUpdated { user_id: self.id, email: next.email_text(), name: next.name_text() };
         Some((next, event))
+    }
+
+    /// The account by the present rules of spelling, as it stands if its address is none by them; and the event that says so,
+    /// where the address becomes another.
+    pub fn respelled(&self) -> (Self, Option<UserUpdated>) {
+        let email = Email::parse(self.email.as_str()).unwrap_or_else(|_| self.email.clone());
+        let event = || UserUpdated { user_id: self.id, email: email.as_str().to_owned(), name: self.name_text() };
+        let told = (email != self.email).then(event);
+        let search = search_terms(&email, self.name.as_ref());
+        (Self { email, search, spelled: Some(SPELLED), ..self.clone() }, told)
+    }
+
+    /// The account by the present rules of spelling, but with the address it has: another account has the right one.
+    pub fn colliding(&self) -> Self {
+        let (right, _) = self.respelled();
+        let collides = Some(right.email_text());
+        Self { email: self.email.clone(), search: search_terms(&self.email, self.name.as_ref()), collides, ..right }
+    }
+
+    /// What a password should not be made of.
+    pub fn about(&self) -> Vec<&str> {
+        [Some(self.email.as_str()), self.name.as_ref().map(DisplayName::as_str)].into_iter().flatten().collect()
     }
 
     /// Gives them another role; `None` if it is theirs already.
@@ -148,8 +182,9 @@ impl User {
 }
 
 fn search_terms(email: &Email, name: Option<&DisplayName>) -> Vec<String> {
-    let words = name.into_iter().flat_map(|name| name.as_str().split_whitespace()).map(str::to_lowercase);
-    std::iter::once(email.as_str().to_owned()).chain(words).collect()
+    let texts = [Some(email.as_str()), name.map(DisplayName::as_str)];
+    let words = texts.into_iter().flatten().flat_map(searchable_words);
+    std::iter::once(fold(email.as_str())).chain(words).collect()
 }
 
 #[cfg(test)]
@@ -188,9 +223,28 @@ mod tests {
 
     #[test]
     fn a_search_finds_by_address_and_by_each_word_of_the_name() {
-        let (ana, event) = ana().rename(DisplayName::parse("Ana Lee").unwrap()).unwrap();
-        assert_eq!(ana.search, ["ana@example.org", "ana", "lee"]);
-        assert_eq!(event.name.as_deref(), Some("Ana Lee"));
+        let (ana, event) = ana().rename(DisplayName::parse("Zoë O’Neil").unwrap()).unwrap();
+        assert_eq!(ana.search, ["ana@example.org", "ana", "example", "org", "zoe", "oneil", "o", "neil"]);
+        assert_eq!(event.name.as_deref(), Some("Zoë O’Neil"));
+    }
+
+    #[test]
+    fn an_account_of_an_earlier_build_is_brought_to_one_spelling() {
+        let stored = |email: &str| {
+            let email = serde_json::from_value(email.into()).unwrap();
+            User { email, search: vec!["before".to_owned()], spelled: None, ..ana() }
+        };
+        let (right, told) = stored("ａnna@bücher.example").respelled();
+        assert_eq!(told.unwrap().email, "anna@xn--bcher-kva.example");
+        assert_eq!((right.email.as_str(), &right.search[0]), ("anna@xn--bcher-kva.example", &right.email_text()));
+        assert_eq!(right.respelled(), (right.clone(), None), "once is enough");
+        for kept in ["ana@example.org", "\"ana\"@example.org"] {
+            let (right, told) = stored(kept).respelled();
+            assert_eq!((right.email.as_str(), right.spelled, told), (kept, Some(SPELLED), None));
+        }
+        let colliding = stored("ａnna@bücher.example").colliding();
+        assert_eq!((colliding.email.as_str(), colliding.spelled), ("ａnna@bücher.example", Some(SPELLED)));
+        assert_eq!(colliding.collides.as_deref(), Some("anna@xn--bcher-kva.example"));
     }
 
     #[test]

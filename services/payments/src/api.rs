@@ -9,6 +9,7 @@ use common::http::{
 use common::id::OrderId;
 use common::money::{Money, charge};
 use common::store::Versioned;
+use common::text::one_line;
 
 use crate::Payments;
 use crate::checkout::Request;
@@ -135,7 +136,7 @@ pub(crate) async fn give_back(
     }
     let mut fields = Fields::default();
     let amount = fields.take_optional("amount", amount, |amount| positive(&amount.text(), &payment.value));
-    let reason = fields.take_optional("reason", reason, short);
+    let reason = fields.take_optional("reason", reason, |reason| one_line(&reason, 200));
     let (amount, reason) = fields.finish((amount, reason))?;
     payments.look_at_disputes(&payment.value).await;
     let payment = payments.give_back(id.0, refund.id(), who.user, amount, reason).await?;
@@ -147,11 +148,6 @@ fn positive(text: &str, payment: &Payment) -> Result<Money, String> {
     let amount = Money::parse(text, payment.amount.currency()).map_err(|error| error.to_string())?;
     charge::units(amount).map_err(|error| error.to_string())?;
     if amount.minor() > 0 { Ok(amount) } else { Err("must be more than zero".to_owned()) }
-}
-
-fn short(text: String) -> Result<String, &'static str> {
-    let right = (1..=200).contains(&text.trim().chars().count());
-    right.then(|| text.trim().to_owned()).ok_or("must be 1 to 200 characters long")
 }
 
 fn may_see(who: &Principal, payment: &Payment) -> bool {

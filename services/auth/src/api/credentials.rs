@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 
 use super::{Account, person};
 use crate::Auth;
-use crate::email::Email;
-use crate::password::Password;
+use crate::email::TypedEmail;
+use crate::password::{ChosenPassword, Password};
+use crate::recovery::RecoveryError;
 
 /// Who forgot their password.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -26,7 +27,7 @@ pub(crate) struct Reset {
     /// From the mail.
     #[schema(value_type = String)]
     token: SecretString,
-    /// The new password: 8 to 128 characters.
+    /// The new password: 8 to 128 characters, none that many people have.
     #[schema(value_type = String, format = Password)]
     password: SecretString,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Reset {
 pub(crate) struct NewPassword {
     #[schema(value_type = String, format = Password)]
     current_password: SecretString,
-    /// 8 to 128 characters.
+    /// 8 to 128 characters; none that many people have.
     #[schema(value_type = String, format = Password)]
     new_password: SecretString,
 }
@@ -63,7 +64,7 @@ pub(crate) async fn forgot_password(
     Body(input): Body<Forgotten>,
 ) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::default();
-    let email = fields.take("email", Email::parse(&input.email));
+    let email = fields.take("email", TypedEmail::parse(&input.email));
     auth.forget_password(fields.finish(email)?, &client_address(&request)).await?;
     Ok(accepted())
 }
@@ -83,7 +84,7 @@ pub(crate) async fn reset_password(
     Body(input): Body<Reset>,
 ) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::default();
-    let password = fields.take("password", Password::parse(input.password));
+    let password = fields.take("password", ChosenPassword::parse(&input.password));
     let password = fields.finish(password)?;
     auth.reset_password(input.token.expose_secret(), password, &client_address(&request)).await?;
     Ok(done())
@@ -108,9 +109,12 @@ pub(crate) async fn change_password(
     // What can be nobody's password is not this one's either.
     let current =
         fields.take("currentPassword", Password::parse(input.current_password).map_err(|_| "is not your password"));
-    let new = fields.take("newPassword", Password::parse(input.new_password));
+    let new = fields.take("newPassword", ChosenPassword::parse(&input.new_password));
     let (current, new) = fields.finish((current, new))?;
-    let user = auth.change_password((user, principal.session), current, new).await?;
+    let user = auth.change_password((user, principal.session), current, new).await.map_err(|error| match error {
+        RecoveryError::Unfit(fault) => Problem::invalid("newPassword", fault),
+        error => error.into(),
+    })?;
     Ok(Tagged { version: user.version, body: Account::from(&user) })
 }
 

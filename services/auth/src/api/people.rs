@@ -16,7 +16,7 @@ use crate::store::{UserFilter, users};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Narrowed {
-    /// Words, each of which begins the address or a word of the name.
+    /// Words, each of which begins the address, or a word of it or of the name.
     search: Option<String>,
     /// The role.
     #[serde(default, deserialize_with = "known_if_given")]

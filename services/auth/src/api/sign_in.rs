@@ -16,8 +16,8 @@ use crate::Auth;
 use crate::access_token::LIFETIME;
 use crate::accounts::AccountError;
 use crate::display_name::DisplayName;
-use crate::email::Email;
-use crate::password::Password;
+use crate::email::{Email, TypedEmail};
+use crate::password::{ChosenPassword, Password};
 use crate::refresh_token::RefreshRefused;
 use crate::session::Device;
 use crate::session_life::{SessionError, SignedIn};
@@ -28,7 +28,7 @@ use crate::session_life::{SessionError, SignedIn};
 pub(crate) struct SignUp {
     /// An e-mail address that no other account has.
     email: String,
-    /// 8 to 128 characters.
+    /// 8 to 128 characters; none that many people have, or that is made of the name or the address.
     #[schema(value_type = String, format = Password)]
     password: SecretString,
     /// What they want to be called: 1 to 100 characters.
@@ -46,8 +46,8 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// What can be nobody's address or password is wrong, whoever there is; so to say that at once tells nothing about anybody.
-    fn parse(self) -> Result<(Email, Password), AccountError> {
-        let email = Email::parse(&self.email).map_err(|_| AccountError::InvalidCredentials)?;
+    fn parse(self) -> Result<(TypedEmail, Password), AccountError> {
+        let email = TypedEmail::parse(&self.email).map_err(|_| AccountError::InvalidCredentials)?;
         let password = Password::parse(self.password).map_err(|_| AccountError::InvalidCredentials)?;
         Ok((email, password))
     }
@@ -94,7 +94,9 @@ pub(crate) async fn sign_up(
 ) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::default();
     let email = fields.take("email", Email::parse(&input.email));
-    let password = fields.take("password", Password::parse(input.password));
+    let about: Vec<&str> = [Some(input.email.as_str()), input.name.as_deref()].into_iter().flatten().collect();
+    let password = ChosenPassword::parse(&input.password).and_then(|password| password.unlike(&about));
+    let password = fields.take("password", password);
     let name = fields.take_optional("name", input.name, |name| DisplayName::parse(&name));
     let (email, password, name) = fields.finish((email, password, name))?;
     let user = auth.sign_up(email, password, name).await?;

@@ -18,7 +18,9 @@ pub use endings::{ENDINGS, Ending, forget_ending, unfinished_endings};
 pub use refresh_tokens::RefreshTokens;
 pub use reset_requests::{ResetRequest, ResetRequests};
 pub use signing_keys::SigningKeys;
-pub use users::{UserFilter, active_admins, user_by_email, users};
+pub use users::{
+    UserFilter, active_admins, colliding, note_spelling, other_with_email, unspelled, user_by_email, users,
+};
 
 use std::time::Duration;
 
@@ -73,6 +75,8 @@ pub fn indexes() -> Vec<Indexes> {
             .unique(doc! { "email": 1 })
             .on(doc! { "role": 1, "email": 1 })
             .on(doc! { "search": 1, "email": 1 })
+            .partial(doc! { "spelled": 1 }, doc! { "spelled": Bson::Null })
+            .partial(doc! { "collides": 1 }, doc! { "collides": { "$exists": true } })
             .partial(doc! { "endings.at": 1 }, doc! { "endings.0": { "$exists": true } })
             .letters()
             .outbox(),

@@ -6,7 +6,7 @@ use common::id::MailId;
 use common::store::{Collection, Database, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::email::Email;
+use crate::email::TypedEmail;
 
 /// While one process looks after a request no other does.
 const CLAIM: Duration = Duration::from_secs(30);
@@ -18,13 +18,13 @@ pub struct ResetRequest {
     #[serde(rename = "_id")]
     id: MailId,
     /// The address that was given.
-    pub email: Email,
+    pub email: TypedEmail,
     due_at: Time,
 }
 
 impl ResetRequest {
     /// A request to be looked after at once.
-    pub fn new(email: Email, now: Time) -> Self {
+    pub fn new(email: TypedEmail, now: Time) -> Self {
         Self { id: MailId::generate(now), email, due_at: now }
     }
 }

@@ -5,6 +5,7 @@ use common::clock::Time;
 use common::http::{Body, Creation, Fields, PathOf, Principal, Problem};
 use common::id::{OrderId, PassId, TicketId};
 use common::signing::PublicKey;
+use common::text::{self, TextFault, one_line};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -104,12 +105,8 @@ pub(crate) struct Admitted {
     place: Option<String>,
 }
 
-fn entrance(place: Option<String>) -> Result<Option<String>, &'static str> {
-    let place = place.map(|place| place.trim().to_owned()).filter(|place| !place.is_empty());
-    match &place {
-        Some(long) if long.chars().count() > 100 => Err("must be at most 100 characters"),
-        _ => Ok(place),
-    }
+fn entrance(place: Option<String>) -> Result<Option<String>, TextFault> {
+    place.filter(|place| !place.trim().is_empty()).map(|place| one_line(&place, 100)).transpose()
 }
 
 /// Admits the bearer of a pass, once. Only the ticket's seller may scan.
@@ -124,7 +121,8 @@ pub(crate) async fn check_in(
 ) -> Result<web::Json<Admitted>, Problem> {
     let Scan { code, place } = body.0;
     let mut fields = Fields::default();
-    let claims = fields.take("code", orders.pass_codes.read(&code).ok_or("is not the code of a pass of this house"));
+    let claims =
+        fields.take("code", orders.pass_codes.read(text::code(&code)).ok_or("is not the code of a pass of this house"));
     let place = fields.take("place", entrance(place));
     let (claims, place) = fields.finish((claims, place))?;
     let order = orders.orders.get(claims.order).await?.filter(|order| order.value.seller_id == principal.user);
