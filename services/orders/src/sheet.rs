@@ -1,9 +1,12 @@
-//! A listing's orders as a table for spreadsheets: CSV as RFC 4180 has it. Pure.
+//! A listing's orders as a table for spreadsheets: CSV as RFC 4180 has it, with the mark by which Excel knows UTF-8. Pure.
 
 use common::clock::Time;
 use csv::{Terminator, Writer, WriterBuilder};
 
 use crate::store::sales::SoldOrder;
+
+/// The byte-order mark: without it Excel takes the bytes for those of an old code page.
+const MARK: &[u8] = "\u{FEFF}".as_bytes();
 
 /// The names of the columns.
 const HEAD: [&str; 12] = [
@@ -26,7 +29,7 @@ const HEAD: [&str; 12] = [
 /// # Errors
 /// Never in fact: it is written to memory.
 pub(crate) fn head() -> Result<Vec<u8>, csv::Error> {
-    lines(|sheet| sheet.write_record(HEAD))
+    Ok([MARK, &lines(|sheet| sheet.write_record(HEAD))?].concat())
 }
 
 /// A line for each of the orders.
@@ -34,7 +37,7 @@ pub(crate) fn head() -> Result<Vec<u8>, csv::Error> {
 /// # Errors
 /// Never in fact: they are written to memory.
 pub(crate) fn rows(orders: &[SoldOrder]) -> Result<Vec<u8>, csv::Error> {
-    lines(|sheet| orders.iter().try_for_each(|order| sheet.write_record(cells(order).map(harmless))))
+    lines(|sheet| orders.iter().try_for_each(|order| sheet.write_record(cells(order))))
 }
 
 fn lines(write: impl FnOnce(&mut Writer<Vec<u8>>) -> Result<(), csv::Error>) -> Result<Vec<u8>, csv::Error> {
@@ -48,7 +51,7 @@ fn cells(order: &SoldOrder) -> [String; 12] {
     let status = serde_json::to_value(order.state).unwrap_or_default();
     [
         order.id.to_string(),
-        order.title.clone(),
+        harmless(&order.title),
         status.as_str().unwrap_or_default().to_owned(),
         order.quantity.to_string(),
         order.unit_price.decimal(),
@@ -62,9 +65,13 @@ fn cells(order: &SoldOrder) -> [String; 12] {
     ]
 }
 
-/// Spreadsheets calculate what begins like a formula, whoever wrote it. Behind an apostrophe it is text.
-fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
+/// What a formula begins with, as OWASP lists it (CSV injection), and the same in full width, which some spreadsheets take for it.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{FF1D}', '\u{FF0B}', '\u{FF0D}', '\u{FF20}'];
+
+/// Spreadsheets calculate what begins like a formula, whoever wrote it. Behind an apostrophe it is text. What nobody typed is
+/// left as it is: a number stays one.
+fn harmless(typed: &str) -> String {
+    if typed.starts_with(FORMULA) { format!("'{typed}") } else { typed.to_owned() }
 }
 
 #[cfg(test)]
@@ -98,7 +105,7 @@ mod tests {
     #[test]
     fn a_line_has_every_column_and_ends_as_the_standard_says() {
         let head = String::from_utf8(head().unwrap()).unwrap();
-        assert!(head.starts_with("order,title,") && head.ends_with("checked in,dispute\r\n"), "{head}");
+        assert!(head.starts_with("\u{FEFF}order,title,") && head.ends_with("checked in,dispute\r\n"), "{head}");
         let row = row("Friday");
         let (_, cells) = row.split_once(',').unwrap();
         let expected = "Friday,awaiting_payment,2,19.99,39.98,5.00,usd,1970-01-01T00:00:00.000Z,,1,won\r\n";
@@ -113,6 +120,11 @@ mod tests {
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("a, \"b\"", "\"a, \"\"b\"\"\""),
+            ("\t1", "'\t1"),
+            ("＝1+1", "'＝1+1"),
+            ("＋1", "'＋1"),
+            ("－1", "'－1"),
+            ("＠SUM(A1)", "'＠SUM(A1)"),
             ("2=2", "2=2"),
         ] {
             assert!(row(title).contains(&format!(",{cell},awaiting_payment,")), "{title}: {}", row(title));

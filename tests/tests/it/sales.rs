@@ -173,7 +173,10 @@ async fn an_export_is_a_table_that_calculates_nothing() {
     let table = answer.expect(200);
     let lines: Vec<&str> = text(&table).split_terminator("\r\n").collect();
     assert_eq!(lines.len(), 1 + 270 + 1);
-    assert_eq!(lines[0], "order,title,status,quantity,price,total,refunded,currency,created at,paid at,checked in");
+    assert_eq!(
+        lines[0],
+        "\u{FEFF}order,title,status,quantity,price,total,refunded,currency,created at,paid at,checked in"
+    );
     let cell = "\"'=HYPERLINK(\"\"http://evil.example\"\",\"\"Free\"\")\"";
     let expected = format!(
         "{},{cell},complete,2,10.00,20.00,2.50,usd,{},{},0",
