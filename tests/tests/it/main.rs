@@ -37,6 +37,7 @@ mod sales;
 mod stage;
 mod stored;
 mod stripe_load;
+mod text;
 mod tickets;
 mod unreadable;
 mod versions;
