@@ -1,23 +1,31 @@
 //! Settings come from flags and environment variables of the same meaning; they are checked before a port opens.
 
-use std::ffi::OsStr;
+mod read;
+mod values;
+mod wrong;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum};
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
-use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub use self::read::read_from_env;
+use self::values::{
+    api_url, log_filter, mail_address, mail_from, mongodb_uri, namespace, nats_url, network, public_address,
+    publishable_key, secret_key, smtp_url, time_zone, web_address, webhook_secret,
+};
+pub use self::wrong::SettingsError;
 use crate::bus::StreamBounds;
 use crate::clock::{SharedClock, SystemClock, WrongClock};
-use crate::zone::{NotAZone, Zone};
+use crate::zone::Zone;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -30,7 +38,7 @@ pub enum LogFormat {
 }
 
 /// Everything an operator can set. A flag wins over the variable, the variable over the default; an empty variable
-/// is as good as none.
+/// is as good as none. The binary `docket` looks further before it starts anything: at its ports, its folder and its servers.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "docket", version)]
 pub struct Settings {
@@ -63,16 +71,26 @@ pub struct Settings {
     #[arg(long, env = "DOCKET_DEMO", default_value = "1", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub demo: bool,
 
+    /// Whether demo accounts, whose passwords everybody knows, and a stand-in for Stripe, where no money moves, are wanted although
+    /// others reach Docket too (1 or 0)
+    #[arg(long, env = "DOCKET_PUBLIC_DEMO", default_value = "0", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub public_demo: bool,
+
     /// The address people type, if it is not http://{http_addr}
-    #[arg(long, env = "DOCKET_PUBLIC_URL", value_parser = web_address)]
+    #[arg(long, env = "DOCKET_PUBLIC_URL", value_parser = public_address)]
     pub public_url: Option<Url>,
+
+    /// The networks of one's own proxies, such as 10.0.0.0/8, separated by commas. What they say of where a request came from
+    /// (X-Forwarded-For) is believed; of others only this machine is
+    #[arg(long, env = "DOCKET_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
 
     /// The MongoDB replica set; an embedded one is started if not set
     #[arg(long, env = "MONGODB_URI", hide_env_values = true, value_parser = mongodb_uri)]
     pub mongodb_uri: Option<SecretString>,
 
     /// The NATS servers, separated by commas; an embedded one is started if not set
-    #[arg(long, env = "NATS_URL", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = "NATS_URL", hide_env_values = true, value_parser = nats_url)]
     pub nats_url: Option<SecretString>,
 
     /// How many members of a NATS cluster keep each stream; 3 in production
@@ -124,7 +142,7 @@ pub struct Settings {
     pub business_time_zone: TimeZone,
 
     /// The secret key of the Stripe account (or of its test mode)
-    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = "STRIPE_SECRET_KEY", hide_env_values = true, value_parser = secret_key)]
     pub stripe_secret_key: Option<SecretString>,
 
     /// The key with which browsers talk to the same Stripe account; it is no secret
@@ -132,7 +150,7 @@ pub struct Settings {
     pub stripe_publishable_key: Option<String>,
 
     /// The signing secrets of the Stripe webhook, separated by commas during a rotation
-    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, value_delimiter = ',', value_parser = secret)]
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true, value_delimiter = ',', value_parser = webhook_secret)]
     pub stripe_webhook_secret: Vec<SecretString>,
 
     /// A Stripe-compatible API other than Stripe's own
@@ -154,8 +172,8 @@ pub struct Settings {
     #[arg(long, env = "MAIL_FROM", value_parser = mail_from)]
     pub mail_from: Option<Mailbox>,
 
-    /// Who becomes administrator when they sign up
-    #[arg(long, env = "BOOTSTRAP_ADMIN_EMAIL")]
+    /// Who becomes administrator, once they have confirmed that the address is theirs
+    #[arg(long, env = "BOOTSTRAP_ADMIN_EMAIL", value_parser = mail_address)]
     pub bootstrap_admin_email: Option<String>,
 
     /// An OpenTelemetry collector that takes OTLP over HTTP, such as http://localhost:4318
@@ -163,7 +181,7 @@ pub struct Settings {
     pub otel_endpoint: Option<Url>,
 
     /// What to log, in the syntax of tracing's EnvFilter
-    #[arg(long, env = "RUST_LOG", default_value = "info,actix_server=warn")]
+    #[arg(long, env = "RUST_LOG", default_value = "info,actix_server=warn", value_parser = log_filter)]
     pub log: String,
 
     /// How to write the log
@@ -183,26 +201,13 @@ pub struct Settings {
     pub clock_offset_ms: i64,
 }
 
-/// A setting is wrong; the text names its variable and says what would be right.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingsError(String);
-
-impl SettingsError {
-    /// A setting that a process cannot do without is missing.
-    pub(crate) fn missing(variable: &str) -> Self {
-        Self(format!("{variable} is not set"))
-    }
-}
-
 impl Settings {
     /// Reads this process's flags and variables; `--help` and `--version` print and exit.
     ///
     /// # Errors
     /// [`SettingsError`] for a value that cannot be read or does not go with another.
     pub fn parse_from_env() -> Result<Self, SettingsError> {
-        let command = without_empty_variables(Self::command());
-        Self::read(command, std::env::args_os())
+        Self::checked(read_from_env())
     }
 
     /// Reads the given flags only, past all variables.
@@ -212,7 +217,7 @@ impl Settings {
     pub fn parse_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<Self, SettingsError> {
         let command = Self::command().mut_args(|arg| arg.env(None));
         let arguments = std::iter::once("docket").chain(flags).map(Into::into);
-        Self::read(command, arguments)
+        Self::checked(read::read(command, arguments.collect()))
     }
 
     /// The defaults with free ports, no demo data, no limit to what one person sends (a test is many people in one), and
@@ -224,13 +229,10 @@ impl Settings {
         Self { http_addr: any, ops_addr: any, http_workers: Some(1), ..quiet }
     }
 
-    fn read(command: Command, arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, SettingsError> {
-        // Not `command` itself, which may have lost its variables.
-        let explain = |error| explained(&Self::command(), error);
-        let matches = command.try_get_matches_from(arguments).map_err(explain)?;
-        let settings = Self::from_arg_matches(&matches).map_err(explain)?;
-        settings.validate()?;
-        Ok(settings)
+    fn checked((settings, mut wrong): (Option<Self>, SettingsError)) -> Result<Self, SettingsError> {
+        let Some(settings) = settings else { return Err(wrong) };
+        wrong.tell_all(settings.contradictions());
+        wrong.into_result().map(|()| settings)
     }
 
     /// Whether the settings go together; what one alone can tell was checked when it was read.
@@ -238,22 +240,29 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] for a combination that cannot work.
     pub fn validate(&self) -> Result<(), SettingsError> {
+        self.contradictions().into_result()
+    }
+
+    /// All combinations that cannot work.
+    pub fn contradictions(&self) -> SettingsError {
+        let mut wrong = SettingsError::default();
         if self.http_addr == self.ops_addr && self.http_addr.port() != 0 {
-            let text = format!("DOCKET_OPS_ADDR: {} is taken by DOCKET_HTTP_ADDR; give it another port", self.ops_addr);
-            return Err(SettingsError(text));
+            let taken = format!("{} is taken by DOCKET_HTTP_ADDR; give it another port", self.ops_addr);
+            wrong.tell("DOCKET_OPS_ADDR", taken);
         }
         if self.clock_offset_ms != 0 && self.has_live_key() {
-            let text = "DOCKET_CLOCK_OFFSET_MS is for tests, and STRIPE_SECRET_KEY moves real money; unset one of them";
-            return Err(SettingsError(text.to_owned()));
+            wrong.tell(
+                "DOCKET_CLOCK_OFFSET_MS",
+                "is for tests, and STRIPE_SECRET_KEY moves real money; unset one of them",
+            );
         }
         if !self.stripe_keys_match() {
-            let text = "STRIPE_PUBLISHABLE_KEY: one of it and STRIPE_SECRET_KEY is of the test mode and one is not; \
-                        take both from one page of Stripe's dashboard";
-            return Err(SettingsError(text.to_owned()));
+            wrong.tell(
+                "STRIPE_PUBLISHABLE_KEY",
+                "one of it and STRIPE_SECRET_KEY is of the test mode and one is not; take both from one page of Stripe's dashboard",
+            );
         }
-        tracing_subscriber::EnvFilter::try_new(&self.log)
-            .map(drop)
-            .map_err(|error| SettingsError(format!("RUST_LOG: {error}; right would be info or info,orders=debug")))
+        wrong
     }
 
     /// What works but is probably not what the operator wants. [`crate::telemetry::init`] logs it.
@@ -292,8 +301,8 @@ impl Settings {
                 "HOLD_SECONDS is less than 120: after a crash the key of a request is busy for up to a minute, and its hold may end meanwhile",
             ),
             (
-                !self.http_addr.ip().is_loopback() && self.demo,
-                "DOCKET_HTTP_ADDR is reachable from outside and DOCKET_DEMO is on: demo accounts have known passwords; set DOCKET_DEMO=0",
+                self.public_demo && !self.is_for_this_machine(),
+                "DOCKET_PUBLIC_DEMO is on, and others reach Docket: demo accounts have known passwords, and no money moves where STRIPE_SECRET_KEY is not set",
             ),
         ];
         risks.into_iter().filter_map(|(risky, text)| risky.then_some(text)).collect()
@@ -377,11 +386,20 @@ impl Settings {
     /// Whether this is a test on somebody's own machine, where mails are looked at instead of sent: there is no mail
     /// server, and nobody from elsewhere comes here.
     pub fn previews_mail(&self) -> bool {
-        let local = match &self.public_url {
+        self.smtp_url.is_none() && self.is_for_this_machine()
+    }
+
+    /// Whether nobody comes from elsewhere: the address people type is a name of the machine itself.
+    pub fn is_for_this_machine(&self) -> bool {
+        match &self.public_url {
             Some(url) => url.host_str().is_some_and(is_this_machine),
             None => self.http_addr.ip().is_loopback(),
-        };
-        self.smtp_url.is_none() && local
+        }
+    }
+
+    /// Whether accounts with passwords that everybody knows may be used: where nobody else comes, or where they are wanted.
+    pub fn takes_demo_accounts(&self) -> bool {
+        self.public_demo || self.is_for_this_machine()
     }
 
     fn own_url(&self, path: &str) -> Url {
@@ -399,63 +417,6 @@ impl Default for Settings {
     }
 }
 
-fn without_empty_variables(command: Command) -> Command {
-    command.mut_args(|arg| {
-        let empty = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
-        if empty { arg.env(None) } else { arg }
-    })
-}
-
-/// Says the same as clap, but names the variable: who set it in a manifest has never seen the flag.
-fn explained(command: &Command, error: clap::Error) -> SettingsError {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        error.exit();
-    }
-    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
-        return SettingsError(error.to_string());
-    };
-    let long = flag.split_whitespace().next().unwrap_or(flag).trim_start_matches("--");
-    let variable = command.get_arguments().find(|arg| arg.get_long() == Some(long)).and_then(clap::Arg::get_env);
-    let variable = variable.and_then(OsStr::to_str).unwrap_or(flag);
-    let reason = std::error::Error::source(&error).map_or_else(|| plain(&error), ToString::to_string);
-    SettingsError(format!("{variable} (--{long}): {reason}"))
-}
-
-fn plain(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or(&text);
-    first.trim_start_matches("error: ").to_owned()
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "clap asks for a Result")]
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(text.into())
-}
-
-fn api_url(text: &str) -> Result<String, &'static str> {
-    let named = text.replace("{service}", "service");
-    web_address(&named).map(|_| text.to_owned())
-}
-
-fn mongodb_uri(text: &str) -> Result<SecretString, &'static str> {
-    let right = text.starts_with("mongodb://") || text.starts_with("mongodb+srv://");
-    right.then(|| text.into()).ok_or("must begin with mongodb:// or mongodb+srv://")
-}
-
-fn web_address(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or("must be a web address such as https://docket.example.org")
-}
-
-fn smtp_url(text: &str) -> Result<SecretString, &'static str> {
-    let right = AsyncSmtpTransport::<Tokio1Executor>::from_url(text).is_ok();
-    right.then(|| text.into()).ok_or("must be a mail server such as smtps://user:password@mail.example.org")
-}
-
-fn mail_from(text: &str) -> Result<Mailbox, &'static str> {
-    text.parse().map_err(|_| "must be an address such as Docket <no-reply@docket.example.org>")
-}
-
 /// Whether a host, as it stands in an address, is a name of the machine itself: `localhost`, or a loopback address.
 pub fn is_this_machine(host: &str) -> bool {
     match url::Host::parse(host) {
@@ -466,123 +427,5 @@ pub fn is_this_machine(host: &str) -> bool {
     }
 }
 
-fn namespace(text: &str) -> Result<String, &'static str> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let right = (1..=24).contains(&text.len()) && text.chars().all(allowed);
-    right.then(|| text.to_owned()).ok_or("must be 1 to 24 of a-z, 0-9 and _")
-}
-
-fn time_zone(text: &str) -> Result<TimeZone, NotAZone> {
-    crate::zone::rules(text)
-}
-
-fn publishable_key(text: &str) -> Result<String, &'static str> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let right = text.len() > "pk_".len() && text.starts_with("pk_") && plain;
-    right.then(|| text.to_owned()).ok_or("must be a publishable key of Stripe's, such as pk_test_… (never sk_…)")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Clock as _;
-
-    fn refused(flags: &[&str]) -> String {
-        Settings::parse_flags(flags.iter().copied()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn an_error_names_the_variable_and_what_is_right() {
-        assert_eq!(
-            refused(&["--namespace", "My Shop"]),
-            "DOCKET_NAMESPACE (--namespace): must be 1 to 24 of a-z, 0-9 and _"
-        );
-        assert!(refused(&["--hold-seconds", "0"]).starts_with("HOLD_SECONDS (--hold-seconds): 0 is not in 1..=86400"));
-        assert!(refused(&["--business-time-zone", "Mars/Base"]).starts_with("BUSINESS_TIME_ZONE"));
-        assert!(refused(&["--public-url", "docket"]).starts_with("DOCKET_PUBLIC_URL"));
-        assert!(refused(&["--http-addr", "8080"]).starts_with("DOCKET_HTTP_ADDR"));
-        assert!(refused(&["--log", "a=b=c"]).starts_with("RUST_LOG"));
-        assert!(refused(&["--ops-addr", "127.0.0.1:8080"]).starts_with("DOCKET_OPS_ADDR"));
-    }
-
-    #[test]
-    fn a_stream_keeps_longer_than_any_hold_lasts() {
-        assert!(
-            refused(&["--stream-days", "1"]).starts_with("DOCKET_STREAM_DAYS (--stream-days): 1 is not in 2..=3650")
-        );
-        let settings = Settings::parse_flags(["--stream-days", "2", "--hold-seconds", "86400"]).unwrap();
-        assert!(settings.stream_bounds().age > settings.hold());
-        assert_eq!(Settings::default().stream_bounds().bytes, 512 * 1024 * 1024);
-    }
-
-    #[test]
-    fn secrets_do_not_show() {
-        let flags = ["--mongodb-uri", "mongodb://u:hunter2@db", "--stripe-webhook-secret", "whsec_hunter2,whsec_old"];
-        let settings = Settings::parse_flags(flags).unwrap();
-        assert_eq!(settings.stripe_webhook_secret.len(), 2);
-        assert!(!format!("{settings:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn addresses_follow_from_the_bound_port() {
-        let settings = Settings::default_for_tests().bound_to("127.0.0.1:4711".parse().unwrap());
-        assert_eq!(settings.jwks_url().as_str(), "http://127.0.0.1:4711/.well-known/jwks.json");
-        assert_eq!(settings.public_url().as_str(), "http://127.0.0.1:4711/");
-    }
-
-    #[test]
-    fn risky_combinations_warn() {
-        assert_eq!(Settings::default().warnings(), Vec::<&str>::new());
-        let settings =
-            Settings::parse_flags(["--stripe-secret-key", "sk_test_1", "--http-addr", "0.0.0.0:80"]).unwrap();
-        assert_eq!(settings.warnings().len(), 5);
-    }
-
-    #[test]
-    fn a_publishable_key_is_public_and_of_the_same_mode() {
-        assert!(refused(&["--stripe-publishable-key", "sk_test_1"]).starts_with("STRIPE_PUBLISHABLE_KEY"));
-        assert!(refused(&["--stripe-publishable-key", "pk_"]).starts_with("STRIPE_PUBLISHABLE_KEY"));
-        assert!(refused(&["--stripe-publishable-key", "pk_test_\"><script>"]).starts_with("STRIPE_PUBLISHABLE_KEY"));
-        let keys = |publishable| {
-            ["--stripe-secret-key", "sk_test_1", "--stripe-publishable-key", publishable].map(str::to_owned)
-        };
-        let parsed = |publishable| Settings::parse_flags(keys(publishable).iter().map(String::as_str));
-        assert_eq!(parsed("pk_test_1").unwrap().stripe_publishable_key.as_deref(), Some("pk_test_1"));
-        assert!(parsed("pk_live_1").unwrap_err().to_string().contains("test mode"));
-    }
-
-    #[test]
-    fn a_business_has_a_zone_by_its_name() {
-        assert_eq!(Settings::default().business_zone().name(), "UTC");
-        let settings = Settings::parse_flags(["--business-time-zone", "europe/rome"]).unwrap();
-        assert_eq!(settings.business_zone().name(), "Europe/Rome");
-    }
-
-    #[test]
-    fn mails_are_shown_only_where_nobody_comes_from_elsewhere() {
-        let previews = |flags: &[&str]| Settings::parse_flags(flags.iter().copied()).unwrap().previews_mail();
-        assert!(previews(&[]) && previews(&["--public-url", "http://docket.localhost:3000"]));
-        assert!(previews(&["--http-addr", "0.0.0.0:80", "--public-url", "http://[::1]/"]));
-        assert!(!previews(&["--http-addr", "0.0.0.0:80"]));
-        assert!(!previews(&["--public-url", "https://docket.example.org"]));
-        assert!(!previews(&["--public-url", "http://localhost.example.org"]));
-        assert!(!previews(&["--smtp-url", "smtp://127.0.0.1:1025"]));
-    }
-
-    #[test]
-    fn a_mail_server_and_a_sender_are_checked_at_the_start() {
-        let shown = refused(&["--smtp-url", "imap://user:hunter2@mail.example.org"]);
-        assert!(shown.starts_with("SMTP_URL (--smtp-url): must be a mail server") && !shown.contains("hunter2"));
-        assert!(refused(&["--mail-from", "Docket"]).starts_with("MAIL_FROM (--mail-from): must be an address"));
-    }
-
-    #[test]
-    fn a_wrong_clock_is_told_loudly_and_never_goes_with_real_money() {
-        let settings = Settings::parse_flags(["--clock-offset-ms", "-2500"]).unwrap();
-        assert!(settings.warnings()[0].contains("WRONG CLOCK"));
-        let (wrong, right) = (settings.clock().now(), SystemClock.now());
-        assert!(right.since(wrong) > Duration::from_millis(2_000), "{wrong} is not 2.5 s before {right}");
-        let live = ["--clock-offset-ms", "1", "--stripe-secret-key", "sk_live_1", "--stripe-webhook-secret", "whsec_1"];
-        assert!(refused(&live).contains("real money"));
-    }
-}
+mod tests;

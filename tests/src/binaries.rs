@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
@@ -45,6 +46,35 @@ pub async fn run(binary: &str, arguments: &[&str], variables: &[(&str, String)])
     let mut command = Command::new(path_of(binary));
     command.args(arguments).envs(variables.iter().map(|(name, value)| (*name, value.as_str()))).kill_on_drop(true);
     command.output().await.unwrap_or_else(|error| panic!("{binary}: {error}; run `cargo xtask test`, which builds it"))
+}
+
+/// Runs a binary of this build that has to end by itself, and to do so at once: within a second beyond what this machine takes to
+/// start it at all, of which it gets ten times as much, as other tests run beside it. Without what the caller's own environment
+/// says of servers.
+///
+/// # Panics
+/// If it cannot be started, or does not end in time.
+pub async fn run_at_once(binary: &str, arguments: &[&str], variables: &[(&str, String)]) -> std::process::Output {
+    let begun = common::telemetry::stopwatch();
+    run(binary, &["--version"], &[]).await;
+    let bound = Duration::from_secs(1) + begun.elapsed() * 10;
+    let mut command = Command::new(path_of(binary));
+    for given in ["MONGODB_URI", "NATS_URL", "DOCKET_DATA_DIR", "DOCKET_DEMO"] {
+        command.env_remove(given);
+    }
+    command.args(arguments).envs(variables.iter().map(|(name, value)| (*name, value.as_str())));
+    // It is asked to stop when it is given up, so that it takes its servers with it.
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap_or_else(|error| panic!("{binary}: {error}; run `cargo xtask test`, which builds it"));
+    let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?));
+    let ended = child.wait_with_output();
+    tokio::pin!(ended);
+    if let Ok(output) = tokio::time::timeout(bound, &mut ended).await {
+        return output.expect("its output can be read");
+    }
+    rustix::process::kill_process(pid.expect("it runs"), rustix::process::Signal::TERM).expect("it may be asked");
+    let said = ended.await.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+    panic!("{binary} did not end within {bound:?}, with {variables:?}: {said:?}");
 }
 
 /// The folder with the binaries of one build.

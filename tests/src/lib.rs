@@ -14,7 +14,7 @@ mod stage;
 mod wait;
 
 pub use app::{ADMIN, App};
-pub use binaries::{Build, Process, free_port, ops_of, path_of as binary, run, spawn};
+pub use binaries::{Build, Process, free_port, ops_of, path_of as binary, run, run_at_once, spawn};
 pub use browser::{Browser, Key, Page};
 pub use chaos::{fill_disk, make_room};
 pub use collector::{Collector, SeenSpan, Trace};

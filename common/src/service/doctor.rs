@@ -78,6 +78,24 @@ impl fmt::Display for Finding {
 
 /// Looks at the settings, at both servers, at what each service has there, and at the address people type.
 pub async fn examine(services: &[Service], settings: &Settings) -> Vec<Finding> {
+    let mut findings = look(services, settings, Services::Run).await;
+    findings.push(of_entry(settings).await);
+    findings
+}
+
+/// The same where no service runs: nobody listens, and nobody answers.
+pub async fn examine_stopped(services: &[Service], settings: &Settings) -> Vec<Finding> {
+    look(services, settings, Services::Stand).await
+}
+
+/// Whether the services should be running.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Services {
+    Run,
+    Stand,
+}
+
+async fn look(services: &[Service], settings: &Settings, they: Services) -> Vec<Finding> {
     let mut findings = of_settings(settings);
     let (database, bus) = tokio::join!(connect_database(settings), reach_bus(settings));
     let now = settings.clock().now();
@@ -91,9 +109,8 @@ pub async fn examine(services: &[Service], settings: &Settings) -> Vec<Finding> 
     }
     if let (Ok(client), Ok(bus)) = (&database, &bus) {
         let keeping = services.iter().filter(|service| service.keeps_state());
-        findings.extend(join_all(keeping.map(|service| of_service(service, client, bus, settings))).await);
+        findings.extend(join_all(keeping.map(|service| of_service(service, client, bus, settings, they))).await);
     }
-    findings.push(of_entry(settings).await);
     findings
 }
 
@@ -172,8 +189,8 @@ fn is_at_least(version: &str, wanted: (u64, u64)) -> bool {
     matches!((numbers.next().flatten(), numbers.next().flatten()), (Some(major), Some(minor)) if (major, minor) >= wanted)
 }
 
-async fn of_service(service: &Service, client: &Client, bus: &Bus, settings: &Settings) -> Finding {
-    let seen = seen_of(service, client, bus, settings).await;
+async fn of_service(service: &Service, client: &Client, bus: &Bus, settings: &Settings, they: Services) -> Finding {
+    let seen = seen_of(service, client, bus, settings, they).await;
     seen.map_or_else(
         |error| Finding::ill(service.name(), error),
         |seen| seen.finding(service.name(), settings.clock().now()),
@@ -194,10 +211,20 @@ struct Seen {
     broken_off: Vec<String>,
 }
 
-async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Settings) -> Result<Seen, StartError> {
+async fn seen_of(
+    service: &Service,
+    client: &Client,
+    bus: &Bus,
+    settings: &Settings,
+    they: Services,
+) -> Result<Seen, StartError> {
     let database = client.database(&bus.namespace().database(service.name()));
     let outboxes = service.indexes().iter().filter(|indexes| indexes.have_outbox());
-    let backlog = Backlog::of(outboxes.map(|indexes| database.collection(indexes.collection))).await?;
+    let mut backlog = Backlog::of(outboxes.map(|indexes| database.collection(indexes.collection))).await?;
+    if they == Services::Stand {
+        // What waits while nobody publishes goes out at the next start.
+        backlog.oldest = None;
+    }
     let letters = DeadLetters::new(&database, settings.clock()).count().await?;
     let mut seen = Seen { backlog, letters, ..Seen::default() };
     for domain in service.domains() {
@@ -207,12 +234,19 @@ async fn seen_of(service: &Service, client: &Client, bus: &Bus, settings: &Setti
         }
         seen.behind += consumer.as_ref().map_or(0, |info| info.num_pending);
     }
+    if they == Services::Run {
+        seen.deaf = deaf(service, bus).await?;
+    }
+    seen.broken_off = Marks::of(service.name(), &database).broken_off().await?;
+    Ok(seen)
+}
+
+/// The domains to which the service should listen, and does not.
+async fn deaf(service: &Service, bus: &Bus) -> Result<Vec<&'static str>, StartError> {
     // Each may take some looks, so all are asked at once.
     let heard = service.domains().iter().map(|domain| bus.is_heard(domain, service.name()));
     let heard = try_join_all(heard).await?;
-    seen.deaf = service.domains().iter().zip(heard).filter(|(_, heard)| !heard).map(|(domain, _)| *domain).collect();
-    seen.broken_off = Marks::of(service.name(), &database).broken_off().await?;
-    Ok(seen)
+    Ok(service.domains().iter().zip(heard).filter(|(_, heard)| !heard).map(|(domain, _)| *domain).collect())
 }
 
 impl Seen {

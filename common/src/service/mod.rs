@@ -5,6 +5,7 @@ mod context;
 mod dead_letters;
 mod doctor;
 mod frame;
+mod reach;
 mod rebuild;
 mod rebuilding;
 mod republish;
@@ -13,10 +14,11 @@ mod shared_server;
 mod watch;
 
 pub use context::{Context, Site, StartError};
-pub use doctor::{Finding, Health, examine};
+pub use doctor::{Finding, Health, examine, examine_stopped};
+pub use reach::{of_ports, of_servers};
 pub use rebuild::{ProjectionOf, Rebuilt, rebuild};
 pub use republish::{Told, make_good, republish, tell_snapshots};
-pub use run::{Running, StopSignal, block_on, main, start};
+pub use run::{Running, StopSignal, block_on, ended, main, start};
 
 use std::sync::Arc;
 use std::time::Duration;

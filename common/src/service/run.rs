@@ -9,21 +9,26 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::Frame;
+use super::reach::cannot_listen;
 use super::{Service, StartError};
 use crate::bus::{Bus, Publishing};
 use crate::http::{Readiness, UnderWay, bind, serve, serve_ops};
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::supervisor::{Need, Supervisor};
+
+/// What a process answers whose settings are wrong: to start it again does not help.
+const WRONG_SETTINGS: u8 = 2;
 
 /// Runs services as a process of their own until a signal ends it.
 pub fn main(services: Vec<Service>) -> ExitCode {
-    match block_on(run(services)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(block_on(run(services)))
+}
+
+/// How a process ends, and why if it had to.
+pub fn ended(outcome: Result<(), StartError>) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    eprintln!("{error}");
+    if matches!(error, StartError::Settings(_)) { ExitCode::from(WRONG_SETTINGS) } else { ExitCode::FAILURE }
 }
 
 /// Runs `work` on threads of its own, as every process of Docket does.
@@ -89,8 +94,7 @@ pub struct Running {
 pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running, StartError> {
     settings.validate()?;
     let telemetry = crate::telemetry::init(&settings, name_of(&services))?;
-    let (http, http_addr) = open_port(settings.http_addr)?;
-    let (ops, ops_addr) = open_port(settings.ops_addr)?;
+    let ((http, http_addr), (ops, ops_addr)) = open_ports(&settings)?;
     let settings = Arc::new(settings.bound_to(http_addr));
     let frame = Frame::for_services(&services, settings.clone()).await?;
     let mounts = Arc::new(frame.open(services).await?);
@@ -113,8 +117,16 @@ fn name_of(services: &[Service]) -> &'static str {
     if let [service] = services { service.name() } else { "docket" }
 }
 
-fn open_port(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    bind(addr).map_err(|source| StartError::Listen { addr, source })
+type Port = (TcpListener, SocketAddr);
+
+/// Both ports of a process; what is wrong with either is told.
+fn open_ports(settings: &Settings) -> Result<(Port, Port), SettingsError> {
+    let mut wrong = SettingsError::default();
+    let mut open = |variable, addr| bind(addr).inspect_err(|error| wrong.tell(variable, cannot_listen(addr, error)));
+    let http = open("DOCKET_HTTP_ADDR", settings.http_addr);
+    let ops = open("DOCKET_OPS_ADDR", settings.ops_addr);
+    let (Ok(http), Ok(ops)) = (http, ops) else { return Err(wrong) };
+    Ok((http, ops))
 }
 
 fn run_server(

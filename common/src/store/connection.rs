@@ -7,9 +7,12 @@
 use std::time::Duration;
 
 use bson::doc;
+use futures::future::select_ok;
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ReadConcern, ReadConcernLevel, ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, ReadConcern, ReadConcernLevel, ReadPreference, SelectionCriteria, ServerAddress,
+    WriteConcern,
 };
+use tokio::net::TcpStream;
 
 use super::last_answer::LastAnswer;
 use super::limit::{Calls, PATIENCE, TURN_WITHIN};
@@ -20,6 +23,9 @@ use super::{Database, StoreError};
 const SELECTION_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const _: () = assert!(TURN_WITHIN.as_millis() + SELECTION_WAIT.as_millis() <= PATIENCE.as_millis());
+
+/// Where a server listens whose address names no port.
+const DEFAULT_PORT: u16 = 27017;
 
 /// How many connections there may be. [`Calls`] beyond that wait for their turn; the admission bounds how many requests there
 /// are. More connections would only have MongoDB divide its cores among more commands. The address may say otherwise
@@ -36,6 +42,14 @@ pub enum ConnectionError {
         option: String,
         /// What it has to be.
         right: &'static str,
+    },
+    /// Nobody listens.
+    #[error("nobody listens at {address} ({reason})")]
+    Silent {
+        /// The last address that was tried.
+        address: String,
+        /// What the system said.
+        reason: String,
     },
     /// The address cannot be read, or nobody answers there.
     #[error(transparent)]
@@ -66,6 +80,22 @@ impl Client {
         Ok(client)
     }
 
+    /// Whether anybody listens at one of the addresses in `uri`: who finds out by [`Client::connect`] waits longer, as a server may be
+    /// about to start.
+    ///
+    /// # Errors
+    /// If the address cannot be read, or nobody listens.
+    pub async fn knock(uri: &str) -> Result<(), ConnectionError> {
+        let hosts = ClientOptions::parse(uri).await.map_err(StoreError::from)?.hosts;
+        let knocks = hosts.into_iter().filter_map(|host| match host {
+            ServerAddress::Tcp { host, port } => Some((host, port.unwrap_or(DEFAULT_PORT))),
+            _ => None,
+        });
+        let knocks: Vec<_> = knocks.map(|(host, port)| Box::pin(knock(host, port))).collect();
+        // There are none where a server listens at a file.
+        if knocks.is_empty() { Ok(()) } else { select_ok(knocks).await.map(|_| ()) }
+    }
+
     /// A database.
     pub fn database(&self, name: &str) -> Database {
         Database::new(self.driver.database(name), self.calls.clone())
@@ -82,6 +112,16 @@ impl Client {
     /// If there is none.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.database("admin").run_command(doc! { "ping": 1 }).await.map(drop)
+    }
+}
+
+async fn knock(host: String, port: u16) -> Result<(), ConnectionError> {
+    let connected = tokio::time::timeout(CONNECT_WAIT, TcpStream::connect((host.as_str(), port))).await;
+    let silent = |reason: String| ConnectionError::Silent { address: format!("{host}:{port}"), reason };
+    match connected {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(silent(error.to_string())),
+        Err(_) => Err(silent(format!("no answer within {CONNECT_WAIT:?}"))),
     }
 }
 

@@ -27,12 +27,26 @@ impl Lock {
         }
     }
 
+    /// Whether somebody has the data folder at this moment.
+    pub(crate) fn is_owned(data_dir: &Path) -> Result<bool, LocalError> {
+        let path = data_dir.join("lock");
+        Ok(path.exists() && try_lock(&path)?.is_none())
+    }
+
     /// Takes the lock at `path`, waiting while another process installs the same thing.
     pub(crate) async fn wait(path: PathBuf) -> Result<Lock, LocalError> {
         let taken = until(INSTALL_LIMIT, || async { try_lock(&path).transpose() }).await;
         let file = taken.unwrap_or_else(|| Err(in_use(&path, &path)))?;
         sign(file, &path)
     }
+}
+
+/// Whether this process may use a data folder, which is made if it is not there: it may write into it, and nobody else has it.
+///
+/// # Errors
+/// What keeps it from that.
+pub fn check_data_dir(data_dir: &Path) -> Result<(), LocalError> {
+    Lock::own(data_dir).map(drop)
 }
 
 fn try_lock(path: &Path) -> Result<Option<File>, LocalError> {

@@ -24,10 +24,11 @@ mod supervisor;
 mod wait;
 
 pub use cluster::NatsCluster;
+pub use data_dir::check_data_dir;
 pub use error::LocalError;
 pub use find::{Binaries, install};
 pub use options::Options;
 pub use port::any_free as free_port;
 pub use replica_set::{Primary, ReplicaSet};
 pub use server::Server;
-pub use servers::LocalServers;
+pub use servers::{Found, LocalServers};

@@ -28,7 +28,8 @@ pub(crate) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-fn remembered(home: &Path) -> Option<u16> {
+/// The port of last time.
+pub(crate) fn remembered(home: &Path) -> Option<u16> {
     fs::read_to_string(home.join("port")).ok()?.trim().parse().ok()
 }
 

@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::program::{Among, Kind, Program};
 use crate::record::{Record, stop_leftovers};
 use crate::server::Server;
+use crate::{mongod, nats, port};
 
 /// The running servers. Dropped without [`LocalServers::stop`] they are stopped in the background, or killed where the
 /// runtime ends first.
@@ -77,6 +78,38 @@ impl LocalServers {
         for server in [self.nats, self.mongod].into_iter().flatten() {
             server.shut_down().await;
         }
+    }
+}
+
+/// Where the servers of a data folder are found that another process runs, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing was ever started in the folder.
+    Nothing,
+    /// They stand still.
+    Stopped,
+    /// Another process has started them, or is about to.
+    Running {
+        /// Where clients find MongoDB, if it runs one.
+        mongodb_uri: Option<String>,
+        /// Where clients find NATS, if it runs one.
+        nats_url: Option<String>,
+    },
+}
+
+impl Found {
+    /// Looks into a data folder, and changes nothing.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn in_folder(data_dir: &Path) -> Result<Self, LocalError> {
+        let port = |kind: Kind| port::remembered(&kind.home(data_dir));
+        let (mongodb_uri, nats_url) = (port(Kind::Mongod).map(mongod::url), port(Kind::Nats).map(nats::url));
+        Ok(match Lock::is_owned(data_dir)? {
+            true => Self::Running { mongodb_uri, nats_url },
+            false if mongodb_uri.is_none() && nats_url.is_none() => Self::Nothing,
+            false => Self::Stopped,
+        })
     }
 }
 

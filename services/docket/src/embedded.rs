@@ -12,6 +12,7 @@ use docket_local::{LocalServers, Options};
 use docket_stripe::StripeStandIn;
 use secrecy::SecretString;
 
+use crate::preflight::wants_stand_in;
 use crate::services;
 
 /// Events that were refused for so long, by a `nats-server` that is connected, have it started again.
@@ -33,6 +34,12 @@ impl Embedded {
         let servers = start_servers(&mut settings).await?;
         let stripe = start_stripe(&mut settings).await?;
         Ok((Self { servers: servers.map(Arc::new), stripe }, settings))
+    }
+
+    /// Starts the servers that the settings leave open, and no stand-in for Stripe: for a look at them.
+    pub(crate) async fn start_servers(mut settings: Settings) -> Result<(Self, Settings), StartError> {
+        let servers = start_servers(&mut settings).await?;
+        Ok((Self { servers: servers.map(Arc::new), stripe: None }, settings))
     }
 
     /// Has the Stripe stand-in send its webhooks to the API at `base`.
@@ -119,7 +126,7 @@ async fn start_servers(settings: &mut Settings) -> Result<Option<LocalServers>, 
 }
 
 async fn start_stripe(settings: &mut Settings) -> Result<Option<StripeStandIn>, StartError> {
-    if settings.stripe_secret_key.is_some() || settings.stripe_api_base.is_some() {
+    if !wants_stand_in(settings) {
         return Ok(None);
     }
     let webhook_events = payments::WEBHOOK_EVENTS.map(str::to_owned).to_vec();

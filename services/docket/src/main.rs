@@ -5,6 +5,7 @@ mod doctor;
 mod documents;
 mod embedded;
 mod home;
+mod preflight;
 mod rebuild;
 mod republish;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::service::{Service, StartError, StopSignal};
-use common::settings::Settings;
+use common::settings::{Settings, SettingsError, read_from_env};
 
 /// Docket sells tickets and tracks tickets.
 #[derive(Parser)]
@@ -59,33 +60,35 @@ fn services() -> Vec<Service> {
 }
 
 fn main() -> ExitCode {
-    let Cli { settings, command } = Cli::parse();
-    let outcome = match command {
-        Some(Command::Documents { mode }) => documents::documents(&mode),
-        command => common::service::block_on(async move {
-            match command {
-                Some(Command::Republish { what }) => republish::republish(settings, what).await,
-                Some(Command::Doctor) => doctor::doctor(settings).await,
-                Some(Command::Rebuild { service }) => rebuild::rebuild(settings, &service).await,
-                _ => serve(settings).await,
-            }
-        }),
+    let (cli, wrong) = read_from_env::<Cli>();
+    let Some(Cli { settings, command }) = cli else {
+        return common::service::ended(wrong.into_result().map_err(Into::into));
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("docket: {error}");
-            ExitCode::FAILURE
-        }
+    common::service::ended(match command {
+        None => common::service::block_on(serve(settings, wrong)),
+        Some(command) => run(command, settings, wrong),
+    })
+}
+
+fn run(command: Command, settings: Settings, mut wrong: SettingsError) -> Result<(), StartError> {
+    wrong.tell_all(settings.contradictions());
+    wrong.into_result()?;
+    match command {
+        Command::Documents { mode } => documents::documents(&mode),
+        Command::Republish { what } => common::service::block_on(republish::republish(settings, what)),
+        Command::Doctor => common::service::block_on(doctor::doctor(settings)),
+        Command::Rebuild { service } => common::service::block_on(rebuild::rebuild(settings, &service)),
     }
 }
 
-async fn serve(settings: Settings) -> Result<(), StartError> {
-    settings.validate()?;
+async fn serve(settings: Settings, wrong: SettingsError) -> Result<(), StartError> {
     let signal = StopSignal::listen()?;
+    let key = preflight::look(&settings, wrong).await?;
     let telemetry = common::telemetry::init(&settings, "docket")?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
+    let told = tokio::spawn(key.told());
     let outcome = serve_on(&embedded, settings, signal).await;
+    told.abort();
     embedded.stop().await;
     telemetry.flush();
     outcome

@@ -3,7 +3,7 @@
 use async_nats::jetstream::stream::Config;
 use bson::doc;
 use common::service::{Finding, Health, examine};
-use docket_tests::{App, eventually, run};
+use docket_tests::{App, Process, eventually, run, spawn};
 
 use super::sale::variables;
 
@@ -29,6 +29,44 @@ async fn nothing_is_wrong_where_all_runs() {
         assert!(said.lines().any(|line| line.starts_with(&format!("ok    {wanted} "))), "{wanted}: {said}");
     }
     app.stop().await;
+}
+
+/// What the doctor says of an installation with nothing set but its folder and its addresses, and whether it is content.
+async fn examined(variables: &[(&'static str, String)]) -> (bool, String) {
+    let output = run("docket", &["doctor"], variables).await;
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+/// As somebody has it who has typed `docket`, and asks in another terminal, and later when it is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_install_is_examined_running_and_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = ("DOCKET_DATA_DIR", folder.path().to_str().unwrap().to_owned());
+    let (content, said) = examined(std::slice::from_ref(&data)).await;
+    assert!(content && said.contains("nothing has been started"), "{said}");
+    assert!(!folder.path().join("mongo").exists(), "it changes nothing");
+
+    let docket: Process = spawn("docket", std::slice::from_ref(&data)).await;
+    let address = |url: &str| url.trim_start_matches("http://").to_owned();
+    let variables = [data, ("DOCKET_HTTP_ADDR", address(&docket.http)), ("DOCKET_OPS_ADDR", address(&docket.ops))];
+    let (content, said) = examined(&variables).await;
+    assert!(content && !said.contains("ILL"), "{said}");
+    for wanted in ["mongodb", "nats", "auth", "tickets", "orders", "expiration", "payments", "entry", "stripe"] {
+        assert!(said.lines().any(|line| line.starts_with(&format!("ok    {wanted} "))), "{wanted}: {said}");
+    }
+    assert!(said.contains("the stand-in"), "{said}");
+    eventually("it still answers", 5, || async {
+        (docket_tests::ops_of(&docket.ops, "/readyz").await?.0 == 200).then_some(())
+    })
+    .await;
+    assert!(docket.terminate().await);
+
+    let (content, said) = examined(&variables).await;
+    assert!(content && !said.contains("ILL") && said.contains("does not run"), "{said}");
+    for wanted in ["mongodb", "nats", "auth", "orders", "docket"] {
+        assert!(said.lines().any(|line| line.starts_with(&format!("ok    {wanted} "))), "{wanted}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,7 @@ mod rolling;
 mod sale;
 mod sales;
 mod stage;
+mod starts;
 mod stored;
 mod stripe_load;
 mod text;
