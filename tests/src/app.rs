@@ -118,9 +118,11 @@ impl App {
         Person::sign_up(&self.base(), &format!("person{}@example.com", NEXT.fetch_add(1, Ordering::Relaxed))).await
     }
 
-    /// The administrator.
+    /// The administrator, who has shown that the address is theirs.
     pub async fn admin(&self) -> Person {
-        Person::sign_up(&self.base(), ADMIN).await
+        let admin = Person::sign_up(&self.base(), ADMIN).await;
+        admin.verify_email().await;
+        admin
     }
 
     /// The database of a service, for looking behind the API.

@@ -93,6 +93,22 @@ impl Person {
         person
     }
 
+    /// Reads the mail that asks whether the address is theirs, says yes, and goes on with what that has brought.
+    ///
+    /// # Panics
+    /// If there is none, as where a mail server is set.
+    pub async fn verify_email(&self) {
+        let token = eventually(&format!("a mail to {}", self.email), 20, || async {
+            let mails = self.get("/api/users/dev/mail").await.expect(200);
+            let asks = |mail: &&Value| mail["to"] == self.email && mail["text"].to_string().contains("verify-email");
+            let mail = mails["items"].as_array()?.iter().find(asks)?["text"].as_str()?.to_owned();
+            mail.split_once("token=")?.1.split_whitespace().next().map(str::to_owned)
+        })
+        .await;
+        self.post("/api/users/verify-email", json!({ "token": token })).await.expect(200);
+        self.post("/api/users/refresh", Value::Null).await.expect(200);
+    }
+
     /// The same person on another device.
     pub async fn elsewhere(&self) -> Self {
         let other = Self { cookies: Arc::default(), ..self.clone() };

@@ -117,7 +117,7 @@ impl Guarded {
             Some(principal) => Some(Client::Person(principal.user)),
             // Stripe's webhooks come from few addresses.
             None if self.policy == Policy::Webhook => None,
-            None => Client::at(request.peer_addr()),
+            None => Client::at(request.request()),
         };
         places.turn(place, client).map(Some)
     }

@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
+use super::client_address::TrustedProxies;
 use super::finish::finish;
 use super::health::Readiness;
 use super::problem::Problem;
@@ -42,6 +43,8 @@ pub struct ServerOptions {
     pub shedder: Option<Arc<LoadShedder>>,
     /// Counts the requests that are being answered, and so stops the server without breaking one off.
     pub under_way: UnderWay,
+    /// Who is believed when it says from where a request came.
+    pub proxies: TrustedProxies,
 }
 
 impl ServerOptions {
@@ -49,7 +52,8 @@ impl ServerOptions {
     pub fn new(settings: &Settings, readiness: Readiness) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = settings.http_workers.map_or_else(cores, usize::from);
-        Self { workers, grace: settings.shutdown_grace(), readiness, shedder: None, under_way: UnderWay::default() }
+        let (grace, proxies) = (settings.shutdown_grace(), TrustedProxies::new(&settings.trusted_proxies));
+        Self { workers, grace, readiness, shedder: None, under_way: UnderWay::default(), proxies }
     }
 
     /// With a shedder before the routes.
@@ -83,13 +87,14 @@ pub fn serve<F>(listener: TcpListener, options: ServerOptions, mount: F) -> std:
 where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
-    let ServerOptions { workers, grace, readiness, shedder, under_way } = options;
+    let ServerOptions { workers, grace, readiness, shedder, under_way, proxies } = options;
     let reading = Reading::new();
     let server = HttpServer::new(move || {
         let (readiness, shedder, reading) = (readiness.clone(), shedder.clone(), reading.clone());
         let (draining, under_way) = (readiness.clone(), under_way.clone());
         App::new()
             .app_data(under_way.clone())
+            .app_data(proxies.clone())
             .configure(mount.clone())
             .default_service(web::to(nothing_here))
             .wrap(from_fn(move |request, next: Next<_>| finish(readiness.clone(), reading.clone(), request, next)))

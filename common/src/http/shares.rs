@@ -1,12 +1,15 @@
 //! What one client may have of something bounded: places among the requests in work, or waits for an event.
 //!
-//! A client is a person, or, of those who are not signed in, a public address. Addresses that many may share because a proxy
-//! or a pod has them (loopback, private, link-local) have no share: nobody is refused for somebody else.
+//! A client is a person, or, of those who are not signed in, an address that nobody else comes from. Addresses that many share
+//! have no share: nobody is refused for somebody else.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actix_web::HttpRequest;
+
+use super::client_address::ClientAddress;
 use crate::id::UserId;
 
 /// Who has a share.
@@ -14,34 +17,15 @@ use crate::id::UserId;
 pub(super) enum Client {
     /// Somebody who is signed in.
     Person(UserId),
-    /// Whoever is behind a public address.
+    /// Whoever comes from an address.
     Address(IpAddr),
 }
 
 impl Client {
-    /// Who has a share of their own at `peer`, if anybody.
-    pub(super) fn at(peer: Option<SocketAddr>) -> Option<Self> {
-        let ip = peer?.ip().to_canonical();
-        match ip {
-            IpAddr::V4(v4) if is_public(v4) => Some(Self::Address(ip)),
-            IpAddr::V6(v6) if is_global(v6) => Some(Self::Address(IpAddr::V6(network_of(v6)))),
-            _ => None,
-        }
+    /// Who has a share of their own where a request comes from, if anybody.
+    pub(super) fn at(request: &HttpRequest) -> Option<Self> {
+        ClientAddress::of(request).own().map(Self::Address)
     }
-}
-
-fn is_public(ip: Ipv4Addr) -> bool {
-    let carrier_grade = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
-    !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || carrier_grade)
-}
-
-fn is_global(ip: Ipv6Addr) -> bool {
-    !(ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local())
-}
-
-/// A subscriber has a network of 2^64 addresses.
-fn network_of(ip: Ipv6Addr) -> Ipv6Addr {
-    Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))
 }
 
 /// Counts what each client has, and lets nobody have more than so much.
@@ -106,20 +90,5 @@ mod tests {
         assert!(again.is_some());
         drop((again, second, others));
         assert!(shares.taken.lock().unwrap().is_empty(), "who has nothing is forgotten");
-    }
-
-    #[test]
-    fn only_public_addresses_are_clients() {
-        let at = |ip: &str| Client::at(Some(SocketAddr::new(ip.parse().unwrap(), 1)));
-        for shared in ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.0.1", "100.64.0.1", "::1"] {
-            assert_eq!(at(shared), None, "{shared}");
-        }
-        for shared in ["fd00::1", "fe80::1", "::ffff:10.0.0.1", "0.0.0.0"] {
-            assert_eq!(at(shared), None, "{shared}");
-        }
-        assert_ne!(at("8.8.8.8"), at("8.8.4.4"));
-        assert_eq!(at("::ffff:8.8.8.8"), at("8.8.8.8"));
-        assert_eq!(at("2001:4860:1:2::1"), at("2001:4860:1:2:ffff::7"));
-        assert!(at("2001:4860:1:2::1").is_some() && at("2001:4860:1:2::1") != at("2001:4860:1:3::1"));
     }
 }

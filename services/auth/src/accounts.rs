@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::events::users::UserSignInsRefused;
 use common::events::{By, UserEvent};
-use common::http::{Role, is_private};
+use common::http::{ClientAddress, Role};
 use common::id::UserId;
 use common::mail::{LETTERS, Letter};
 use common::store::{Change, ChangeError, StoreError, Versioned};
@@ -13,7 +13,11 @@ use crate::Auth;
 use crate::display_name::DisplayName;
 use crate::email::{Email, TypedEmail};
 use crate::hashing::HashingError;
-use crate::limits::{Limit, WRONG_PASSWORDS, WRONG_PASSWORDS_BY_CLIENT, WRONG_PASSWORDS_FOR_ADDRESS};
+use crate::known_browsers::Caller;
+use crate::limits::{
+    Counted, SIGN_UPS, SIGN_UPS_OF_MAILBOX, WRONG_PASSWORDS, WRONG_PASSWORDS_BY, WRONG_PASSWORDS_FOR_ADDRESS,
+    WRONG_PASSWORDS_IN_BROWSER, tagged_mailbox,
+};
 use crate::notes::Note;
 use crate::password::{ChosenPassword, Password};
 use crate::store::user_by_email;
@@ -31,6 +35,9 @@ pub enum AccountError {
     /// Too many wrong passwords were given; after this time another may be tried.
     #[error("too many wrong passwords")]
     TooOften(Duration),
+    /// Too many accounts were made for the mailbox or from the place; after this time another may be made.
+    #[error("too many accounts were made")]
+    TooManySignUps(Duration),
     /// There is no such account.
     #[error("there is no such account")]
     NotFound,
@@ -62,14 +69,20 @@ impl Auth {
         email: Email,
         password: ChosenPassword,
         name: Option<DisplayName>,
+        place: &ClientAddress,
     ) -> Result<Versioned<User>, AccountError> {
+        let mailbox = tagged_mailbox(email.as_str()).map(|mailbox| (SIGN_UPS_OF_MAILBOX, mailbox));
+        let counted: Vec<Counted> = mailbox.into_iter().chain(SIGN_UPS.of(place)).collect();
+        if let Some(wait) = self.attempts.count_all(&counted, self.clock.now()).await? {
+            return Err(AccountError::TooManySignUps(wait));
+        }
         // The unique index decides; to look first only saves the work of hashing.
         if user_by_email(&self.users, &TypedEmail::from(&email)).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
         let password_hash = self.hashing.hash(password).await?;
-        let role = if self.first_admin.as_ref() == Some(&email) { Role::Admin } else { Role::Member };
-        let (user, created) = User::sign_up(NewUser { email, name, password_hash, role }, self.clock.now());
+        let new = NewUser { email, name, password_hash, role: Role::Member };
+        let (user, created) = User::sign_up(new, self.clock.now());
         let letter = Letter::new(Note::VerifyEmail, user.created_at);
         let created = UserEvent::from(created).by(user.id);
         self.users.insert_pushing(user, created, LETTERS, &letter).await.map_err(|error| match error {
@@ -78,26 +91,36 @@ impl Auth {
         })
     }
 
-    /// Who has this address and password, as somebody says who comes from the place `client` in the network. Wrong ones are
-    /// counted, whether or not there is an account; those that are being looked at side by side count only afterwards.
+    /// Who has this address and password, as a caller says. Wrong ones are counted, whether or not there is an account; those that
+    /// are being looked at side by side count only afterwards.
     pub(crate) async fn authenticate(
         &self,
         email: &TypedEmail,
         password: Password,
-        client: &str,
+        caller: &Caller,
     ) -> Result<Versioned<User>, AccountError> {
-        let failures = failures(email, client);
-        if let Some(wait) = self.attempts.wait(&failures, self.clock.now()).await? {
+        let now = self.clock.now();
+        // Asked for whether or not there is an account: so the time it takes tells nothing of that.
+        let browser = match &caller.browser {
+            Some(browser) => self.known_browsers.get(browser, email).await?,
+            None => None,
+        };
+        let user = user_by_email(&self.users, email).await?.filter(|user| user.value.is_active());
+        let known = browser.filter(|browser| user.as_ref().is_some_and(|user| browser.is_of(&user.value, now)));
+        let failures = match known {
+            Some(browser) => Failures::in_browser(browser.hash.as_str()),
+            None => Failures::of(email, &caller.place),
+        };
+        if let Some(wait) = self.attempts.wait(&failures.all, now).await? {
             return Err(AccountError::TooOften(wait));
         }
-        let user = user_by_email(&self.users, email).await?.filter(|user| user.value.is_active());
         let matches = self.hashing.verify(password, user.as_ref().map(|user| &user.value.password_hash)).await?;
         if let Some(user) = user.as_ref().filter(|_| matches) {
-            self.attempts.forget(&failures[..FROM_PLACE]).await?;
+            self.attempts.forget(failures.of_caller()).await?;
             return Ok(user.clone());
         }
-        let reached = self.attempts.count_failure(&failures, self.clock.now()).await?;
-        if reached[..OF_ADDRESS].contains(&true) {
+        let reached = self.attempts.count_failure(&failures.all, self.clock.now()).await?;
+        if reached[..failures.of_address].contains(&true) {
             self.tell_of_refusals(user).await?;
         }
         Err(AccountError::InvalidCredentials)
@@ -114,8 +137,9 @@ impl Auth {
     }
 
     /// Lets the owner of an address try again, who has shown to be it.
-    pub(crate) async fn forgive_failures(&self, email: &TypedEmail, client: &str) -> Result<(), StoreError> {
-        self.attempts.forget(&failures(email, client)[..OF_ADDRESS]).await
+    pub(crate) async fn forgive_failures(&self, email: &TypedEmail, place: &ClientAddress) -> Result<(), StoreError> {
+        let failures = Failures::of(email, place);
+        self.attempts.forget(&failures.all[..failures.of_address]).await
     }
 
     /// Gives somebody another name.
@@ -136,30 +160,28 @@ impl Auth {
     }
 }
 
-/// How many of the [`failures`] are of the address from that place, and how many are of the address.
-const FROM_PLACE: usize = 1;
-const OF_ADDRESS: usize = 2;
-
-/// What wrong passwords are counted by: address and place, address, and place, unless that is one that many share.
-fn failures(email: &TypedEmail, client: &str) -> Vec<(Limit, String)> {
-    let (email, client) = (email.one_spelling(), client.to_owned());
-    let of_address = [(WRONG_PASSWORDS, format!("{email} {client}")), (WRONG_PASSWORDS_FOR_ADDRESS, email)];
-    let of_one = client.parse().is_ok_and(|ip| !is_private(ip));
-    of_address.into_iter().chain(of_one.then_some((WRONG_PASSWORDS_BY_CLIENT, client))).collect()
+/// What wrong passwords are counted by.
+struct Failures {
+    all: Vec<Counted>,
+    /// How many of these, the first ones, are about the address that somebody signs in to.
+    of_address: usize,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Failures {
+    /// Address and place, address, and place, unless that is one that many share.
+    fn of(email: &TypedEmail, place: &ClientAddress) -> Self {
+        let email = email.one_spelling();
+        let of_address = [(WRONG_PASSWORDS, format!("{email} {place}")), (WRONG_PASSWORDS_FOR_ADDRESS, email)];
+        Self { of_address: of_address.len(), all: of_address.into_iter().chain(WRONG_PASSWORDS_BY.of(place)).collect() }
+    }
 
-    #[test]
-    fn a_proxy_is_not_kept_out_for_those_who_come_through_it() {
-        let email = TypedEmail::parse("ana@example.org").unwrap();
-        let counted = |client| failures(&email, client).into_iter().map(|(limit, _)| limit.name).collect::<Vec<_>>();
-        let of_address: [_; OF_ADDRESS] = [WRONG_PASSWORDS.name, WRONG_PASSWORDS_FOR_ADDRESS.name];
-        assert_eq!(counted("10.42.0.1"), of_address);
-        assert_eq!(counted(""), of_address);
-        assert_eq!(counted("203.0.113.7")[OF_ADDRESS..], [WRONG_PASSWORDS_BY_CLIENT.name]);
-        assert_eq!(counted("2001:db8:1:2::")[OF_ADDRESS..], [WRONG_PASSWORDS_BY_CLIENT.name]);
+    /// A browser that is known for the address, and nothing else.
+    fn in_browser(hash: &str) -> Self {
+        Self { of_address: 1, all: vec![(WRONG_PASSWORDS_IN_BROWSER, hash.to_owned())] }
+    }
+
+    /// What only the caller has counted up, who knows the password after all.
+    fn of_caller(&self) -> &[Counted] {
+        &self.all[..1]
     }
 }

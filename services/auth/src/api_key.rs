@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::display_name::DisplayName;
 use crate::secret::{Secret, SecretHash};
+use crate::user::User;
 
 const PREFIX: &str = "dkt";
 
@@ -33,20 +34,32 @@ pub struct ApiKey {
     pub created_at: Time,
     /// When its owner took it back.
     pub revoked_at: Option<Time>,
+    /// How often the password had been replaced when it was made; `None` in builds before, as if it had never been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password_changes: Option<i64>,
 }
 
 impl ApiKey {
     /// A new key, and the text that its owner sees this once.
     pub fn create(
-        user_id: UserId,
+        owner: &User,
         name: DisplayName,
         scopes: BTreeSet<Scope>,
         now: Time,
     ) -> (Self, ApiKeyCreated, SecretString) {
         let (id, secret) = (ApiKeyId::generate(now), Secret::generate());
         let shown = format!("{PREFIX}_{id}_{}", secret.expose());
-        let event = ApiKeyCreated { api_key_id: id, user_id, name: name.as_str().to_owned() };
-        let key = Self { id, user_id, name, scopes, secret_hash: secret.hash(), created_at: now, revoked_at: None };
+        let event = ApiKeyCreated { api_key_id: id, user_id: owner.id, name: name.as_str().to_owned() };
+        let key = Self {
+            id,
+            user_id: owner.id,
+            name,
+            scopes,
+            secret_hash: secret.hash(),
+            created_at: now,
+            revoked_at: None,
+            password_changes: Some(owner.password_changes),
+        };
         (key, event, shown.into())
     }
 
@@ -59,6 +72,11 @@ impl ApiKey {
     /// Whether this is the key that was presented, and it is still good.
     pub fn admits(&self, presented: &PresentedKey) -> bool {
         self.revoked_at.is_none() && self.id == presented.id && self.secret_hash == presented.secret.hash()
+    }
+
+    /// Whether it was made for the password that its owner has now: what was granted for an earlier one is void.
+    pub fn is_of(&self, owner: &User) -> bool {
+        self.password_changes.unwrap_or_default() == owner.password_changes
     }
 
     /// The session of all its access tokens.
@@ -144,15 +162,25 @@ impl fmt::Display for Scope {
 
 #[cfg(test)]
 mod tests {
+    use common::http::Role;
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::email::Email;
+    use crate::password::PasswordHash;
+    use crate::user::NewUser;
 
     const NOW: Time = Time::from_millis(1_795_000_000_000);
 
+    fn owner() -> User {
+        let (email, password_hash) =
+            (Email::parse("ana@example.org").unwrap(), PasswordHash::new("$argon2id$".to_owned()));
+        User::sign_up(NewUser { email, name: None, password_hash, role: Role::Member }, NOW).0
+    }
+
     fn key() -> (ApiKey, SecretString) {
         let scopes = Scope::parse_all(&["tickets:write".to_owned(), "*:read".to_owned()]).unwrap();
-        let (key, _, shown) = ApiKey::create(UserId::generate(NOW), DisplayName::parse("till").unwrap(), scopes, NOW);
+        let (key, _, shown) = ApiKey::create(&owner(), DisplayName::parse("till").unwrap(), scopes, NOW);
         (key, shown)
     }
 
@@ -174,6 +202,14 @@ mod tests {
         assert_eq!(event.session_id, key.session());
         assert!(!revoked.admits(&PresentedKey::parse(shown.expose_secret()).unwrap()));
         assert!(revoked.revoke(NOW).is_none());
+    }
+
+    #[test]
+    fn a_key_is_of_the_password_it_was_made_for() {
+        let changed = owner().change_password(PasswordHash::new("$argon2id$new".to_owned())).0;
+        let older = ApiKey { password_changes: None, ..key().0 };
+        assert!(key().0.is_of(&owner()) && !key().0.is_of(&changed));
+        assert!(older.is_of(&owner()) && !older.is_of(&changed), "nobody knows which password it was made for");
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub mod email;
 pub mod hashing;
 mod jobs;
 pub mod keyring;
+pub mod known_browsers;
+pub mod known_passwords;
 pub mod limits;
 mod listeners;
 pub mod machines;
@@ -44,7 +46,9 @@ use crate::hashing::Hashing;
 use crate::keyring::Keyring;
 use crate::notes::Note;
 use crate::session::Session;
-use crate::store::{AccountTokens, Admins, Attempts, AuditTrail, RefreshTokens, ResetRequests, SigningKeys};
+use crate::store::{
+    AccountTokens, Admins, Attempts, AuditTrail, KnownBrowsers, RefreshTokens, ResetRequests, SigningKeys,
+};
 use crate::user::User;
 
 const ADMIN: Policy = Policy::Roles(&[Role::Admin]);
@@ -107,6 +111,7 @@ pub struct Auth {
     reset_requests: ResetRequests,
     letters: Letters<Note>,
     attempts: Attempts,
+    known_browsers: KnownBrowsers,
     api_keys: Aggregates<ApiKey>,
     admins: Admins,
     keyring: Keyring,
@@ -121,7 +126,7 @@ pub struct Auth {
 impl Auth {
     async fn open(ctx: Context) -> Result<Self, StartError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self {
+        let auth = Self {
             users: ctx.aggregates(),
             sessions: ctx.aggregates(),
             refresh_tokens: RefreshTokens::new(ctx.database()),
@@ -129,6 +134,7 @@ impl Auth {
             reset_requests: ResetRequests::new(ctx.database()),
             letters: Letters::beside::<User>(ctx.database(), ctx.clock(), Post::open(ctx.settings())?),
             attempts: Attempts::new(ctx.database()),
+            known_browsers: KnownBrowsers::new(ctx.database()),
             api_keys: ctx.aggregates(),
             admins: Admins::open(ctx.database()).await?,
             keyring: Keyring::open(SigningKeys::new(ctx.database()), ctx.clock()).await?,
@@ -138,7 +144,12 @@ impl Auth {
             status: ctx.status(),
             public_url: ctx.settings().public_url(),
             first_admin: ctx.settings().bootstrap_admin_email.as_deref().map(first_admin).transpose()?,
-        })
+        };
+        auth.find_first_admin().await?;
+        if !ctx.settings().takes_demo_accounts() {
+            auth.close_demo_accounts().await?;
+        }
+        Ok(auth)
     }
 }
 

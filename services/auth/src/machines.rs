@@ -11,11 +11,12 @@ use crate::Auth;
 use crate::access_token::{self, SigningError};
 use crate::api_key::{ApiKey, PresentedKey, Scope};
 use crate::display_name::DisplayName;
+use crate::store::live_api_keys;
 
 /// Why a key was not taken or not found.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiKeyError {
-    /// It is unknown or was taken back, or its owner may not sign in.
+    /// It is unknown or was taken back, its owner may not sign in, or has replaced the password since.
     #[error("the API key is not good")]
     Refused,
     /// There is no such key, or it is somebody else's.
@@ -36,8 +37,9 @@ impl Auth {
         owner: UserId,
         name: DisplayName,
         scopes: BTreeSet<Scope>,
-    ) -> Result<(Versioned<ApiKey>, SecretString), StoreError> {
-        let (key, created, shown) = ApiKey::create(owner, name, scopes, self.clock.now());
+    ) -> Result<(Versioned<ApiKey>, SecretString), ApiKeyError> {
+        let user = self.users.get(owner).await?.ok_or(ApiKeyError::NotFound)?.value;
+        let (key, created, shown) = ApiKey::create(&user, name, scopes, self.clock.now());
         let key = self.api_keys.insert(key, UserEvent::from(created).by(owner)).await?;
         Ok((key, shown))
     }
@@ -46,13 +48,30 @@ impl Auth {
     pub(crate) async fn revoke_api_key(&self, key: ApiKeyId, owner: UserId) -> Result<(), ApiKeyError> {
         let found = self.api_keys.get(key).await?.filter(|key| key.value.user_id == owner);
         found.ok_or(ApiKeyError::NotFound)?;
+        Ok(self.end_api_key(key, owner).await?)
+    }
+
+    /// Takes back all of somebody's keys.
+    pub(crate) async fn end_api_keys_of(&self, owner: UserId) -> Result<(), StoreError> {
+        const BATCH: i64 = 100;
+        loop {
+            let keys = live_api_keys(&self.api_keys, owner, BATCH).await?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            for key in keys {
+                self.end_api_key(key.value.id, owner).await?;
+            }
+        }
+    }
+
+    async fn end_api_key(&self, key: ApiKeyId, owner: UserId) -> Result<(), StoreError> {
         let now = self.clock.now();
         let revoked = self.api_keys.advance(key, |current| {
             let (next, event) = current.value.revoke(now)?;
             Some(Change::new(next, UserEvent::from(event).by(owner)))
         });
-        revoked.await?;
-        Ok(())
+        revoked.await.map(drop)
     }
 
     /// An access token for the machine that presents a key.
@@ -60,8 +79,8 @@ impl Auth {
         let presented = PresentedKey::parse(presented).ok_or(ApiKeyError::Refused)?;
         let key = self.api_keys.get(presented.id).await?.map(|key| key.value);
         let key = key.filter(|key| key.admits(&presented)).ok_or(ApiKeyError::Refused)?;
-        let owner =
-            self.users.get(key.user_id).await?.filter(|user| user.value.is_active()).ok_or(ApiKeyError::Refused)?;
+        let owner = self.users.get(key.user_id).await?.filter(|user| user.value.is_active() && key.is_of(&user.value));
+        let owner = owner.ok_or(ApiKeyError::Refused)?;
         let claims = access_token::claims(&owner, key.session(), Some(key.scope_claim()), self.clock.now());
         Ok(self.keyring.sign(&claims)?)
     }

@@ -35,6 +35,7 @@ impl From<AccountError> for Problem {
                 "Too many wrong passwords. Try again later, or ask for a new password.",
             )
             .retry_after(wait),
+            AccountError::TooManySignUps(wait) => Self::too_many_requests(wait),
             AccountError::NotFound => Self::not_found(),
             AccountError::Changed => Self::version_mismatch(),
             AccountError::Hashing(HashingError::Busy) => Self::unavailable(HASHING_PAUSE),

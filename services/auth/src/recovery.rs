@@ -6,6 +6,7 @@ use common::clock::Time;
 use common::each::each;
 use common::events::users::{UserEmailVerificationRequested, UserPasswordResetRequested};
 use common::events::{By, UserEvent};
+use common::http::ClientAddress;
 use common::id::{SessionId, UserId};
 use common::mail::{LETTERS, Letter, Mail};
 use common::store::{Change, ChangeError, StoreError, Versioned};
@@ -15,8 +16,8 @@ use crate::account_token::{AccountToken, Purpose};
 use crate::email::TypedEmail;
 use crate::hashing::HashingError;
 use crate::limits::{
-    Limit, PASSWORDS_OF_ACCOUNT, RESET_MAILS_BY_CLIENT, RESET_MAILS_TO_ADDRESS, TOKENS_BY_CLIENT,
-    VERIFICATIONS_OF_ACCOUNT,
+    Counted, PASSWORDS_OF_ACCOUNT, RESET_MAILS, RESET_MAILS_TO_ADDRESS, RESET_MAILS_TO_MAILBOX, TOKENS,
+    VERIFICATIONS_OF_ACCOUNT, tagged_mailbox,
 };
 use crate::notes::Note;
 use crate::password::{ChosenPassword, NotAPassword, Password};
@@ -75,9 +76,11 @@ impl From<ChangeError<Self>> for RecoveryError {
 impl Auth {
     /// Notes that somebody wants a mail for a new password. Whether there is an account is found out later, by a job: so
     /// neither the answer nor the time it takes tells.
-    pub(crate) async fn forget_password(&self, email: TypedEmail, client: &str) -> Result<(), RecoveryError> {
-        self.count(&RESET_MAILS_BY_CLIENT, client).await?;
-        self.count(&RESET_MAILS_TO_ADDRESS, &email.one_spelling()).await?;
+    pub(crate) async fn forget_password(&self, email: TypedEmail, place: &ClientAddress) -> Result<(), RecoveryError> {
+        let address = email.one_spelling();
+        let mailbox = tagged_mailbox(&address).map(|mailbox| (RESET_MAILS_TO_MAILBOX, mailbox));
+        let to_address = [(RESET_MAILS_TO_ADDRESS, address)];
+        self.count(RESET_MAILS.of(place).chain(to_address).chain(mailbox)).await?;
         Ok(self.reset_requests.insert(&ResetRequest::new(email, self.clock.now())).await?)
     }
 
@@ -106,15 +109,15 @@ impl Auth {
         asked.await.map(drop)
     }
 
-    /// Replaces a forgotten password and ends all sessions.
+    /// Replaces a forgotten password, and ends all sessions and API keys.
     pub(crate) async fn reset_password(
         &self,
         presented: &str,
         password: ChosenPassword,
-        client: &str,
+        place: &ClientAddress,
     ) -> Result<(), RecoveryError> {
         const PURPOSE: Purpose = Purpose::ResetPassword;
-        self.count(&TOKENS_BY_CLIENT, client).await?;
+        self.count(TOKENS.of(place)).await?;
         let token = self.token_by(presented, PURPOSE).await?.ok_or(RecoveryError::ResetTokenInvalid)?;
         let owner = self.users.get(token.user_id).await?.ok_or(RecoveryError::NotFound)?.value;
         let password_hash = self.hashing.hash(password.unlike(&owner.about())?).await?;
@@ -129,18 +132,19 @@ impl Auth {
         });
         let changed = changed.await?;
         self.account_tokens.remove(&token.hash).await?;
-        self.forgive_failures(&TypedEmail::from(&changed.value.email), client).await?;
-        self.end_as_noted(user, &ending(&changed.value, None, now)).await
+        self.forgive_failures(&TypedEmail::from(&changed.value.email), place).await?;
+        self.end_as_noted(user, &ending(&changed.value, None, now)).await?;
+        Ok(self.make_first_admin(&changed).await?)
     }
 
-    /// Replaces the password of somebody who knows it, and ends their sessions but the one that is asking.
+    /// Replaces the password of somebody who knows it, and ends their API keys, and their sessions but the one that is asking.
     pub(crate) async fn change_password(
         &self,
         (user, session): (UserId, SessionId),
         current: Password,
         new: ChosenPassword,
     ) -> Result<Versioned<User>, RecoveryError> {
-        self.count(&PASSWORDS_OF_ACCOUNT, &user.to_string()).await?;
+        self.count([(PASSWORDS_OF_ACCOUNT, user.to_string())]).await?;
         let known = self.users.get(user).await?.ok_or(RecoveryError::NotFound)?.value;
         if !self.hashing.verify(current, Some(&known.password_hash)).await? {
             return Err(RecoveryError::WrongPassword);
@@ -162,10 +166,11 @@ impl Auth {
 
     async fn end_as_noted(&self, user: UserId, ending: &Ending) -> Result<(), RecoveryError> {
         self.end_sessions_of(user, user, ending.spared).await?;
+        self.end_api_keys_of(user).await?;
         Ok(forget_ending(&self.users, user, ending).await?)
     }
 
-    /// Ends the sessions whose end a crash came in between.
+    /// Ends the sessions and keys whose end a crash came in between.
     pub(crate) async fn end_forgotten_sessions(&self) -> Result<(), RecoveryError> {
         let left = unfinished_endings(&self.users, self.clock.now(), BATCH).await?;
         each(left, AT_ONCE, |(user, ending)| async move { self.end_as_noted(user, &ending).await }).await
@@ -173,7 +178,7 @@ impl Auth {
 
     /// Sends another mail that verifies the address, unless that has been done.
     pub(crate) async fn request_verification(&self, user: UserId) -> Result<(), RecoveryError> {
-        self.count(&VERIFICATIONS_OF_ACCOUNT, &user.to_string()).await?;
+        self.count([(VERIFICATIONS_OF_ACCOUNT, user.to_string())]).await?;
         let letter = Letter::new(Note::VerifyEmail, self.clock.now());
         let asked = self.users.advance(user, |current| {
             let event = UserEvent::from(UserEmailVerificationRequested { user_id: user }).by(user);
@@ -184,9 +189,9 @@ impl Auth {
     }
 
     /// Notes that the address is theirs.
-    pub(crate) async fn verify_email(&self, presented: &str, client: &str) -> Result<(), RecoveryError> {
+    pub(crate) async fn verify_email(&self, presented: &str, place: &ClientAddress) -> Result<(), RecoveryError> {
         const PURPOSE: Purpose = Purpose::VerifyEmail;
-        self.count(&TOKENS_BY_CLIENT, client).await?;
+        self.count(TOKENS.of(place)).await?;
         let token = self.token_by(presented, PURPOSE).await?.ok_or(RecoveryError::VerificationTokenInvalid)?;
         let now = self.clock.now();
         let verified = self.users.change(token.user_id, |current| {
@@ -196,7 +201,8 @@ impl Auth {
             let verified = current.value.verify_email(now);
             Ok(verified.map(|(next, event)| Change::new(next, UserEvent::from(event).by(token.user_id))))
         });
-        verified.await?;
+        let verified = verified.await?;
+        self.make_first_admin(&verified).await?;
         Ok(self.account_tokens.remove(&token.hash).await?)
     }
 
@@ -219,8 +225,9 @@ impl Auth {
         Ok(Some(note.content(&self.public_url, &secret).to(user.email, letter.id, now)))
     }
 
-    async fn count(&self, limit: &Limit, who: &str) -> Result<(), RecoveryError> {
-        let wait = self.attempts.count(limit, who, self.clock.now()).await?;
+    async fn count(&self, tries: impl IntoIterator<Item = Counted>) -> Result<(), RecoveryError> {
+        let tries: Vec<Counted> = tries.into_iter().collect();
+        let wait = self.attempts.count_all(&tries, self.clock.now()).await?;
         wait.map_or(Ok(()), |wait| Err(RecoveryError::TooOften(wait)))
     }
 }

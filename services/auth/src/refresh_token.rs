@@ -1,4 +1,9 @@
-//! Refresh tokens: each is used once, for the next one; a token used again later tells that a copy of it is about.
+//! Refresh tokens: each is used once, for the next one. A token that is used again later tells of one of two things.
+//!
+//! If one of its successors was used, somebody has a copy: the session ends. If none was, the answer that brought them was lost, and whoever
+//! asks again gets another successor. Those that were lost are superseded by it, and good no more: should one of them turn up after
+//! all, two have had the token, and the session ends then. So nobody who has copied a token stays unnoticed beside its owner, and
+//! nobody is signed out because of a bad line.
 
 use std::time::Duration;
 
@@ -34,6 +39,21 @@ pub struct RefreshToken {
     pub expires_at: Time,
     /// When it was used.
     pub used_at: Option<Time>,
+    /// The token that it was given for; `None` for the first of a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SecretHash>,
+    /// When another successor of the same token took its place, as it had been lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_at: Option<Time>,
+}
+
+/// What may be done with a token that is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The next one is given for it.
+    Next,
+    /// It was used a while ago. If no successor was used, they were lost, and are superseded by the next one.
+    Again,
 }
 
 /// Why a refresh token is not taken.
@@ -58,22 +78,40 @@ impl RefreshToken {
             issued_at: now,
             expires_at: session.ends_at.min(now + IDLE),
             used_at: None,
+            from: None,
+            superseded_at: None,
         };
         (token, secret)
     }
 
-    /// Whether it may be used now for the next one: for the first time, or again within the [`LEEWAY`].
+    /// The same for a token that is used now.
+    pub fn succeed(&self, session: &Session, now: Time) -> (Self, Secret) {
+        let (next, secret) = Self::issue(session, now);
+        (Self { from: Some(self.hash.clone()), ..next }, secret)
+    }
+
+    /// Whether it may be used now for the next one: for the first time, or again within the [`LEEWAY`]; or later, if it turns out that no
+    /// successor was used.
     ///
     /// # Errors
     /// [`RefreshRefused`].
-    pub fn judge(&self, session: &Session, now: Time) -> Result<(), RefreshRefused> {
+    pub fn judge(&self, session: &Session, now: Time) -> Result<Use, RefreshRefused> {
         if !session.is_live(now) || now >= self.expires_at {
             return Err(RefreshRefused::Invalid);
         }
-        match self.used_at {
-            Some(used_at) if now.since(used_at) >= LEEWAY => Err(RefreshRefused::Reused),
-            _ => Ok(()),
+        if self.superseded_at.is_some() {
+            return Err(RefreshRefused::Reused);
         }
+        match self.used_at {
+            Some(used_at) if now.since(used_at) >= LEEWAY => Ok(Use::Again),
+            _ => Ok(Use::Next),
+        }
+    }
+
+    /// Whether all that were given for a token have been lost, as far as can be seen: there are some, as each is stored before its
+    /// predecessor is used up, and nobody has used one. Of builds before there are none.
+    pub fn were_lost(successors: &[Self]) -> bool {
+        !successors.is_empty() && successors.iter().all(|token| token.used_at.is_none())
     }
 }
 
@@ -93,7 +131,7 @@ mod tests {
     fn an_unused_token_of_a_live_session_is_taken() {
         let (token, secret) = RefreshToken::issue(&session(), START);
         assert_eq!(token.hash, secret.hash());
-        assert_eq!(token.judge(&session(), START + IDLE - SECOND), Ok(()));
+        assert_eq!(token.judge(&session(), START + IDLE - SECOND), Ok(Use::Next));
     }
 
     #[test]
@@ -109,12 +147,19 @@ mod tests {
     }
 
     #[test]
-    fn a_used_token_is_a_race_at_first_and_a_theft_later() {
+    fn a_used_token_is_a_race_at_first_and_later_it_depends_on_its_successors() {
         let (token, _) = RefreshToken::issue(&session(), START);
         let used = RefreshToken { used_at: Some(START), ..token };
-        assert_eq!(used.judge(&session(), START), Ok(()));
-        assert_eq!(used.judge(&session(), START + LEEWAY - SECOND), Ok(()));
-        assert_eq!(used.judge(&session(), START + LEEWAY), Err(RefreshRefused::Reused));
+        assert_eq!(used.judge(&session(), START), Ok(Use::Next));
+        assert_eq!(used.judge(&session(), START + LEEWAY - SECOND), Ok(Use::Next));
+        assert_eq!(used.judge(&session(), START + LEEWAY), Ok(Use::Again));
+        let (unused, _) = used.succeed(&session(), START);
+        let spent = RefreshToken { used_at: Some(START), ..unused.clone() };
+        assert!(RefreshToken::were_lost(&[unused.clone(), unused.clone()]));
+        assert!(!RefreshToken::were_lost(&[unused.clone(), spent]), "somebody has it");
+        assert!(!RefreshToken::were_lost(&[]), "nothing is known of them");
+        let superseded = RefreshToken { superseded_at: Some(START), ..unused };
+        assert_eq!(superseded.judge(&session(), START), Err(RefreshRefused::Reused));
         let (revoked, _) = session().revoke(START).unwrap();
         assert_eq!(used.judge(&revoked, START), Err(RefreshRefused::Invalid));
     }

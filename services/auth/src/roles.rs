@@ -7,7 +7,7 @@ use common::store::{Change, StoreError, Versioned};
 
 use crate::Auth;
 use crate::session_life::SessionError;
-use crate::store::{Leaving, Removal, Turn, active_admins};
+use crate::store::{Leaving, Removal, Turn, active_admins, user_by_email};
 use crate::user::User;
 
 /// How often it is tried again after somebody else was faster.
@@ -56,6 +56,33 @@ impl Auth {
         let disabled = self.apply(user, Removal::Disable, by).await?;
         self.end_sessions_of(user, by, None).await?;
         Ok(disabled)
+    }
+
+    /// Makes the account administrator whose address `BOOTSTRAP_ADMIN_EMAIL` names, once it has shown that the address is its owner's:
+    /// anybody can sign up with it.
+    pub(crate) async fn make_first_admin(&self, user: &Versioned<User>) -> Result<(), StoreError> {
+        if self.first_admin.as_ref() != Some(&user.value.email) {
+            return Ok(());
+        }
+        let made = self.users.advance(user.value.id, |current| {
+            let confirmed = current.value.has_verified_email() && current.value.is_active();
+            let (next, event) = current.value.change_role(Role::Admin).filter(|_| confirmed)?;
+            Some(Change::new(next, UserEvent::from(event).by_system()))
+        });
+        made.await.map(drop)
+    }
+
+    /// The same at a start, should the variable be newer than the account, or a process have died in between. Where there is an
+    /// administrator, one whose role was taken away stays without it.
+    pub(crate) async fn find_first_admin(&self) -> Result<(), StoreError> {
+        let Some(address) = &self.first_admin else { return Ok(()) };
+        if active_admins(&self.users).await? > 0 {
+            return Ok(());
+        }
+        match user_by_email(&self.users, address).await? {
+            Some(user) => self.make_first_admin(&user).await,
+            None => Ok(()),
+        }
     }
 
     async fn apply(&self, user: UserId, removal: Removal, by: UserId) -> Result<Versioned<User>, RoleError> {

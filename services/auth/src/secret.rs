@@ -36,6 +36,12 @@ impl Secret {
     pub fn hash(&self) -> SecretHash {
         SecretHash(hex::encode(Sha256::digest(self.expose().as_bytes())))
     }
+
+    /// What is kept of a secret that has several holders: none can be told from another's.
+    pub fn hash_for(&self, holder: &str) -> SecretHash {
+        let both = Sha256::new_with_prefix(self.expose().as_bytes()).chain_update(b" ").chain_update(holder.as_bytes());
+        SecretHash(hex::encode(both.finalize()))
+    }
 }
 
 /// SHA-256 of a secret in hexadecimal.

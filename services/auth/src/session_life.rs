@@ -11,7 +11,8 @@ use common::store::{Change, StoreError, Versioned};
 
 use crate::Auth;
 use crate::access_token::{self, SigningError};
-use crate::refresh_token::{RefreshRefused, RefreshToken};
+use crate::known_browsers::Caller;
+use crate::refresh_token::{RefreshRefused, RefreshToken, Use};
 use crate::secret::Secret;
 use crate::session::{Device, Session};
 use crate::store::{live_sessions, sessions_of};
@@ -62,16 +63,26 @@ impl Auth {
         self.signed_in(user, &session, &token, secret)
     }
 
+    /// Notes that somebody has signed in with a browser, and answers with what it keeps from now on.
+    pub(crate) async fn know_browser(&self, caller: Caller, user: &User) -> Result<Secret, StoreError> {
+        let browser = caller.browser.unwrap_or_else(Secret::generate);
+        self.known_browsers.note(&browser, user, self.clock.now()).await?;
+        Ok(browser)
+    }
+
     /// Takes a refresh token and gives the next one. One that was used before ends its session.
     pub(crate) async fn refresh(&self, presented: &str) -> Result<SignedIn, SessionError> {
         let (token, session) = self.session_by(presented).await?.ok_or(RefreshRefused::Invalid)?;
         let now = self.clock.now();
-        if let Err(refused) = token.judge(&session, now) {
-            if refused == RefreshRefused::Reused {
-                tracing::warn!(session = %session.id, user = %session.user_id, "a refresh token was used twice; its session ends");
-                self.end_session(session.id, None).await?;
-            }
-            return Err(refused.into());
+        let refused = match token.judge(&session, now) {
+            Ok(Use::Next) => None,
+            Ok(Use::Again) => (!self.give_up_lost(&token, now).await?).then_some(RefreshRefused::Reused),
+            Err(refused) => Some(refused),
+        };
+        match refused {
+            Some(RefreshRefused::Reused) => return Err(self.end_stolen(&session).await?.into()),
+            Some(refused) => return Err(refused.into()),
+            None => {}
         }
         let user = self
             .users
@@ -79,11 +90,26 @@ impl Auth {
             .await?
             .filter(|user| user.value.is_active())
             .ok_or(RefreshRefused::Invalid)?;
-        let (next, secret) = RefreshToken::issue(&session, now);
+        let (next, secret) = token.succeed(&session, now);
         // The successor is stored before the token is used up: a crash in between leaves the token good for another try.
         self.refresh_tokens.insert(&next).await?;
-        self.refresh_tokens.use_up(&token.hash, now).await?;
+        if !self.refresh_tokens.use_up(&token.hash, now).await? {
+            return Err(self.end_stolen(&session).await?.into());
+        }
         self.signed_in(user, &session, &next, secret)
+    }
+
+    /// Supersedes what was given for a token and was lost; false if somebody has used it.
+    async fn give_up_lost(&self, token: &RefreshToken, now: Time) -> Result<bool, StoreError> {
+        let successors = self.refresh_tokens.successors(&token.hash).await?;
+        Ok(RefreshToken::were_lost(&successors) && self.refresh_tokens.supersede(&successors, now).await?)
+    }
+
+    /// Ends a session of which two have had a token.
+    async fn end_stolen(&self, session: &Session) -> Result<RefreshRefused, SessionError> {
+        tracing::warn!(session = %session.id, user = %session.user_id, "a refresh token was used twice; its session ends");
+        self.end_session(session.id, None).await?;
+        Ok(RefreshRefused::Reused)
     }
 
     fn signed_in(

@@ -16,10 +16,7 @@ use jiff::{Span, Timestamp};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-/// Who sells and who buys in the demo, and the password of both.
-pub(crate) const SELLER: &str = "seller@example.com";
-pub(crate) const BUYER: &str = "buyer@example.com";
-pub(crate) const PASSWORD: &str = "docket-demo-2026";
+pub(crate) use auth::known_passwords::{BUYER, PASSWORD, SELLER};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);

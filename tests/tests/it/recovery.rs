@@ -288,6 +288,162 @@ async fn who_guesses_passwords_is_made_to_wait_and_learns_nothing_by_it() {
     app.stop().await;
 }
 
+/// A key that somebody made with an earlier password, who may be anybody, and the token that came of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_end_with_the_password_they_were_made_for() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let exchange = async |key: &Value| app.visitor().post("/api/users/api-keys/exchange", json!({ "key": key })).await;
+    let make = async |person: &Person| {
+        let key = json!({ "name": "till", "scopes": ["*:write"] });
+        person.post("/api/users/api-keys", key).await.expect(201)["key"].clone()
+    };
+    let listed =
+        async |person: &Person| person.get("/api/users/api-keys").await.expect(200)["items"].as_array().unwrap().len();
+    let key = make(&ana).await;
+    let machine = exchange(&key).await.expect(200)["accessToken"].as_str().unwrap().to_owned();
+    reset(&app, &reset_token(&app, &ana.email).await, NEW).await.expect(200);
+    exchange(&key).await.problem(401, "invalid_api_key");
+    eventually("its token has ended too", 2, || async {
+        let header = [("authorization", &*format!("Bearer {machine}"))];
+        let orders = app.visitor().send(reqwest::Method::GET, "/api/orders", &header, Value::Null).await;
+        (orders.status == 401).then_some(())
+    })
+    .await;
+    let email = ana.email;
+    let ana = app.visitor();
+    ana.post("/api/users/signin", json!({ "email": email, "password": NEW })).await.expect(200);
+    assert_eq!(listed(&ana).await, 0, "the profile shows none that is not good");
+
+    let (key, other) = (make(&ana).await, make(&ana).await);
+    let change = json!({ "currentPassword": NEW, "newPassword": PASSWORD });
+    ana.post("/api/users/change-password", change).await.expect(200);
+    for key in [key, other] {
+        exchange(&key).await.problem(401, "invalid_api_key");
+    }
+    exchange(&make(&ana).await).await.expect(200);
+    app.stop().await;
+}
+
+/// Behind a proxy that does not say for whom it comes, everybody has one address: nobody is refused for what others do.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_share_an_address_do_not_share_a_count() {
+    let app = App::start().await;
+    let visitor = app.visitor();
+    for _ in 0..121 {
+        let token = json!({ "token": "A".repeat(43) });
+        visitor.post("/api/users/verify-email", token).await.problem(400, "verification_token_invalid");
+    }
+    for nth in 0..61 {
+        forget(&app, &format!("somebody{nth}@example.org")).await.expect(202);
+    }
+    app.stop().await;
+}
+
+/// Strangers guess from many places, until nobody is let in who is not known.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_does_not_keep_the_owner_out_of_a_browser_that_is_known() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let from = async |person: &Person, place: &str, password: &str| {
+        let body = json!({ "email": ana.email, "password": password });
+        person.send(reqwest::Method::POST, "/api/users/signin", &[("x-forwarded-for", place)], body).await
+    };
+    let stranger = app.visitor();
+    for round in 0..10 {
+        let guesses = (0..10).map(|nth| {
+            let place = format!("198.51.{round}.{nth}");
+            let (from, stranger) = (&from, &stranger);
+            async move { from(stranger, &place, "battery staple").await.problem(401, "invalid_credentials") }
+        });
+        join_all(guesses).await;
+    }
+    from(&app.visitor(), "203.0.113.9", PASSWORD).await.problem(429, "too_many_requests");
+    ana.post("/api/users/signout", Value::Null).await.expect(200);
+    from(&ana, "203.0.113.10", PASSWORD).await.expect(200);
+    assert_eq!(ana.get("/api/users/currentuser").await.expect(200)["currentUser"]["email"], ana.email);
+
+    // It is known for its own account only, and may guess no more than anybody else.
+    let bob = app.sign_up().await;
+    let as_bob = json!({ "email": bob.email, "password": "battery staple" });
+    for _ in 0..GUESSES {
+        ana.post("/api/users/signin", as_bob.clone()).await.problem(401, "invalid_credentials");
+        from(&ana, "203.0.113.10", "battery staple").await.problem(401, "invalid_credentials");
+    }
+    ana.post("/api/users/signin", as_bob).await.problem(429, "too_many_requests");
+    from(&ana, "203.0.113.10", PASSWORD).await.problem(429, "too_many_requests");
+    app.stop().await;
+}
+
+/// A mailbox takes what is sent to any address with its name and a tag: so a stranger could fill it with letters.
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ups_are_few_for_one_mailbox_and_bounded_from_one_place() {
+    let app = App::start().await;
+    let sign_up = async |email: String, place: &str| {
+        let body = json!({ "email": email, "password": PASSWORD });
+        let visitor = app.visitor();
+        visitor.send(reqwest::Method::POST, "/api/users/signup", &[("x-forwarded-for", place)], body).await
+    };
+    for nth in 0..5 {
+        sign_up(format!("victim+{nth}@example.org"), &format!("198.51.{nth}.1")).await.expect(201);
+    }
+    let refused = sign_up("victim+5@example.org".to_owned(), "198.51.5.1").await;
+    assert!(refused.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() <= 3600);
+    refused.problem(429, "too_many_requests");
+    sign_up("victim@example.org".to_owned(), "198.51.6.1").await.expect(201);
+    for nth in 0..6 {
+        let answer = forget(&app, &format!("victim+x{nth}@example.org")).await;
+        assert!(answer.status == 202 || nth > 4, "{nth}: {}", answer.status);
+    }
+    forget(&app, "victim@example.org").await.expect(202);
+
+    let answers = join_all((0..64).map(|nth| sign_up(format!("one{nth}@example.org"), "203.0.113.77"))).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(made, 60, "{:?}", answers.last());
+    assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 4);
+    sign_up("neighbour@example.org".to_owned(), "203.0.113.78").await.expect(201);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_reads_the_mail_of_its_address_becomes_the_first_administrator() {
+    let app = App::start().await;
+    let first = Person::sign_up(&app.base(), docket_tests::ADMIN).await;
+    let role =
+        async |person: &Person| person.get("/api/users/currentuser").await.expect(200)["currentUser"]["role"].clone();
+    assert_eq!(role(&first).await, "member", "anybody can type that address");
+    first.get("/api/users").await.problem(403, "role_required");
+    let token = token_of(&until_mails(&app, docket_tests::ADMIN, VERIFY, 1).await[0]);
+    app.visitor().post("/api/users/verify-email", json!({ "token": token })).await.expect(200);
+    first.post("/api/users/refresh", Value::Null).await.expect(200);
+    assert_eq!(role(&first).await, "admin");
+    first.get("/api/users").await.expect(200);
+    app.stop().await;
+}
+
+/// The variable is set, or the process died, after the address was confirmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_address_is_made_administrator_at_the_next_start_unless_there_is_one() {
+    let mut app = App::with(|settings| settings.bootstrap_admin_email = None).await;
+    let first = Person::sign_up(&app.base(), docket_tests::ADMIN).await;
+    reset(&app, &reset_token(&app, docket_tests::ADMIN).await, NEW).await.expect(200);
+    let users = app.database("auth").await.collection::<bson::Document>("users");
+    let role = async || {
+        let user = users.find_one(bson::doc! { "email": docket_tests::ADMIN }).await.unwrap().unwrap();
+        user.get_str("role").unwrap().to_owned()
+    };
+    assert_eq!(role().await, "member", "{}", first.email);
+    app.stop_serving().await;
+    let beside = App::of(App::services(), |settings| {
+        settings.namespace.clone_from(&app.settings_used().namespace);
+    })
+    .await;
+    assert_eq!(role().await, "admin");
+    beside.stop().await;
+    app.serve_again().await;
+    app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_trail_tells_of_passwords_and_addresses() {
     let app = App::start().await;

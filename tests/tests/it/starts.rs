@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use docket_stripe::{Options, StripeStandIn};
-use docket_tests::{App, Person, free_port, run_at_once, spawn};
-use serde_json::Value;
+use docket_tests::{App, Person, Process, free_port, run_at_once, spawn};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What ends a process whose settings are wrong.
@@ -170,6 +170,42 @@ async fn no_public_address_has_demo_accounts_or_the_stand_in_for_stripe() {
 
     let wanted = spawn("docket", &with(demo, &[("DOCKET_PUBLIC_DEMO", "1")])).await;
     assert!(wanted.terminate().await);
+    app.stop().await;
+}
+
+async fn demo_sign_in(docket: &Process, password: &str) -> u16 {
+    let body = json!({ "email": "seller@example.com", "password": password });
+    Person::visitor(&docket.http).post("/api/users/signin", body).await.status
+}
+
+/// A demo, tried on one's own machine, becomes a shop with its data. The seller's password is still the one that everybody knows; the
+/// buyer has another one by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn demo_accounts_are_closed_where_an_installation_becomes_public() {
+    const DEMO: &str = "docket-demo-2026";
+    let folder = TempDir::new().unwrap();
+    let (app, variables) = shared(folder.path()).await;
+    let docket = spawn("docket", &variables).await;
+    for email in ["seller@example.com", "buyer@example.com"] {
+        let person = json!({ "email": email, "password": DEMO });
+        Person::visitor(&docket.http).post("/api/users/signup", person).await.expect(201);
+    }
+    let mut buyer = Person::visitor(&docket.http);
+    buyer.email = "buyer@example.com".to_owned();
+    buyer.post("/api/users/signin", json!({ "email": buyer.email, "password": DEMO })).await.expect(200);
+    let own = json!({ "currentPassword": DEMO, "newPassword": "nobody knows this one" });
+    buyer.post("/api/users/change-password", own).await.expect(200);
+    assert!(docket.terminate().await);
+
+    let docket = spawn("docket", &variables).await;
+    assert_eq!(demo_sign_in(&docket, DEMO).await, 200, "on one's own machine it stays open");
+    assert!(docket.terminate().await);
+
+    let docket = spawn("docket", &with(variables, &[PUBLIC])).await;
+    assert_eq!(demo_sign_in(&docket, DEMO).await, 401);
+    let own = json!({ "email": buyer.email, "password": "nobody knows this one" });
+    Person::visitor(&docket.http).post("/api/users/signin", own).await.expect(200);
+    assert!(docket.terminate().await);
     app.stop().await;
 }
 

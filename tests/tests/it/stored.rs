@@ -103,6 +103,7 @@ async fn post(person: &Person, base: &str, path: &str, body: Value) -> docket_te
 /// Has people do everything that leaves something in a database.
 async fn use_docket(at: &Addresses<'_>, name: &str) {
     let admin = Person::sign_up(at.auth, docket_tests::ADMIN).await;
+    admin.verify_email().await;
     let [seller, buyer] = ["seller", "buyer"].map(|who| format!("{who}-{name}@example.com"));
     let (seller, buyer) = (Person::sign_up(at.auth, &seller).await, Person::sign_up(at.auth, &buyer).await);
     accounts(at, &admin, &buyer, name).await;

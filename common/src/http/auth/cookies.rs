@@ -9,6 +9,9 @@ pub const ACCESS_COOKIE: &str = "__Host-docket_access";
 /// The cookie with the refresh token.
 pub const REFRESH_COOKIE: &str = "__Host-docket_refresh";
 
+/// The cookie by which a browser is known in which somebody has signed in before. It lets nobody in.
+pub const BROWSER_COOKIE: &str = "__Host-docket_browser";
+
 /// A cookie no script and no other site gets to see, for `lifetime`.
 pub fn session_cookie(name: &'static str, value: impl Into<String>, lifetime: Duration) -> Cookie<'static> {
     let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);

@@ -8,7 +8,7 @@ mod revocations;
 mod verifier;
 
 pub use claims::{AUDIENCE, Claims, ISSUER, TOKEN_TYPE};
-pub use cookies::{ACCESS_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
+pub use cookies::{ACCESS_COOKIE, BROWSER_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
 pub use principal::{MaybePrincipal, Principal, Role};
 pub use revocations::Revocations;
 pub use verifier::{TokenError, Verifier};

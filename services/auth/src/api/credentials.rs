@@ -1,7 +1,7 @@
 //! Passwords that are forgotten or replaced, and addresses that are shown to be one's own.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use common::http::{Body, Fields, Principal, Problem, Tagged, client_address};
+use common::http::{Body, ClientAddress, Fields, Principal, Problem, Tagged};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -65,11 +65,11 @@ pub(crate) async fn forgot_password(
 ) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::default();
     let email = fields.take("email", TypedEmail::parse(&input.email));
-    auth.forget_password(fields.finish(email)?, &client_address(&request)).await?;
+    auth.forget_password(fields.finish(email)?, &ClientAddress::of(&request)).await?;
     Ok(accepted())
 }
 
-/// Sets a new password with the token from the mail, once. All sessions end; one signs in with the new password.
+/// Sets a new password with the token from the mail, once. All sessions and API keys end; one signs in with the new password.
 #[utoipa::path(
     post, path = "/api/users/reset-password", request_body = Reset,
     responses(
@@ -86,11 +86,11 @@ pub(crate) async fn reset_password(
     let mut fields = Fields::default();
     let password = fields.take("password", ChosenPassword::parse(&input.password));
     let password = fields.finish(password)?;
-    auth.reset_password(input.token.expose_secret(), password, &client_address(&request)).await?;
+    auth.reset_password(input.token.expose_secret(), password, &ClientAddress::of(&request)).await?;
     Ok(done())
 }
 
-/// Replaces one's password. All other sessions end.
+/// Replaces one's password. All other sessions end, and all API keys.
 #[utoipa::path(
     post, path = "/api/users/change-password", request_body = NewPassword,
     responses(
@@ -132,7 +132,7 @@ pub(crate) async fn verify_email(
     request: HttpRequest,
     Body(input): Body<Verification>,
 ) -> Result<HttpResponse, Problem> {
-    auth.verify_email(input.token.expose_secret(), &client_address(&request)).await?;
+    auth.verify_email(input.token.expose_secret(), &ClientAddress::of(&request)).await?;
     Ok(done())
 }
 

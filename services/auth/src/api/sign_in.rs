@@ -4,8 +4,8 @@ use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
-use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
-use common::http::{Body, Created, Fields, MaybePrincipal, Problem, client_address};
+use common::http::auth::{ACCESS_COOKIE, BROWSER_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
+use common::http::{Body, ClientAddress, Created, Fields, MaybePrincipal, Problem};
 use futures::future::LocalBoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,10 @@ use crate::access_token::LIFETIME;
 use crate::accounts::AccountError;
 use crate::display_name::DisplayName;
 use crate::email::{Email, TypedEmail};
+use crate::known_browsers::{self, Caller};
 use crate::password::{ChosenPassword, Password};
 use crate::refresh_token::RefreshRefused;
+use crate::secret::Secret;
 use crate::session::Device;
 use crate::session_life::{SessionError, SignedIn};
 
@@ -85,7 +87,12 @@ pub(crate) struct CurrentUser {
 /// Makes an account and signs its owner in.
 #[utoipa::path(
     post, path = "/api/users/signup", request_body = SignUp,
-    responses((status = 201, body = Account), (status = 409, description = "`email_taken`"), (status = 503, description = "Too many at once"))
+    responses(
+        (status = 201, body = Account),
+        (status = 409, description = "`email_taken`"),
+        (status = 429, description = "`too_many_requests`: too many accounts for one mailbox, or from one place"),
+        (status = 503, description = "Too many at once")
+    )
 )]
 pub(crate) async fn sign_up(
     auth: web::Data<Auth>,
@@ -99,12 +106,14 @@ pub(crate) async fn sign_up(
     let password = fields.take("password", password);
     let name = fields.take_optional("name", input.name, |name| DisplayName::parse(&name));
     let (email, password, name) = fields.finish((email, password, name))?;
-    let user = auth.sign_up(email, password, name).await?;
+    let caller = caller(&request);
+    let user = auth.sign_up(email, password, name, &caller.place).await?;
     let signed_in = auth.start_session(user, device(&request)).await?;
+    let browser = auth.know_browser(caller, &signed_in.user.value).await?;
     let location = format!("/api/users/{}", signed_in.user.value.id);
     let body = Account::from(&signed_in.user);
     let response = Created { location, version: signed_in.user.version, body }.respond_to(&request);
-    with_cookies(response, &session_cookies(&signed_in))
+    with_cookies(with_cookies(response, &session_cookies(&signed_in))?, &[browser_cookie(&browser)])
 }
 
 /// Starts a session of a browser, which gets its tokens as cookies.
@@ -122,8 +131,10 @@ pub(crate) async fn sign_in(
     request: HttpRequest,
     Body(input): Body<Credentials>,
 ) -> Result<HttpResponse, Problem> {
-    let signed_in = authenticated(&auth, input, &request).await?;
-    in_cookies(&signed_in)
+    let caller = caller(&request);
+    let signed_in = authenticated(&auth, input, &request, &caller).await?;
+    let browser = auth.know_browser(caller, &signed_in.user.value).await?;
+    with_cookies(in_cookies(&signed_in)?, &[browser_cookie(&browser)])
 }
 
 /// Starts a session of a client that is no browser, which gets its tokens in the body.
@@ -141,17 +152,23 @@ pub(crate) async fn token(
     request: HttpRequest,
     Body(input): Body<Credentials>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(in_body(authenticated(&auth, input, &request).await?))
+    Ok(in_body(authenticated(&auth, input, &request, &caller(&request)).await?))
 }
 
-async fn authenticated(auth: &Auth, input: Credentials, request: &HttpRequest) -> Result<SignedIn, Problem> {
+async fn authenticated(
+    auth: &Auth,
+    input: Credentials,
+    request: &HttpRequest,
+    caller: &Caller,
+) -> Result<SignedIn, Problem> {
     let (email, password) = input.parse()?;
-    let user = auth.authenticate(&email, password, &client_address(request)).await?;
+    let user = auth.authenticate(&email, password, caller).await?;
     Ok(auth.start_session(user, device(request)).await?)
 }
 
 /// Takes a refresh token, from the cookie or the body, and answers with new tokens in the same way. A token may be used
-/// again for ten seconds, as by another tab; after that, its reuse ends the session.
+/// again for ten seconds, as by another tab, and later as long as nobody has used what was given for it: then that was lost on its
+/// way. Any other reuse ends the session.
 #[utoipa::path(
     post, path = "/api/users/refresh", request_body = Option<RefreshInput>,
     responses(
@@ -250,6 +267,12 @@ impl FromRequest for Presented {
     }
 }
 
+/// Who wants in.
+fn caller(request: &HttpRequest) -> Caller {
+    let browser = request.cookie(BROWSER_COOKIE).and_then(|cookie| Secret::parse(cookie.value()));
+    Caller { place: ClientAddress::of(request), browser }
+}
+
 fn device(request: &HttpRequest) -> Device {
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Device::from_user_agent(agent.unwrap_or_default())
@@ -272,6 +295,11 @@ fn session_cookies(signed_in: &SignedIn) -> [Cookie<'static>; 2] {
     ]
 }
 
+fn browser_cookie(browser: &Secret) -> Cookie<'static> {
+    session_cookie(BROWSER_COOKIE, browser.expose(), known_browsers::LIVES)
+}
+
+/// Who signs out leaves a browser that is known: whoever signs in there next is no stranger.
 fn no_cookies() -> [Cookie<'static>; 2] {
     [expired_cookie(ACCESS_COOKIE), expired_cookie(REFRESH_COOKIE)]
 }

@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::limits::Limit;
+use crate::limits::{Counted, Limit};
 
 /// How often it is counted again after another process began the same count at the same moment.
 const TRIES: usize = 4;
@@ -46,11 +46,20 @@ impl Attempts {
         Ok((count > limit.most).then(|| ends_at.since(now)))
     }
 
+    /// The same under several limits. If it is one too many under any of them, answers how long to wait.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn count_all(&self, of: &[Counted], now: Time) -> Result<Option<Duration>, StoreError> {
+        let counted = try_join_all(of.iter().map(|(limit, who)| self.count(limit, who, now))).await?;
+        Ok(counted.into_iter().flatten().max())
+    }
+
     /// Counts one more failure under each limit. Answers, in their order, which of them are reached by it.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn count_failure(&self, of: &[(Limit, String)], now: Time) -> Result<Vec<bool>, StoreError> {
+    pub async fn count_failure(&self, of: &[Counted], now: Time) -> Result<Vec<bool>, StoreError> {
         let counted = of.iter().map(|(limit, who)| async move {
             let window = self.count_in_window(&id(limit, who), now, now + limit.window).await?;
             Ok::<_, StoreError>(window.count == limit.most)
@@ -62,7 +71,7 @@ impl Attempts {
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn wait(&self, of: &[(Limit, String)], now: Time) -> Result<Option<Duration>, StoreError> {
+    pub async fn wait(&self, of: &[Counted], now: Time) -> Result<Option<Duration>, StoreError> {
         let most: HashMap<String, i64> = of.iter().map(|(limit, who)| (id(limit, who), limit.most)).collect();
         let ids: Vec<&String> = most.keys().collect();
         let open = doc! { "_id": { "$in": ids }, "endsAt": { "$gt": now } };
@@ -77,7 +86,7 @@ impl Attempts {
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn forget(&self, of: &[(Limit, String)]) -> Result<(), StoreError> {
+    pub async fn forget(&self, of: &[Counted]) -> Result<(), StoreError> {
         let ids: Vec<String> = of.iter().map(|(limit, who)| id(limit, who)).collect();
         self.collection.delete_many(doc! { "_id": { "$in": ids } }).await?;
         Ok(())

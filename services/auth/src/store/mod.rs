@@ -5,6 +5,7 @@ mod admins;
 mod attempts;
 mod audit;
 mod endings;
+mod known_browsers;
 mod refresh_tokens;
 mod reset_requests;
 mod signing_keys;
@@ -15,6 +16,7 @@ pub use admins::{Admins, Leaving, Removal, Turn};
 pub use attempts::Attempts;
 pub use audit::{AuditEntry, AuditTrail};
 pub use endings::{ENDINGS, Ending, forget_ending, unfinished_endings};
+pub use known_browsers::KnownBrowsers;
 pub use refresh_tokens::RefreshTokens;
 pub use reset_requests::{ResetRequest, ResetRequests};
 pub use signing_keys::SigningKeys;
@@ -83,10 +85,12 @@ pub fn indexes() -> Vec<Indexes> {
         Indexes::of(Session::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).ttl("endsAt", KEPT).outbox(),
         Indexes::of(RefreshTokens::COLLECTION)
             .on(doc! { "sessionId": 1, "usedAt": 1 })
+            .partial(doc! { "from": 1 }, doc! { "from": { "$exists": true } })
             .ttl("expiresAt", Duration::ZERO),
         Indexes::of(AccountTokens::COLLECTION).ttl("expiresAt", Duration::ZERO),
         Indexes::of(ResetRequests::COLLECTION).on(doc! { "dueAt": 1 }),
         Indexes::of(Attempts::COLLECTION).ttl("endsAt", Duration::ZERO),
+        Indexes::of(KnownBrowsers::COLLECTION).ttl("expiresAt", Duration::ZERO),
         Indexes::of(AuditTrail::COLLECTION).on(doc! { "at": -1, "_id": -1 }).ttl("at", audit::KEPT),
         Indexes::of(ApiKey::COLLECTION).on(doc! { "userId": 1, "_id": -1 }).outbox(),
     ]
@@ -143,6 +147,21 @@ pub async fn api_keys_of(
     keys.find(filter, doc! { "_id": -1 }, limit).await
 }
 
+/// Somebody's API keys that have not been taken back, newest first: those that can be read, so that one which cannot keeps none of the
+/// others alive.
+///
+/// # Errors
+/// If the database does not answer, or if there are only keys left that cannot be read.
+pub async fn live_api_keys(
+    keys: &Aggregates<ApiKey>,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<Versioned<ApiKey>>, StoreError> {
+    let filter = doc! { "userId": user, "revokedAt": Bson::Null };
+    let readable = keys.find(filter.clone(), doc! { "_id": -1 }, limit).await?;
+    if readable.is_empty() { keys.find_all(filter, doc! { "_id": -1 }, 1).await } else { Ok(readable) }
+}
+
 fn older_than(filter: &mut Document, after: Option<String>) {
     if let Some(after) = after {
         filter.insert("_id", doc! { "$lt": after });
@@ -156,6 +175,7 @@ mod tests {
 
     use super::*;
     use crate::account_token::AccountToken;
+    use crate::known_browsers::KnownBrowser;
     use crate::notes::Note;
     use crate::refresh_token::RefreshToken;
     use crate::signing_key::SigningKey;
@@ -172,6 +192,7 @@ mod tests {
             .documents::<AccountToken>(AccountTokens::COLLECTION)
             .documents::<ResetRequest>(ResetRequests::COLLECTION)
             .documents::<Window>(Attempts::COLLECTION)
+            .documents::<KnownBrowser>(KnownBrowsers::COLLECTION)
             .documents::<AuditEntry>(AuditTrail::COLLECTION)
             .documents::<Turn>(GUARDS)
             .documents::<SigningKey>(SigningKeys::COLLECTION);

@@ -39,14 +39,40 @@ impl RefreshTokens {
         self.collection.find_one(doc! { "_id": hash.as_str() }).await
     }
 
-    /// Marks it as used at `now`, unless it is marked already: the time of the first use counts.
+    /// Marks it as used at `now`, unless it is marked already: the time of the first use counts. Answers false if it has been
+    /// superseded meanwhile.
     ///
     /// # Errors
     /// If the database does not answer.
-    pub async fn use_up(&self, hash: &SecretHash, now: Time) -> Result<(), StoreError> {
-        let unused = doc! { "_id": hash.as_str(), "usedAt": Bson::Null };
-        self.collection.update_one(unused, doc! { "$set": { "usedAt": now } }).await?;
-        Ok(())
+    pub async fn use_up(&self, hash: &SecretHash, now: Time) -> Result<bool, StoreError> {
+        let unused = doc! { "_id": hash.as_str(), "usedAt": Bson::Null, "supersededAt": { "$exists": false } };
+        if self.collection.update_one(unused, doc! { "$set": { "usedAt": now } }).await?.matched_count > 0 {
+            return Ok(true);
+        }
+        Ok(self.get(hash).await?.is_some_and(|token| token.superseded_at.is_none()))
+    }
+
+    /// Those that were given for a token.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn successors(&self, of: &SecretHash) -> Result<Vec<RefreshToken>, StoreError> {
+        // One that cannot be read may have been used.
+        self.collection.find(doc! { "from": of.as_str() }).whole().await
+    }
+
+    /// Marks these as superseded at `now`. Answers false if one was used meanwhile.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn supersede(&self, tokens: &[RefreshToken], now: Time) -> Result<bool, StoreError> {
+        for token in tokens.iter().filter(|token| token.superseded_at.is_none()) {
+            let unused = doc! { "_id": token.hash.as_str(), "usedAt": Bson::Null };
+            if self.collection.update_one(unused, doc! { "$set": { "supersededAt": now } }).await?.matched_count == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// When each of these sessions got its unused token, which is when it was last refreshed. Sessions that can no longer be

@@ -2,13 +2,16 @@
 
 use actix_web::cookie::Cookie;
 use common::http::UnderWay;
-use common::http::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
+use common::http::auth::{ACCESS_COOKIE, BROWSER_COOKIE, REFRESH_COOKIE};
 use common::limits::PAGE_CALLS_WITHIN;
 use reqwest::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 
 use super::{Visit, broken};
 use crate::failure::Failure;
+
+/// What the APIs are told of a browser's cookies.
+const OURS: [&str; 3] = [ACCESS_COOKIE, REFRESH_COOKIE, BROWSER_COOKIE];
 
 impl Visit {
     /// Takes new tokens for the refresh token. Requests that come at the same time share one refresh, because the token is
@@ -64,7 +67,7 @@ impl Visit {
 
     pub(super) fn cookies(&self) -> String {
         let jar = self.known.jar.borrow();
-        let ours = jar.iter().filter(|(name, _)| [ACCESS_COOKIE, REFRESH_COOKIE].contains(&name.as_str()));
+        let ours = jar.iter().filter(|(name, _)| OURS.contains(&name.as_str()));
         ours.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
@@ -87,6 +90,6 @@ pub(super) fn set_cookies(headers: &HeaderMap) -> Vec<String> {
 
 /// Whether it can be one of our tokens: anything else in a cookie is as good as no cookie.
 pub(super) fn is_token(cookie: &str, value: &str) -> bool {
-    let ours = [ACCESS_COOKIE, REFRESH_COOKIE].contains(&cookie);
+    let ours = OURS.contains(&cookie);
     ours && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && !b";,\"\\".contains(&byte))
 }

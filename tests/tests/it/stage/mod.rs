@@ -23,6 +23,7 @@ async fn the_overlay_sells_guards_what_is_of_others_and_is_replaced_unnoticed() 
     rights::at_mongodb(&stage).await;
 
     let admin = Person::sign_up(&base, ADMIN).await;
+    admin.verify_email().await;
     load::while_all_are_replaced(&stage, &seller, &admin).await;
     stage.stop().await;
 }
