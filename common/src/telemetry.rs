@@ -161,6 +161,11 @@ pub fn current_traceparent() -> Option<String> {
     written(&span.context())
 }
 
+/// The id of the trace that a span belongs to, where traces are made.
+pub(crate) fn trace_id(span: &tracing::Span) -> Option<String> {
+    written(&span.context())?.split('-').nth(1).map(str::to_owned)
+}
+
 fn written(context: &Context) -> Option<String> {
     let mut carrier = HashMap::new();
     TraceContextPropagator::new().inject_context(context, &mut carrier);

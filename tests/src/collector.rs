@@ -30,6 +30,11 @@ impl SeenSpan {
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name).map(String::as_str)
     }
+
+    /// Whether `text` stands in its name or an attribute.
+    pub fn tells(&self, text: &str) -> bool {
+        self.name.contains(text) || self.attributes.values().any(|value| value.contains(text))
+    }
 }
 
 /// What began with one request, as a collector would show it.
@@ -84,6 +89,14 @@ impl Collector {
     /// What to set `OTEL_EXPORTER_OTLP_ENDPOINT` to.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// All spans so far.
+    ///
+    /// # Panics
+    /// If a test panicked while it held them.
+    pub fn spans(&self) -> Vec<SeenSpan> {
+        self.spans.lock().expect("no test panics while it holds this").clone()
     }
 
     /// The traces that began with a request to `process` whose span has this name.

@@ -34,6 +34,7 @@ mod replica_set;
 mod rolling;
 mod sale;
 mod sales;
+mod secrets;
 mod stage;
 mod starts;
 mod stored;
