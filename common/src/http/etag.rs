@@ -1,12 +1,14 @@
-//! Versions as entity tags: what a client saw, and whether it is still so.
+//! Versions as entity tags: what a client saw, and whether it is still so. A tag is `"<version>.<hash of the body>"`: what is shown of one
+//! version depends on who asks, and who signs in after somebody else must not get what that one saw.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError as _};
 use futures::future::{Ready, ready};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::policy::reads;
 use super::problem::Problem;
@@ -24,9 +26,9 @@ impl<T: Serialize> Responder for Tagged<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let tag = tag_of(self.version);
-        let status = if is_known(request, tag.as_bytes()) { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-        tagged(status, tag, &self.body, None)
+        tagged(self.version, &self.body, |response, tag| {
+            response.status(if is_known(request, tag.as_bytes()) { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+        })
     }
 }
 
@@ -45,23 +47,34 @@ impl<T: Serialize> Responder for Created<T> {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        tagged(StatusCode::CREATED, tag_of(self.version), &self.body, Some(&self.location))
+        tagged(self.version, &self.body, |response, _| {
+            response.status(StatusCode::CREATED).insert_header((header::LOCATION, self.location));
+        })
     }
 }
 
-fn tag_of(version: i64) -> String {
-    format!("\"{version}\"")
+/// What tells bodies of one version apart.
+pub(super) fn hash_of(body: &[u8]) -> String {
+    hex::encode(&Sha256::digest(body)[..8])
 }
 
-fn tagged(status: StatusCode, tag: String, body: &impl Serialize, location: Option<&str>) -> HttpResponse {
-    let mut response = HttpResponse::build(status);
-    response.insert_header((header::ETAG, tag));
+fn tagged(version: i64, body: &impl Serialize, finish: impl FnOnce(&mut HttpResponseBuilder, &str)) -> HttpResponse {
+    let body = match serde_json::to_vec(body) {
+        Ok(body) => body,
+        Err(error) => return Problem::internal(error).error_response(),
+    };
+    let tag = format!("\"{version}.{}\"", hash_of(&body));
+    let mut response = HttpResponse::Ok();
     // A shared cache must not keep it, and a browser must ask again: it may look different for somebody else.
     response.insert_header((header::CACHE_CONTROL, "private, no-cache"));
-    if let Some(location) = location {
-        response.insert_header((header::LOCATION, location));
+    finish(&mut response, &tag);
+    response.insert_header((header::ETAG, tag));
+    let mut response = response.content_type(header::ContentType::json()).body(body);
+    if response.status() == StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        return response.set_body(BoxBody::new(()));
     }
-    if status == StatusCode::NOT_MODIFIED { response.finish() } else { response.json(body) }
+    response
 }
 
 /// Whether the client of a request that reads has what `tag`, a whole entity tag, names. The comparison is the weak one: a
@@ -113,8 +126,7 @@ fn opaque(tag: &str) -> Option<&str> {
     tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')
 }
 
-/// The version that a tag names: all of it, or what stands before the dot in the tag of a
-/// [`Representation`](super::cached::Representation), which also tells apart what changes without the version.
+/// The version that a tag names: what stands before the dot.
 fn version_of(tag: &str) -> Option<i64> {
     opaque(tag)?.split('.').next()?.parse().ok()
 }
@@ -146,15 +158,24 @@ mod tests {
         assert_eq!(IfMatch(Some(3)).check(4).unwrap_err().code(), "version_mismatch");
     }
 
+    fn answer(known: &str, body: &str) -> HttpResponse {
+        let request = TestRequest::default().insert_header((header::IF_NONE_MATCH, known)).to_http_request();
+        Tagged { version: 7, body }.respond_to(&request)
+    }
+
     #[test]
     fn who_has_it_already_gets_no_body() {
-        let answer = |tag: &str| {
-            let request = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag)).to_http_request();
-            Tagged { version: 7, body: "x" }.respond_to(&request).status()
-        };
-        assert_eq!(answer("\"6\", W/\"7\""), StatusCode::NOT_MODIFIED);
-        assert_eq!(answer("*"), StatusCode::NOT_MODIFIED);
-        assert_eq!(answer("\"6\""), StatusCode::OK);
-        assert_eq!(answer("\"7.0a1b\""), StatusCode::OK, "names more than the version");
+        let first = answer("", "x");
+        let tag = first.headers().get(header::ETAG).unwrap().to_str().unwrap().to_owned();
+        assert!(first.status() == StatusCode::OK && tag.starts_with("\"7."), "{tag}");
+        for known in [&format!("\"6\", W/{tag}"), "*"] {
+            let again = answer(known, "x");
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
+            assert!(again.headers().contains_key(header::ETAG) && !again.headers().contains_key(header::CONTENT_TYPE));
+        }
+        for other in ["\"6\"", "\"7\"", "\"7.0a1b\""] {
+            assert_eq!(answer(other, "x").status(), StatusCode::OK, "{other}");
+        }
+        assert_eq!(answer(&tag, "y").status(), StatusCode::OK, "somebody else sees something else of it");
     }
 }

@@ -182,7 +182,7 @@ async fn a_change_replaces_what_the_seller_said() {
     let seller = app.sign_up().await;
     let ticket = list(&seller, json!({ "currency": "eur", "venue": "Old Mill", "perOrderLimit": 2 })).await;
     let changed = put_if(&seller, &ticket, "\"1\"", json!({ "title": "Swing", "price": 25 })).await;
-    assert_eq!(changed.headers["etag"], "\"2\"");
+    assert!(changed.headers["etag"].to_str().unwrap().starts_with("\"2."), "{changed:?}");
     let changed = changed.expect(200);
     let expected = json!({ "version": 2, "title": "Swing", "price": "25.00", "currency": "eur", "quantity": 10, "venue": null, "perOrderLimit": null });
     for (field, value) in expected.as_object().unwrap() {

@@ -6,11 +6,10 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::Weighed;
 use super::coding::Coding;
-use crate::http::etag::{is_known, text};
+use crate::http::etag::{hash_of, is_known, text};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Everybody sees the same, and asks each time whether it is still so.
@@ -45,7 +44,7 @@ impl Representation {
     /// If the body cannot be written as JSON.
     pub fn json(version: Option<i64>, body: &impl Serialize) -> Result<Self, serde_json::Error> {
         let body = Bytes::from(serde_json::to_vec(body)?);
-        let hash = hex::encode(&Sha256::digest(&body)[..8]);
+        let hash = hash_of(&body);
         let tag = version.map_or_else(|| hash.clone(), |version| format!("{version}.{hash}"));
         let identity = Variant { tag: quoted(&tag), body, coding: None };
         Ok(Self { tag, identity, gzip: OnceLock::new(), brotli: OnceLock::new() })
