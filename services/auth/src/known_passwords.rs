@@ -7,7 +7,7 @@ use common::store::Change;
 use secrecy::SecretString;
 
 use crate::Auth;
-use crate::email::Email;
+use crate::email::{Email, TypedEmail};
 use crate::password::Password;
 use crate::store::user_by_email;
 
@@ -29,7 +29,7 @@ impl Auth {
     }
 
     async fn close_if_known(&self, email: &Email) -> Result<(), StartError> {
-        let found = user_by_email(&self.users, email).await?;
+        let found = user_by_email(&self.users, &TypedEmail::from(email)).await?;
         let Some(user) = found.map(|found| found.value).filter(crate::user::User::is_active) else { return Ok(()) };
         let demo = Password::parse(SecretString::from(PASSWORD)).map_err(StartError::other)?;
         if !self.hashing.verify(demo, Some(&user.password_hash)).await.map_err(StartError::other)? {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use common::http::ClientAddress;
 
-
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -6,6 +6,7 @@ use common::id::UserId;
 use common::store::{Change, StoreError, Versioned};
 
 use crate::Auth;
+use crate::email::TypedEmail;
 use crate::session_life::SessionError;
 use crate::store::{Leaving, Removal, Turn, active_admins, user_by_email};
 use crate::user::User;
@@ -79,7 +80,7 @@ impl Auth {
         if active_admins(&self.users).await? > 0 {
             return Ok(());
         }
-        match user_by_email(&self.users, address).await? {
+        match user_by_email(&self.users, &TypedEmail::from(address)).await? {
             Some(user) => self.make_first_admin(&user).await,
             None => Ok(()),
         }

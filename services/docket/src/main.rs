@@ -86,9 +86,14 @@ async fn serve(settings: Settings, wrong: SettingsError) -> Result<(), StartErro
     let key = preflight::look(&settings, wrong).await?;
     let telemetry = common::telemetry::init(&settings, "docket")?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
-    let told = tokio::spawn(key.told());
-    let outcome = serve_on(&embedded, settings, signal).await;
-    told.abort();
+    let outcome = {
+        let serving = serve_on(&embedded, settings, signal);
+        tokio::pin!(serving);
+        tokio::select! {
+            outcome = &mut serving => outcome,
+            () = key.told() => serving.await,
+        }
+    };
     embedded.stop().await;
     telemetry.flush();
     outcome

@@ -2,12 +2,12 @@
 //! the servers that are named, the key of Stripe, and whether what is made to be tried is out of others' reach.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use common::service::{Finding, Health, of_ports, of_servers};
 use common::settings::{Settings, SettingsError};
 use docket_local::{LocalError, check_data_dir};
-use tokio::task::JoinHandle;
 
 /// How long a start waits for Stripe to say what it thinks of the key. What it says later is logged.
 const SOON: Duration = Duration::from_millis(800);
@@ -34,26 +34,28 @@ pub(crate) async fn look(settings: &Settings, mut wrong: SettingsError) -> Resul
 }
 
 /// Stripe's opinion of the key, which may take a while.
-pub(crate) struct Key(Option<JoinHandle<Finding>>);
+pub(crate) struct Key(Option<Pin<Box<dyn Future<Output = Finding>>>>);
 
 impl Key {
     /// Asks Stripe, if there is a key.
     fn examined(settings: &Settings) -> Self {
+        if settings.stripe_secret_key.is_none() {
+            return Self(None);
+        }
         let settings = settings.clone();
-        let asked = settings.stripe_secret_key.is_some();
-        Self(asked.then(|| tokio::spawn(async move { payments::examine(&settings).await })))
+        Self(Some(Box::pin(async move { payments::examine(&settings).await })))
     }
 
     async fn refused_soon(&mut self) -> Option<String> {
         let answer = tokio::time::timeout(SOON, self.0.as_mut()?).await.ok()?;
         self.0 = None;
-        refusal(&answer.ok()?)
+        refusal(&answer)
     }
 
     /// Logs what Stripe says, if it refuses the key.
     pub(crate) async fn told(self) {
         let Some(answer) = self.0 else { return };
-        if let Some(refused) = answer.await.ok().as_ref().and_then(refusal) {
+        if let Some(refused) = refusal(&answer.await) {
             tracing::error!("STRIPE_SECRET_KEY: {refused}");
         }
     }
