@@ -16,6 +16,12 @@ const FRAME: &str = "document.querySelector('#card iframe')";
 /// Counts what the page's stream tells.
 const COUNT_NEWS: &str = "window.news = 0; document.addEventListener('htmx:sse:before:message', () => window.news++);";
 
+/// Counts what changes of the page, the form and the clock aside, while a dialogue lies over it.
+const WATCH: &str = "window.changes = 0; new MutationObserver((changes) => {
+    const apart = ({ target }) => target.closest('#card-form, time');
+    if (document.querySelector('dialog')) window.changes += changes.filter((change) => !apart(change)).length;
+}).observe(document.querySelector('#order'), { subtree: true, childList: true, attributes: true }); 0";
+
 async fn docket() -> App {
     App::with(|settings| settings.stripe_publishable_key = Some("pk_test_x".to_owned())).await
 }
@@ -88,12 +94,14 @@ async fn a_card_form_outlives_news_declines_and_the_banks_question() {
 
     type_card(&page, ASKS_THE_BANK).await;
     let before = news(&page).await;
+    page.script(WATCH).await;
     page.click_button("Pay $19.99").await;
     page.see("Your bank asks whether it is you.").await;
     until_more_news_than(&page, before).await;
     expect_same_frame(&page, ASKS_THE_BANK).await;
     assert!(!page.text().await.contains("Continue to your bank"), "{}", page.text().await);
     assert_eq!(page.script("heading.isConnected && document.querySelector('#card-form button').disabled").await, true);
+    assert_eq!(page.script("changes").await, 0, "nothing changes under the dialogue");
     page.click_button("Complete").await;
     page.see("Pass 1 of 1").await;
     assert_eq!(page.path().await, order, "no secret stands in the address");
