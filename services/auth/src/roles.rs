@@ -60,9 +60,9 @@ impl Auth {
     }
 
     /// Makes the account administrator whose address `BOOTSTRAP_ADMIN_EMAIL` names, once it has shown that the address is its owner's:
-    /// anybody can sign up with it.
+    /// anybody can sign up with it. Where there is an administrator, one whose role was taken away stays without it.
     pub(crate) async fn make_first_admin(&self, user: &Versioned<User>) -> Result<(), StoreError> {
-        if self.first_admin.as_ref() != Some(&user.value.email) {
+        if self.first_admin.as_ref() != Some(&user.value.email) || active_admins(&self.users).await? > 0 {
             return Ok(());
         }
         let made = self.users.advance(user.value.id, |current| {
@@ -73,13 +73,9 @@ impl Auth {
         made.await.map(drop)
     }
 
-    /// The same at a start, should the variable be newer than the account, or a process have died in between. Where there is an
-    /// administrator, one whose role was taken away stays without it.
+    /// The same at a start, should the variable be newer than the account, or a process have died in between.
     pub(crate) async fn find_first_admin(&self) -> Result<(), StoreError> {
         let Some(address) = &self.first_admin else { return Ok(()) };
-        if active_admins(&self.users).await? > 0 {
-            return Ok(());
-        }
         match user_by_email(&self.users, &TypedEmail::from(address)).await? {
             Some(user) => self.make_first_admin(&user).await,
             None => Ok(()),

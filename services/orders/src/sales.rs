@@ -48,7 +48,7 @@ pub struct Disputed {
     pub currency: Currency,
     /// How many there are.
     pub orders: i64,
-    /// Their totals, in minor units.
+    /// What of their totals has not gone back, in minor units.
     pub total: i64,
 }
 
@@ -57,7 +57,7 @@ pub struct Disputed {
 pub struct DisputeCounts {
     /// Undecided.
     pub open: i64,
-    /// What the undecided cost, in minor units. It is part of the revenue until it is lost.
+    /// What the undecided are about, in minor units. It is part of the revenue until it is lost.
     pub open_total: i64,
     /// Decided for the seller.
     pub won: i64,

@@ -98,6 +98,11 @@ impl Payment {
         self.dispute_standing() == Some(DisputeStanding::Open)
     }
 
+    /// Whether the bank has the money, and nobody will look what becomes of it.
+    pub fn is_unwatched_dispute(&self) -> bool {
+        self.is_with_the_bank() && self.attention_at.is_none()
+    }
+
     /// Whether a dispute is undecided.
     pub fn has_undecided_dispute(&self) -> bool {
         matches!(self.dispute_standing(), Some(DisputeStanding::Open | DisputeStanding::Inquiry))
@@ -174,5 +179,6 @@ mod tests {
         assert!(disputed.attention_at.is_some_and(|at| at.since(NOW) > std::time::Duration::from_secs(3600)));
         let by_an_earlier_build = Payment { dispute: Some("fraudulent".to_owned()), ..paid() };
         assert!(by_an_earlier_build.is_with_the_bank(), "it did not note what became of it");
+        assert!(by_an_earlier_build.is_unwatched_dispute() && !disputed.is_unwatched_dispute());
     }
 }

@@ -71,6 +71,10 @@ impl Payments {
     /// The store's.
     pub(crate) async fn want_all_back(&self, order: OrderId) -> Result<bool, StoreError> {
         let payment = self.payments.inform(order, Input::Refunding(Refunding::All)).await?;
+        // An earlier build noted the dispute, and never looks how it ended.
+        if let Some(unwatched) = payment.as_ref().filter(|payment| payment.value.is_unwatched_dispute()) {
+            self.payments.look_now(unwatched).await?;
+        }
         self.lanes.giving_back.wake();
         Ok(payment.is_some_and(|payment| payment.value.state.is_paid()))
     }

@@ -276,6 +276,14 @@ impl PaymentStore {
         self.set_attention(claimed, next).await.map(drop)
     }
 
+    /// Has a payment that nobody would look at looked at now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn look_now(&self, payment: &Versioned<Payment>) -> Result<(), StoreError> {
+        self.set_attention(payment, Some(self.clock.now())).await.map(drop)
+    }
+
     /// Notes that Stripe answered the key of a refund with a failure that it may answer for ever. A key that still fails
     /// [`STILL_FAILS`] later is spent, and the next one is used: until then its first use may be at work, and another key would
     /// give the money back twice. As with attention, no event tells of it; whoever noted it first was right.

@@ -132,8 +132,11 @@ async fn while_a_bank_only_asks_the_money_can_go_back() {
     let shop = Shop::open().await;
     shop.dispute(json!({ "inquiry": true })).await;
     shop.until_dispute("inquiry").await;
+    assert_eq!(shop.sums().await["disputes"]["openTotal"], "19.99");
     shop.buyer.delete(&order_path(&shop.order)).await.expect(200);
     shop.buyer.until_order(&shop.order, "refunded").await;
+    let sums = shop.sums().await;
+    assert_eq!((&sums["revenue"], &sums["disputes"]["openTotal"]), (&json!("19.99"), &json!("0.00")));
     shop.app.stop().await;
 }
 
@@ -171,5 +174,23 @@ async fn a_refund_that_met_a_dispute_is_not_made_when_the_dispute_is_lost() {
     let books = shop.books().await;
     assert_eq!((&books["refunded"], &books["charged_back"]), (&json!(0), &json!(1999)), "it went back once");
     assert_eq!(shop.sums().await["revenue"], "19.99");
+    shop.app.stop().await;
+}
+
+/// What an earlier build leaves, which notes no more of a dispute than why there is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_that_an_earlier_build_noted_keeps_no_refund_waiting_for_ever() {
+    let shop = Shop::open().await;
+    let hold_back = json!({ "hold": true });
+    stripe(&shop.app).post("/test/webhooks/mode", hold_back).await.expect(204);
+    let dispute = shop.dispute(json!({})).await;
+    shop.decide(&dispute, "won").await;
+    let payments = shop.app.database("payments").await.collection::<bson::Document>("payments");
+    let noted = bson::doc! { "$set": { "dispute": "fraudulent", "attentionAt": null } };
+    let noted = payments.update_one(bson::doc! { "_id": text(&shop.order["id"]) }, noted).await.unwrap();
+    assert_eq!(noted.matched_count, 1);
+    shop.buyer.delete(&order_path(&shop.order)).await.expect(200);
+    shop.buyer.until_order(&shop.order, "refunded").await;
+    assert_eq!(shop.books().await["refunded"], 1999);
     shop.app.stop().await;
 }

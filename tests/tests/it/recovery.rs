@@ -421,6 +421,21 @@ async fn only_who_reads_the_mail_of_its_address_becomes_the_first_administrator(
     app.stop().await;
 }
 
+/// By whoever reads the mails of its address.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_no_administrator_any_more_is_none_again_for_a_new_password() {
+    let app = App::start().await;
+    let (first, second) = (app.admin().await, app.sign_up().await);
+    let role = |person: &Person| format!("/api/users/{}/role", person.id.as_str().unwrap());
+    first.put(&role(&second), json!({ "role": "admin" })).await.expect(200);
+    let second = second.elsewhere().await;
+    second.put(&role(&first), json!({ "role": "member" })).await.expect(200);
+    reset(&app, &reset_token(&app, docket_tests::ADMIN).await, NEW).await.expect(200);
+    let user = second.get(&format!("/api/users/{}", first.id.as_str().unwrap())).await.expect(200);
+    assert_eq!(user["role"], "member");
+    app.stop().await;
+}
+
 /// The variable is set, or the process died, after the address was confirmed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirmed_address_is_made_administrator_at_the_next_start_unless_there_is_one() {

@@ -40,8 +40,11 @@ async fn every_event_arrives_signed_and_readable() {
     let slow = app.intent("o3").await;
     app.confirm(&slow, "pm_card_processing").await.unwrap();
     app.control(&format!("/test/payment_intents/{}/settle", slow.id), json!({ "outcome": "succeeded" })).await;
-    app.control(&format!("/test/payment_intents/{}/dispute", slow.id), json!({ "reason": "general" })).await;
-    let received = app.sink.wait_for(15).await;
+    let complaint = json!({ "reason": "general" });
+    let dispute = app.control(&format!("/test/payment_intents/{}/dispute", slow.id), complaint).await;
+    let decision = format!("/test/disputes/{}/close", dispute["id"].as_str().unwrap());
+    app.control(&decision, json!({ "status": "won" })).await;
+    let received = app.sink.wait_for(18).await;
 
     let mut seen: Vec<&str> = Vec::new();
     for one in &received {
@@ -77,13 +80,22 @@ async fn every_event_arrives_signed_and_readable() {
                 assert_eq!(it.reason, "general");
                 "disputed"
             }
+            EventObject::ChargeDisputeFundsWithdrawn(it) => {
+                assert_eq!(it.amount, 2_000);
+                "funds withdrawn"
+            }
+            EventObject::ChargeDisputeClosed(it) => {
+                assert_eq!(it.status.as_str(), "won");
+                "decided"
+            }
+            EventObject::ChargeDisputeFundsReinstated(_) => "funds reinstated",
             other => panic!("{other:?}"),
         });
     }
     for kind in ["created", "succeeded", "failed", "requires action", "processing", "canceled", "charge succeeded"] {
         assert!(seen.contains(&kind), "{kind}: {seen:?}");
     }
-    for kind in ["charge failed", "charge refunded", "refund created", "disputed"] {
+    for kind in ["charge failed", "charge refunded", "refund created", "disputed", "funds withdrawn", "decided"] {
         assert!(seen.contains(&kind), "{kind}: {seen:?}");
     }
 }

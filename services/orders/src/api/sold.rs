@@ -62,7 +62,7 @@ pub(crate) struct SalesDay {
 pub(crate) struct Disputes {
     /// Undecided.
     open: i64,
-    /// What the undecided cost, in major units. It is part of the revenue until it is lost.
+    /// What the undecided are about, in major units. It is part of the revenue until it is lost.
     #[schema(example = "39.98")]
     open_total: String,
     /// Decided for the seller.

@@ -31,7 +31,10 @@ pub(super) fn disputed() -> Document {
 
 /// All that the sums of disputes need.
 pub(super) fn index_of_disputed() -> Document {
-    doc! { "ticketId": 1, "dispute.standing": 1, "dispute.version": 1, "total.currency": 1, "total.amount": 1 }
+    doc! {
+        "ticketId": 1, "dispute.standing": 1, "dispute.version": 1, "total.currency": 1, "total.amount": 1,
+        "returned.amount": 1,
+    }
 }
 
 /// An order as its seller may see it: nothing of it says who buys.
@@ -94,7 +97,7 @@ impl OrderStore {
         self.summed(vec![doc! { "$match": { "ticketId": ticket } }, doc! { "$group": sums }, whole]).await
     }
 
-    /// How many orders of a listing are disputed, by how their disputes stand, and what they cost.
+    /// How many orders of a listing are disputed, by how their disputes stand, and what of their money has not gone back.
     ///
     /// # Errors
     /// The store's.
@@ -104,7 +107,7 @@ impl OrderStore {
         let sums = doc! {
             "_id": { "standing": "$dispute.standing", "currency": "$total.currency" },
             "orders": { "$sum": 1 },
-            "total": { "$sum": "$total.amount" },
+            "total": { "$sum": { "$subtract": ["$total.amount", { "$ifNull": ["$returned.amount", 0] }] } },
         };
         let whole = doc! { "$replaceWith": { "$mergeObjects": ["$_id", "$$ROOT"] } };
         let pipeline = vec![doc! { "$match": disputed }, doc! { "$group": sums }, whole];

@@ -47,9 +47,13 @@ async function begin(form: HTMLElement): Promise<void> {
     const elements = stripe.elements({ clientSecret: secret, appearance: { theme: isDark() ? 'night' : 'stripe' } });
     const card = elements.create('payment');
     card.on('ready', () => rest(form, false));
-    card.on('loaderror', ({ error }) => tell(form, error.message ?? 'The card form could not be loaded.'));
-    card.mount(part(form, '#card'));
+    card.on('loaderror', ({ error }) => {
+      cards.delete(form);
+      tell(form, error.message ?? 'The card form could not be loaded.');
+      rest(form, false);
+    });
     cards.set(form, { stripe, elements });
+    card.mount(part(form, '#card'));
   } catch (error) {
     tell(form, error instanceof Error ? error.message : String(error));
     rest(form, false);

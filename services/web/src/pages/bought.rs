@@ -130,6 +130,10 @@ pub(crate) async fn back(ids: Ids) -> Answered {
 /// Gives money back, or shows the form with what is wrong.
 pub(crate) async fn give_back(visit: Visit, ids: Ids, form: Form<GiveBack>) -> Answered {
     let (here, wish) = (address(&ids), form.0);
+    // A form that cannot be read is empty, and nothing said means all: that must be meant.
+    if wish.key.is_empty() {
+        return not_given(&visit, &ids, &wish, ApiProblem::damaged("key"), new_key(&visit)).await;
+    }
     let key = key_of(&visit, wish.key.clone());
     let amount = visit.words().read_amount(&wish.amount);
     let body = wish.body(amount.as_deref().unwrap_or("unreadable"));

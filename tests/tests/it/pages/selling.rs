@@ -3,6 +3,8 @@
 use docket_tests::{App, Browser, Page};
 use serde_json::{Value, json};
 
+use super::tab::Tab;
+
 const TITLE: &str = "Jazz by the river";
 
 /// From an empty dashboard to a listing that is on sale; what it answers is the listing for the API's sake.
@@ -93,6 +95,22 @@ async fn a_seller_gives_a_part_back_and_then_the_rest() {
     let bought = Browser::desktop().visit_as(&buyer).await;
     bought.open(&page.path().await).await;
     bought.see("Nothing here").await;
+    app.stop().await;
+}
+
+/// Nothing said means all, so that nothing could be read must not mean that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_cannot_be_read_gives_nothing_back() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = seller.sell(10).await;
+    let order = buyer.hold(&ticket, 2).await.expect(201);
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    let (ticket, order) = (ticket["id"].as_str().unwrap(), order["id"].as_str().unwrap());
+    let tab = Tab::of(&seller, &app.base());
+    let shown = tab.post(&format!("/sales/{ticket}/orders/{order}/refund"), "key=k&amount=5&amount=5").await;
+    assert_eq!(shown.status, 400);
+    assert_eq!(seller.get(&format!("/api/payments/{order}")).await.expect(200)["refunded"], "0.00");
     app.stop().await;
 }
 
