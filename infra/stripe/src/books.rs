@@ -14,6 +14,7 @@ use crate::refunds::Refund;
 /// The state of one object after a change: what the journal keeps, one a line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a record is written down and dropped at once")]
 pub(crate) enum Record {
     Intent(Intent),
     Charge(Charge),

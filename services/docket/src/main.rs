@@ -83,7 +83,7 @@ fn run(command: Command, settings: Settings, mut wrong: SettingsError) -> Result
 
 async fn serve(settings: Settings, wrong: SettingsError) -> Result<(), StartError> {
     let signal = StopSignal::listen()?;
-    let key = preflight::look(&settings, wrong).await?;
+    let key = Box::pin(preflight::look(&settings, wrong)).await?;
     let telemetry = common::telemetry::init(&settings, "docket")?;
     let (embedded, settings) = embedded::Embedded::start(settings).await?;
     let outcome = {
