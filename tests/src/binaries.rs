@@ -127,6 +127,7 @@ pub fn path_of(binary: &str) -> PathBuf {
 
 /// The answer of a process's health check.
 pub async fn ops_of(address: &str, path: &str) -> Option<(u16, String)> {
+    common::http::install_tls_provider();
     let client = reqwest::Client::builder().no_proxy().build().ok()?;
     let response = client.get(format!("{address}{path}")).send().await.ok()?;
     Some((response.status().as_u16(), response.text().await.ok()?))
