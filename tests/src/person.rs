@@ -252,6 +252,13 @@ impl Person {
         self.post("/api/payments", json!({ "orderId": order["id"], "paymentMethod": method })).await
     }
 
+    /// Holds places, pays for them and waits for the passes; gives the order.
+    pub async fn buy(&self, ticket: &Value, quantity: u32) -> Value {
+        let order = self.hold(ticket, quantity).await.expect(201);
+        self.pay(&order, "pm_card_visa").await.expect(201);
+        self.until_order(&order, "complete").await
+    }
+
     /// Waits until an order has a status, and gives the order.
     pub async fn until_order(&self, order: &Value, status: &str) -> Value {
         self.until_order_within(30, order, status).await

@@ -54,7 +54,7 @@ pub fn check_currency(currency: Currency) -> Result<(), NotChargeable> {
 /// [`NotChargeable`].
 pub fn check(money: Money) -> Result<(), NotChargeable> {
     let rule = rule(money.currency).ok_or(NotChargeable::Currency)?;
-    match units(money)? {
+    match rule.units(money)? {
         0 => Ok(()),
         units if units < rule.smallest => Err(NotChargeable::TooSmall(rule.money(rule.smallest, money.currency))),
         units if units > rule.largest => Err(NotChargeable::TooLarge(rule.money(rule.largest, money.currency))),
@@ -67,11 +67,7 @@ pub fn check(money: Money) -> Result<(), NotChargeable> {
 /// # Errors
 /// [`NotChargeable::Currency`] and [`NotChargeable::Step`].
 pub fn units(money: Money) -> Result<i64, NotChargeable> {
-    let rule = rule(money.currency).ok_or(NotChargeable::Currency)?;
-    let step = || NotChargeable::Step(rule.money(rule.step, money.currency));
-    let (up, down) = rule.factors(money.currency);
-    let units = money.amount.checked_mul(up).filter(|raised| raised % down == 0).map(|raised| raised / down);
-    units.filter(|units| units % rule.step == 0).ok_or_else(step)
+    rule(money.currency).ok_or(NotChargeable::Currency)?.units(money)
 }
 
 /// An amount that Stripe tells, which is never negative. A fraction of a minor unit, which Stripe does not charge, counts whole.
@@ -80,6 +76,13 @@ pub fn money(units: i64, currency: Currency) -> Money {
 }
 
 impl Rule {
+    fn units(self, money: Money) -> Result<i64, NotChargeable> {
+        let step = || NotChargeable::Step(self.money(self.step, money.currency));
+        let (up, down) = self.factors(money.currency);
+        let units = money.amount.checked_mul(up).filter(|raised| raised % down == 0).map(|raised| raised / down);
+        units.filter(|units| units % self.step == 0).ok_or_else(step)
+    }
+
     fn money(self, units: i64, currency: Currency) -> Money {
         let (up, down) = self.factors(currency);
         let amount = i128::from(units.max(0)) * i128::from(down);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::call::Call;
 use crate::error::ApiError;
-use crate::page::Page;
+use crate::page::OfPayment;
 use crate::{ids, render};
 
 /// Where a dispute stands. While it is a warning the bank only asks, and the money is where it was.
@@ -118,24 +118,7 @@ pub(crate) fn retrieve(call: &mut Call<'_>, id: &str) -> Result<Value, ApiError>
 }
 
 /// `GET /v1/disputes`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ListDisputes {
-    payment_intent: Option<String>,
-    charge: Option<String>,
-    limit: Option<usize>,
-    starting_after: Option<String>,
-    ending_before: Option<String>,
-}
-
-impl ListDisputes {
-    fn wants(&self, dispute: &Dispute) -> bool {
-        self.payment_intent.as_ref().is_none_or(|intent| *intent == dispute.intent)
-            && self.charge.as_ref().is_none_or(|charge| *charge == dispute.charge)
-    }
-}
-
-pub(crate) fn list(call: &mut Call<'_>, params: ListDisputes) -> Result<Value, ApiError> {
-    let page = Page::new(params.limit, params.starting_after.as_deref(), params.ending_before.as_deref())?;
-    let rows = call.books.disputes.iter().rev().filter(|(_, dispute)| params.wants(dispute));
-    Ok(page.of("/v1/disputes", rows, render::dispute))
+pub(crate) fn list(call: &mut Call<'_>, params: OfPayment) -> Result<Value, ApiError> {
+    let rows = call.books.disputes.iter().rev().filter(|(_, dispute)| params.wants(&dispute.intent, &dispute.charge));
+    Ok(params.page()?.of("/v1/disputes", rows, render::dispute))
 }

@@ -1,11 +1,33 @@
 //! Lists in Stripe's manner: newest first, a page at a time, a cursor that is an id.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
 
 const USUAL: usize = 10;
 const LARGEST: usize = 100;
+
+/// The query of a list of what belongs to payments: of one of them, or of one charge, or all.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OfPayment {
+    payment_intent: Option<String>,
+    charge: Option<String>,
+    limit: Option<usize>,
+    starting_after: Option<String>,
+    ending_before: Option<String>,
+}
+
+impl OfPayment {
+    pub(crate) fn wants(&self, intent: &str, charge: &str) -> bool {
+        self.payment_intent.as_ref().is_none_or(|wanted| wanted == intent)
+            && self.charge.as_ref().is_none_or(|wanted| wanted == charge)
+    }
+
+    pub(crate) fn page(&self) -> Result<Page<'_>, ApiError> {
+        Page::new(self.limit, self.starting_after.as_deref(), self.ending_before.as_deref())
+    }
+}
 
 /// Which part of a list is asked for.
 pub(crate) struct Page<'a> {

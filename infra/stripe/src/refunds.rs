@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::call::Call;
 use crate::charges::Charge;
 use crate::error::ApiError;
-use crate::page::Page;
+use crate::page::OfPayment;
 use crate::{currencies, disputes, ids, render};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,24 +170,7 @@ pub(crate) fn retrieve(call: &mut Call<'_>, id: &str, expand: &[String]) -> Resu
 }
 
 /// `GET /v1/refunds`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ListRefunds {
-    payment_intent: Option<String>,
-    charge: Option<String>,
-    limit: Option<usize>,
-    starting_after: Option<String>,
-    ending_before: Option<String>,
-}
-
-impl ListRefunds {
-    fn wants(&self, refund: &Refund) -> bool {
-        self.payment_intent.as_ref().is_none_or(|intent| *intent == refund.intent)
-            && self.charge.as_ref().is_none_or(|charge| *charge == refund.charge)
-    }
-}
-
-pub(crate) fn list(call: &mut Call<'_>, params: ListRefunds) -> Result<Value, ApiError> {
-    let page = Page::new(params.limit, params.starting_after.as_deref(), params.ending_before.as_deref())?;
-    let rows = call.books.refunds.iter().rev().filter(|(_, refund)| params.wants(refund));
-    Ok(page.of("/v1/refunds", rows, |refund| render::refund(&call.view(), refund, &[])))
+pub(crate) fn list(call: &mut Call<'_>, params: OfPayment) -> Result<Value, ApiError> {
+    let rows = call.books.refunds.iter().rev().filter(|(_, refund)| params.wants(&refund.intent, &refund.charge));
+    Ok(params.page()?.of("/v1/refunds", rows, |refund| render::refund(&call.view(), refund, &[])))
 }

@@ -196,12 +196,12 @@ impl Orders {
             );
         }
         let too_much = |error: &dyn std::fmt::Display| Problem::invalid("quantity", format!("the total {error}"));
-        let total = listing.price.times(quantity).map_err(|error| too_much(&error))?;
-        charge::check(total).map_err(|error| too_much(&error))?;
         let at = self.clock.now();
-        let expires_at = at + if total.minor() == 0 { self.hold.min(FREE_HOLD) } else { self.hold };
+        let expires_at = at + if listing.price.minor() == 0 { self.hold.min(FREE_HOLD) } else { self.hold };
         let hold = PendingHold { order_id, buyer_id, quantity, unit_price: listing.price, at, expires_at };
-        ticket.order(&hold).map_err(|error| too_much(&error))
+        let order = ticket.order(&hold).map_err(|error| too_much(&error))?;
+        charge::check(order.total).map_err(|error| too_much(&error))?;
+        Ok(order)
     }
 
     /// Completes an order that costs nothing. If that fails, the hold is good all the same, and its deadline completes it.

@@ -207,20 +207,21 @@ impl OrderStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn note_returned(&self, id: OrderId, returned: Returned) -> Result<(), StoreError> {
-        let Returned { amount, version } = returned;
-        let older = doc! { "_id": id, "returned.version": { "$not": { "$gte": version } } };
-        let told = doc! { "$set": { "returned": { "amount": amount, "version": version } } };
-        self.orders.table().update(older, told).await
+        self.note(id, "returned", &returned, returned.version).await
     }
 
-    /// Notes how its payment is disputed, unless something newer is noted. As with what went back, no event tells of it.
+    /// Takes in how an order's payment is disputed, in the same way.
     ///
     /// # Errors
     /// The store's.
     pub(crate) async fn note_dispute(&self, id: OrderId, dispute: Disputing) -> Result<(), StoreError> {
-        let older = doc! { "_id": id, "dispute.version": { "$not": { "$gte": dispute.version } } };
-        let told = doc! { "$set": { "dispute": to_document(&dispute)? } };
-        self.orders.table().update(older, told).await
+        self.note(id, "dispute", &dispute, dispute.version).await
+    }
+
+    async fn note(&self, id: OrderId, field: &str, told: &impl Serialize, version: i64) -> Result<(), StoreError> {
+        let newest = format!("{field}.version");
+        let older = doc! { "_id": id, newest: { "$not": { "$gte": version } } };
+        self.orders.table().update(older, doc! { "$set": { field: to_document(told)? } }).await
     }
 
     fn written(&self, current: &Versioned<Order>, step: Step, actor: Option<UserId>, now: Time) -> Change<Order> {

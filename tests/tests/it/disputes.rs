@@ -20,8 +20,8 @@ impl Shop {
         let app = App::start().await;
         let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
         let ticket = seller.sell(10).await;
-        let order = paid(&buyer, &ticket).await;
-        let other = paid(&buyer, &ticket).await;
+        let order = buyer.buy(&ticket, 1).await;
+        let other = buyer.buy(&ticket, 1).await;
         Self { app, seller, buyer, ticket, order, other }
     }
 
@@ -62,12 +62,6 @@ impl Shop {
         let charges = format!("/test/charges?metadata[order]={}", text(&self.order["id"]));
         stripe(&self.app).get(&charges).await.expect(200)
     }
-}
-
-async fn paid(buyer: &Person, ticket: &Value) -> Value {
-    let order = buyer.hold(ticket, 1).await.expect(201);
-    buyer.pay(&order, "pm_card_visa").await.expect(201);
-    buyer.until_order(&order, "complete").await
 }
 
 fn order_path(order: &Value) -> String {

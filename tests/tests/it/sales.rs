@@ -13,12 +13,6 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-async fn paid(buyer: &Person, ticket: &Value, quantity: u32) -> Value {
-    let order = buyer.hold(ticket, quantity).await.expect(201);
-    buyer.pay(&order, "pm_card_visa").await.expect(201);
-    buyer.until_order(&order, "complete").await
-}
-
 /// So many holds of one place each. What is just put on sale is waited for by the first of them alone.
 async fn hold_each(buyer: &Person, ticket: &Value, count: usize) {
     buyer.hold(ticket, 1).await.expect(201);
@@ -64,7 +58,7 @@ async fn a_seller_sees_what_came_of_a_listing() {
     assert_eq!(days.len(), 30);
     assert!(days.is_sorted_by_key(|day| text(&day["day"])), "{days:?}");
 
-    let (two, three) = (paid(&buyer, &ticket, 2).await, paid(&buyer, &ticket, 3).await);
+    let (two, three) = (buyer.buy(&ticket, 2).await, buyer.buy(&ticket, 3).await);
     buyer.hold(&ticket, 1).await.expect(201);
     let given_up = buyer.hold(&ticket, 1).await.expect(201);
     buyer.delete(&format!("/api/orders/{}", text(&given_up["id"]))).await.expect(200);
@@ -102,7 +96,7 @@ async fn only_the_seller_and_administrators_see_it_and_nobody_sees_who_bought() 
     let app = App::start().await;
     let (seller, other, buyer) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
     let (ticket, admin) = (seller.sell(5).await, app.admin().await);
-    let order = paid(&buyer, &ticket, 1).await;
+    let order = buyer.buy(&ticket, 1).await;
     let paths = ["", "/orders", "/orders.csv"].map(|part| format!("{}{part}", sales(&ticket)));
     for path in &paths {
         app.visitor().get(path).await.expect(401);
@@ -134,7 +128,7 @@ async fn a_seller_has_all_listings_on_one_page() {
         json!({ "title": "In euros", "price": "30", "currency": "eur", "quantity": 4, "timeZone": "Europe/Rome" });
     let (first, second, third) =
         (seller.sell(3).await, seller.post("/api/tickets", euros).await.expect(201), seller.sell(1).await);
-    let order = paid(&buyer, &second, 2).await;
+    let order = buyer.buy(&second, 2).await;
     give_back(&seller, &order, json!({ "amount": "10" })).await;
     buyer.hold(&third, 1).await.expect(201);
     seller.delete(&format!("/api/tickets/{}", text(&first["id"]))).await.expect(200);
@@ -163,7 +157,7 @@ async fn an_export_is_a_table_that_calculates_nothing() {
     let ticket = seller.post("/api/tickets", ticket).await.expect(201);
     // More than are made at a time.
     hold_each(&buyer, &ticket, 270).await;
-    let order = paid(&buyer, &ticket, 2).await;
+    let order = buyer.buy(&ticket, 2).await;
     give_back(&seller, &order, json!({ "amount": "2.50" })).await;
     until_sums(&seller, &ticket, json!({ "/revenue": "17.50" })).await;
 
@@ -195,7 +189,7 @@ async fn sums_are_made_out_of_an_index_alone() {
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let ticket = seller.sell(40).await;
     hold_each(&buyer, &ticket, 20).await;
-    let order = paid(&buyer, &ticket, 2).await;
+    let order = buyer.buy(&ticket, 2).await;
     give_back(&seller, &order, json!({ "amount": "1" })).await;
     until_sums(&seller, &ticket, json!({ "/revenue": "38.98", "/orders/held": 20 })).await;
 

@@ -1,5 +1,7 @@
 //! What is known of an order's payment.
 
+pub(crate) use common::events::payments::PaymentStatus;
+
 use common::events::payments::DisputeStanding;
 use common::open_enum::open_enum;
 use serde::Deserialize;
@@ -28,20 +30,15 @@ impl Payment {
             && self.dispute != Some(DisputeStanding::Open)
     }
 
-    /// How it is disputed, if it is.
+    /// What its dispute means for the seller, if there is one.
     pub(crate) fn disputed(&self) -> Option<&'static str> {
-        self.dispute.map(dispute_label)
-    }
-}
-
-/// What a dispute means for the seller.
-pub(crate) fn dispute_label(standing: DisputeStanding) -> &'static str {
-    match standing {
-        DisputeStanding::Open => "The buyer’s bank has the money until it decides",
-        DisputeStanding::Inquiry => "The buyer’s bank asks; if you give the money back, that ends it",
-        DisputeStanding::Won => "Decided for you",
-        DisputeStanding::Lost => "Decided for the buyer: the bank kept the money",
-        DisputeStanding::Unknown(_) => "The buyer’s bank is at it",
+        Some(match self.dispute? {
+            DisputeStanding::Open => "The buyer’s bank has the money until it decides",
+            DisputeStanding::Inquiry => "The buyer’s bank asks; if you give the money back, that ends it",
+            DisputeStanding::Won => "Decided for you",
+            DisputeStanding::Lost => "Decided for the buyer: the bank kept the money",
+            DisputeStanding::Unknown(_) => "The buyer’s bank is at it",
+        })
     }
 }
 
@@ -73,30 +70,6 @@ impl RefundStatus {
             Self::Failed => "Failed",
             Self::Started | Self::Unknown(_) => "On its way",
         }
-    }
-}
-
-open_enum! {
-    /// How a payment stands.
-    pub(crate) enum PaymentStatus {
-        /// It is begun.
-        Initiated = "initiated",
-        /// The bank asks the buyer something.
-        RequiresAction = "requires_action",
-        /// The bank has not decided.
-        Processing = "processing",
-        /// The bank said no.
-        Failed = "failed",
-        /// The money came in.
-        Succeeded = "succeeded",
-        /// No money may come in any more, once Stripe confirms it.
-        Cancelling = "cancelling",
-        /// No money came in.
-        Cancelled = "cancelled",
-        /// Some of the money went back.
-        PartiallyRefunded = "partially_refunded",
-        /// All of it went back.
-        Refunded = "refunded",
     }
 }
 

@@ -62,9 +62,7 @@ async fn a_seller_gives_a_part_back_and_then_the_rest() {
     let app = App::start().await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let ticket = seller.sell(10).await;
-    let order = buyer.hold(&ticket, 2).await.expect(201);
-    buyer.pay(&order, "pm_card_visa").await.expect(201);
-    buyer.until_order(&order, "complete").await;
+    let order = buyer.buy(&ticket, 2).await;
     let page = Browser::phone().in_place("de-DE", "Europe/Berlin").visit_as(&seller).await;
     page.open(&format!("/sales/{}", ticket["id"].as_str().unwrap())).await;
     page.click_link("2 places · 39,98 $").await;
@@ -104,8 +102,7 @@ async fn a_form_that_cannot_be_read_gives_nothing_back() {
     let app = App::start().await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let ticket = seller.sell(10).await;
-    let order = buyer.hold(&ticket, 2).await.expect(201);
-    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    let order = buyer.buy(&ticket, 2).await;
     let (ticket, order) = (ticket["id"].as_str().unwrap(), order["id"].as_str().unwrap());
     let tab = Tab::of(&seller, &app.base());
     let shown = tab.post(&format!("/sales/{ticket}/orders/{order}/refund"), "key=k&amount=5&amount=5").await;
