@@ -38,8 +38,8 @@ pub(crate) async fn pay(
 ) -> Result<HttpResponse, Problem> {
     let Body(Pay { order_id, payment_method, token }) = body;
     let method = method(payment_method, token)?;
-    let request = Request { id: attempt.id(), is_repeated: attempt.is_repeated() };
-    let receipt = payments.pay(buyer.user, order_id, method, request).await?;
+    let request = Request { buyer: buyer.user, id: attempt.id(), is_repeated: attempt.is_repeated() };
+    let receipt = payments.pay(order_id, method, request).await?;
     let secret = receipt.client_secret.filter(|_| !receipt.payment.value.state.is_paid());
     let view = PaymentView::of(&receipt.payment, &buyer).with_secret(secret, receipt.next_action);
     let is_secret = view.lets_pay();

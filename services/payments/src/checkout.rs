@@ -18,6 +18,8 @@ use crate::payment::{Input, Payment, PaymentError, PaymentState, Standing};
 /// Which request it is that wants to pay.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
+    /// Who pays.
+    pub(crate) buyer: UserId,
     /// The same for each of its repetitions.
     pub(crate) id: Uuid,
     /// Whether an earlier attempt of it may have been answered by nobody.
@@ -34,13 +36,6 @@ impl Request {
             _ => Ok(()),
         }
     }
-}
-
-/// Who makes an attempt, and with which request.
-#[derive(Clone, Copy, Debug)]
-struct By {
-    buyer: UserId,
-    request: Uuid,
 }
 
 /// What a buyer gets back.
@@ -123,7 +118,6 @@ impl Payments {
     /// [`PayError`].
     pub(crate) async fn pay(
         &self,
-        buyer: UserId,
         order: OrderId,
         method: Option<Method>,
         request: Request,
@@ -131,7 +125,7 @@ impl Payments {
         let (replica, known) =
             tokio::try_join!(self.orders.get_soon(order.uuid(), &self.clock), self.payments.get(order))?;
         let replica = replica.map(|replica| replica.value);
-        let replica = replica.filter(|replica| replica.facts.buyer_id == buyer).ok_or(PayError::NoSuchOrder)?;
+        let replica = replica.filter(|replica| replica.facts.buyer_id == request.buyer).ok_or(PayError::NoSuchOrder)?;
         let _together = known.is_none().then(|| self.payments.hold_back(order));
         let (payment, fresh) = match known {
             Some(payment) => (payment, None),
@@ -145,7 +139,7 @@ impl Payments {
         match method {
             Some(method) => {
                 request.declined_before(&payment.value)?;
-                self.attempt(&payment, &method, By { buyer, request: request.id }).await
+                self.attempt(&payment, &method, request).await
             }
             None => self.show(payment, fresh).await,
         }
@@ -220,7 +214,12 @@ impl Payments {
         Ok(Receipt { payment, client_secret: intent.client_secret, next_action: intent.next_action })
     }
 
-    async fn attempt(&self, payment: &Versioned<Payment>, method: &Method, by: By) -> Result<Receipt, PayError> {
+    async fn attempt(
+        &self,
+        payment: &Versioned<Payment>,
+        method: &Method,
+        request: Request,
+    ) -> Result<Receipt, PayError> {
         let Payment { order_id, intent: Some(intent), attempt, .. } = &payment.value else {
             return Err(PayError::Ended);
         };
@@ -228,9 +227,9 @@ impl Payments {
         match self.gateway.confirm(*order_id, intent, *attempt, method).await {
             Ok(intent) => self.charged(payment, intent, Some(method)).await,
             Err(GatewayError::Unexpected(intent)) => self.charged(payment, *intent, None).await,
-            Err(GatewayError::Declined { code }) => self.declined(&payment.value, code, by).await,
+            Err(GatewayError::Declined { code }) => self.declined(&payment.value, code, request).await,
             Err(GatewayError::Refused { message, .. }) => Err(PayError::BadMethod(message)),
-            Err(error @ GatewayError::Unavailable { .. }) => self.unanswered(payment, method, error, by).await,
+            Err(error @ GatewayError::Unavailable { .. }) => self.unanswered(payment, method, error, request).await,
             Err(error) => Err(PayError::Gateway(error)),
         }
     }
@@ -249,8 +248,8 @@ impl Payments {
         }
     }
 
-    async fn declined(&self, payment: &Payment, code: String, by: By) -> Result<Receipt, PayError> {
-        let input = Input::Declined { attempt: payment.attempt, code: code.clone(), request: Some(by.request) };
+    async fn declined(&self, payment: &Payment, code: String, by: Request) -> Result<Receipt, PayError> {
+        let input = Input::Declined { attempt: payment.attempt, code: code.clone(), request: Some(by.id) };
         let payment = self.payments.change(payment.order_id, input, Some(by.buyer)).await?;
         if payment.value.state.is_paid() {
             return Ok(Receipt { payment, client_secret: None, next_action: None });
@@ -264,14 +263,14 @@ impl Payments {
         known: &Versioned<Payment>,
         method: &Method,
         error: GatewayError,
-        by: By,
+        request: Request,
     ) -> Result<Receipt, PayError> {
         let payment = &known.value;
         let intent = payment.intent.as_deref().ok_or(PayError::Ended)?;
         let intent = self.gateway.retrieve(intent).await.map_err(PayError::Gateway)?;
         match &intent.standing {
             Standing::Open { error: Some(code) } if payment.decline_code.is_none() => {
-                self.declined(payment, code.clone(), by).await
+                self.declined(payment, code.clone(), request).await
             }
             Standing::Open { .. } => {
                 // The key would answer the same failure again and again; the next attempt has another.
