@@ -171,6 +171,11 @@ impl App {
         self.running = Mutex::new(Some(running));
     }
 
+    /// Has Stripe tell nobody what happens, until [`App::serve_again`].
+    pub fn lose_webhooks(&self) {
+        self.stripe.set_webhook_url(None);
+    }
+
     /// Has Stripe tell a Docket at another address what happens.
     fn send_webhooks_to(&self, base: &str) {
         self.stripe.set_webhook_url(Some(format!("{base}/api/payments/webhook")));

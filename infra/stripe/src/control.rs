@@ -141,18 +141,21 @@ async fn authenticate(app: Data<App>, id: Path<String>, verdict: Json<Verdict>) 
     })
 }
 
+/// What a customer tells the bank.
 #[derive(Deserialize)]
-struct Complaint {
-    reason: Option<String>,
+pub(crate) struct Complaint {
+    /// `fraudulent` if not said.
+    pub(crate) reason: Option<String>,
+    /// How much, in the charge's minor units; all that is left of it if not said.
+    pub(crate) amount: Option<i64>,
     /// The bank only asks.
     #[serde(default)]
-    inquiry: bool,
+    pub(crate) inquiry: bool,
 }
 
 async fn dispute(app: Data<App>, id: Path<String>, complaint: Json<Complaint>) -> HttpResponse {
-    let Complaint { reason, inquiry } = complaint.into_inner();
-    let reason = reason.unwrap_or_else(|| "fraudulent".to_owned());
-    run(&app, |call| disputes::open(call, &id, reason, inquiry))
+    let complaint = complaint.into_inner();
+    run(&app, |call| disputes::open(call, &id, complaint))
 }
 
 #[derive(Deserialize)]

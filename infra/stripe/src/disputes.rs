@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::call::Call;
+use crate::control::Complaint;
 use crate::error::ApiError;
 use crate::page::OfPayment;
 use crate::{ids, render};
@@ -56,7 +57,7 @@ pub(crate) struct Dispute {
 }
 
 /// The customer complains at their bank. Unless it only asks, it takes the money back until it has decided.
-pub(crate) fn open(call: &mut Call<'_>, intent: &str, reason: String, inquiry: bool) -> Result<Value, ApiError> {
+pub(crate) fn open(call: &mut Call<'_>, intent: &str, complaint: Complaint) -> Result<Value, ApiError> {
     let intent = call.intent(intent, "intent")?;
     let mut charge = call.charge(intent.latest_charge.as_deref().unwrap_or_default())?;
     if !charge.is_paid() || charge.disputed {
@@ -67,17 +68,17 @@ pub(crate) fn open(call: &mut Call<'_>, intent: &str, reason: String, inquiry: b
         id: ids::fresh("du"),
         charge: charge.id.clone(),
         intent: intent.id,
-        amount: charge.amount - charge.refunded,
+        amount: complaint.amount.unwrap_or(charge.amount - charge.refunded),
         currency: charge.currency.clone(),
         created: call.now,
-        reason,
-        status: if inquiry { DisputeStatus::WarningNeedsResponse } else { DisputeStatus::NeedsResponse },
+        reason: complaint.reason.unwrap_or_else(|| "fraudulent".to_owned()),
+        status: if complaint.inquiry { DisputeStatus::WarningNeedsResponse } else { DisputeStatus::NeedsResponse },
     };
     call.books.put(charge);
     call.books.put(dispute.clone());
     let object = render::dispute(&dispute);
     call.raise("charge.dispute.created", object.clone());
-    if !inquiry {
+    if !complaint.inquiry {
         call.raise("charge.dispute.funds_withdrawn", object.clone());
     }
     Ok(object)

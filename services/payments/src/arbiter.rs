@@ -117,7 +117,8 @@ impl Payments {
         method: Option<String>,
     ) -> Result<Option<Versioned<Payment>>, StoreError> {
         let Intent { id, standing, next_action, .. } = intent.clone();
-        let stands = Input::Stands { intent: id, standing, method, next_action };
+        let attempt = payment.value.attempt;
+        let stands = Input::Stands { intent: id, attempt, standing, method, next_action };
         self.payments.follow(payment, stands).await
     }
 

@@ -13,7 +13,7 @@ use crate::Payments;
 use crate::arbiter::SettleError;
 use crate::gateway::{GatewayError, Intent, Method};
 use crate::order::{NotPayable, OrderReplica};
-use crate::payment::{Input, Payment, PaymentError, PaymentState, Standing};
+use crate::payment::{Input, Payment, PaymentError, PaymentState, Standing, UNANSWERED};
 
 /// Which request it is that wants to pay.
 #[derive(Clone, Copy, Debug)]
@@ -275,7 +275,7 @@ impl Payments {
             Standing::Open { .. } => {
                 // The key would answer the same failure again and again; the next attempt has another.
                 if matches!(error, GatewayError::Unavailable { sticky: true, .. }) {
-                    let (attempt, code) = (payment.attempt, "processing_error".to_owned());
+                    let (attempt, code) = (payment.attempt, UNANSWERED.to_owned());
                     let failed = Input::Declined { attempt, code, request: None };
                     self.payments.inform(payment.order_id, failed).await?;
                 }

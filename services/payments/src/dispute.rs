@@ -103,9 +103,24 @@ impl Payment {
         self.is_with_the_bank() && self.attention_at.is_none()
     }
 
+    /// Whether it is known that one of its disputes stands so.
+    pub(crate) fn knows_of_dispute(&self, id: &str, state: DisputeState) -> bool {
+        self.disputes.iter().any(|known| known.id == id && (known.state == state || known.state.is_decided()))
+    }
+
     /// Whether a dispute is undecided.
     pub fn has_undecided_dispute(&self) -> bool {
         matches!(self.dispute_standing(), Some(DisputeStanding::Open | DisputeStanding::Inquiry))
+    }
+
+    /// All that was left was to go back, and Stripe gives nothing of a charge that the bank took back: not even where the bank
+    /// took less than was paid. What it took is all that goes back, and it stands for all of it.
+    pub(crate) fn close_by_dispute(mut self) -> Option<Step> {
+        let lost = self.disputes.iter().rfind(|dispute| dispute.state == DisputeState::Lost)?.clone();
+        self.closed_by_dispute = true;
+        self.state = self.state_by_returned();
+        let event = self.told_of(lost)?;
+        Some(Step { next: self, event })
     }
 
     /// What the bank took back for good, in minor units.
@@ -120,7 +135,7 @@ mod tests {
     use super::*;
     use crate::payment::tests::{NOW, TOTAL, after, begun, stands, usd};
     use crate::payment::{Input, PaymentError, Standing};
-    use crate::refund::Refunding;
+    use crate::refund::{CHARGE_DISPUTED, Refunding};
 
     fn said(state: DisputeState, amount: i64) -> Input {
         let (id, reason) = ("du_1".to_owned(), "fraudulent".to_owned());
@@ -153,6 +168,31 @@ mod tests {
         assert_eq!((step.next.state, step.next.left()), (PaymentState::PartiallyRefunded, 1), "told at once");
         let PaymentEvent::DisputeLost(told) = step.event else { panic!("{:?}", step.event) };
         assert_eq!((told.lost, told.returned, told.in_full), (usd(TOTAL - 1), usd(TOTAL - 1), false));
+    }
+
+    #[test]
+    fn what_the_bank_left_of_a_lost_dispute_keeps_no_order_open() {
+        let lost = after(&paid(), said(DisputeState::Lost, TOTAL - 1));
+        let wanted = after(&lost, Input::Refunding(Refunding::All));
+        let id = wanted.started_refunds().next().unwrap().id;
+        let refused = |code: &str| Input::Refunding(Refunding::Refused { id, stripe_id: None, code: code.to_owned() });
+        let other = after(&wanted, refused("api_error"));
+        assert_eq!((other.state, other.left()), (PaymentState::PartiallyRefunded, 1), "it may work the next time");
+        let step = wanted.handle(refused(CHARGE_DISPUTED), NOW).unwrap().unwrap();
+        let PaymentEvent::DisputeLost(told) = step.event else { panic!("{:?}", step.event) };
+        assert_eq!((told.in_full, told.returned), (true, usd(TOTAL - 1)), "what stays is said");
+        assert_eq!((step.next.state, step.next.left()), (PaymentState::Refunded, 0));
+        assert_eq!(step.next.handle(Input::Refunding(Refunding::All), NOW), Ok(None));
+    }
+
+    #[test]
+    fn a_part_that_stripe_does_not_give_back_closes_nothing() {
+        let lost = after(&paid(), said(DisputeState::Lost, TOTAL / 2));
+        let (id, reason) = (common::id::RefundId::derived(lost.order_id.uuid(), "a part"), None);
+        let asked = after(&lost, Input::Refunding(Refunding::Asked { id, amount: Some(usd(1)), reason }));
+        let code = CHARGE_DISPUTED.to_owned();
+        let refused = after(&asked, Input::Refunding(Refunding::Refused { id, stripe_id: None, code }));
+        assert_eq!((refused.state, refused.left()), (PaymentState::PartiallyRefunded, TOTAL / 2));
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod key;
 mod patience;
 mod throttle;
 
-pub(crate) use answers::{GatewayError, Intent, StripeRefund, StripeRefundState};
+pub(crate) use answers::{GatewayError, Intent, SomeDispute, StripeRefund, StripeRefundState};
 use client::Client;
 use key::Key;
 use patience::Patience;
@@ -251,6 +251,16 @@ impl Gateway {
         let request = ListDispute::new().payment_intent(intent).limit(100);
         let list = self.patience.ask(|| Box::pin(request.customize().send(&self.client))).await?;
         Ok(list.data.into_iter().map(|dispute| answers::dispute(dispute, paid)).collect())
+    }
+
+    /// Reads the newest hundred disputes of the account.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub(crate) async fn newest_disputes(&self) -> Result<Vec<SomeDispute>, GatewayError> {
+        let request = ListDispute::new().limit(100);
+        let list = self.patience.ask(|| Box::pin(request.customize().send(&self.client))).await?;
+        Ok(list.data.iter().filter_map(SomeDispute::of).collect())
     }
 
     async fn intent(

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use crate::Payments;
 use crate::arbiter::SettleError;
-use crate::gateway::unwaited;
+use crate::gateway::{SomeDispute, unwaited};
 use crate::lanes::{Lane, SIDE_BY_SIDE, Turn};
 use crate::payment::{Payment, PaymentState};
 use crate::store::inbox::Letter;
@@ -85,6 +85,35 @@ async fn settle_one(payments: &Payments, turn: &Turn, payment: Versioned<Payment
             tracing::warn!(%error, order = %claimed.value.order_id, "a payment is looked at later than it should be");
         }
     }
+}
+
+/// Finds the disputes of which no webhook told, or which a build that keeps less of them has forgotten: those of the newest
+/// hundred that are not known as they stand.
+pub(crate) async fn find_disputes(payments: Arc<Payments>) -> Result<(), JobError> {
+    if !payments.gateway.may_look() {
+        return Ok(());
+    }
+    let newest = match unwaited(payments.gateway.newest_disputes()).await {
+        Ok(newest) => newest,
+        Err(error) => {
+            tracing::warn!(%error, "the newest disputes are not known; asking again later");
+            return Ok(());
+        }
+    };
+    for SomeDispute { id, intent, state } in newest {
+        let Some(payment) = payments.payments.of_intent(&intent).await? else { continue };
+        if payment.value.knows_of_dispute(&id, state) {
+            continue;
+        }
+        let heard = async {
+            let paid = payments.paid_by(&intent).await?.unwrap_or(payment);
+            payments.hear_of_disputes(&paid.value).await
+        };
+        if let Err(error) = unwaited(heard).await {
+            tracing::warn!(%error, dispute = id, "a dispute is not known yet; asking again later");
+        }
+    }
+    Ok(())
 }
 
 /// Handles the webhooks that were kept but not handled.

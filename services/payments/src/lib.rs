@@ -61,6 +61,7 @@ pub fn service() -> Service {
         .job("give back", OFTEN, jobs::give_back)
         .job("look at open payments", OFTEN, jobs::look)
         .job("webhooks", OFTEN, jobs::handle_waiting_webhooks)
+        .job("find disputes", Duration::from_secs(300), jobs::find_disputes)
         .job("count unsettled", Duration::from_secs(15), jobs::count_unsettled)
         .build()
 }

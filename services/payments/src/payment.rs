@@ -28,6 +28,9 @@ use crate::attention;
 use crate::dispute::Dispute;
 use crate::refund::{Refund, RefundState, Refunding};
 
+/// The code of an attempt that the bank has never seen, since Stripe failed.
+pub const UNANSWERED: &str = "processing_error";
+
 /// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -135,6 +138,9 @@ pub struct Payment {
     /// Its disputes, in the order of learning of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disputes: Vec<Dispute>,
+    /// Whether the bank took so much back after a dispute that Stripe gives nothing more back of what may be left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed_by_dispute: bool,
     /// The trace (W3C `traceparent`) of the request that began it: what Stripe tells later belongs to it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
@@ -171,6 +177,8 @@ pub enum Input {
     Stands {
         /// The intent that is meant.
         intent: String,
+        /// Which attempt was the current one when Stripe was asked: the answer does not know of later ones.
+        attempt: u32,
         /// How it stands.
         standing: Standing,
         /// What it was paid with, if this answers an attempt through the API.
@@ -247,6 +255,7 @@ impl Payment {
             keys_fail_since: BTreeMap::new(),
             dispute: None,
             disputes: Vec::new(),
+            closed_by_dispute: false,
             trace: None,
             created_at: now,
             changed_at: now,
@@ -279,9 +288,9 @@ impl Payment {
         // What the order wants is done by a job, which must not wait until it looks by itself.
         let at_once = matches!(input, Input::OrderEnded | Input::Refunding(Refunding::All));
         let changed = match input {
-            Input::Stands { intent, standing, method, next_action } => {
+            Input::Stands { intent, attempt, standing, method, next_action } => {
                 let next_action = next_action.map(|url| NextAction { url, learnt_at: now });
-                self.stands(intent, &standing, method, next_action)
+                self.stands(intent, attempt, &standing, method, next_action)
             }
             Input::Declined { attempt, code, request } => self.declined(attempt, code, request),
             Input::OrderEnded => self.state.is_open().then(|| self.step(PaymentState::Cancelling)),
@@ -295,6 +304,7 @@ impl Payment {
     fn stands(
         &self,
         intent: String,
+        attempt: u32,
         standing: &Standing,
         method: Option<String>,
         next_action: Option<NextAction>,
@@ -305,11 +315,11 @@ impl Payment {
         }
         let state = match (standing, self.state) {
             (Standing::Open { error: Some(code) }, Initiated | RequiresAction | Processing) => {
-                return self.declined(self.attempt, code.clone(), None);
+                return self.declined(attempt, code.clone(), None);
             }
             // Another attempt in the browser, of which nobody else tells.
-            (Standing::Open { error: Some(code) }, Failed) if self.decline_code.as_ref() != Some(code) => {
-                return self.declined(self.attempt, code.clone(), None);
+            (Standing::Open { error: Some(code) }, Failed) if self.is_another_decline(code) => {
+                return self.declined(attempt, code.clone(), None);
             }
             (Standing::RequiresAction, Initiated | Failed) => RequiresAction,
             (Standing::RequiresAction, RequiresAction)
@@ -330,6 +340,11 @@ impl Payment {
         step.next.method = method.or_else(|| self.method.clone());
         step.next.next_action = next_action.filter(|_| state == RequiresAction);
         Some(step)
+    }
+
+    /// Whether Stripe's word on the last attempt is news. While the last one had no answer, its word is on an earlier one.
+    fn is_another_decline(&self, code: &str) -> bool {
+        self.decline_code.as_deref().is_none_or(|known| known != code && known != UNANSWERED)
     }
 
     /// Whether the buyer must go to another page than the one that is known: a new attempt has its own.
@@ -373,8 +388,11 @@ impl Payment {
         Step { next, event }
     }
 
-    /// What of the money came in and is not going back, in minor units.
+    /// What of the money came in, is not going back and can be given back, in minor units.
     pub fn left(&self) -> i64 {
+        if self.closed_by_dispute {
+            return 0;
+        }
         let going = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
         let gone: i64 = going.map(|refund| refund.amount.minor()).sum();
         (self.amount.minor() - gone - self.charged_back()).max(0)

@@ -32,7 +32,12 @@ pub(crate) fn begun() -> Payment {
 }
 
 pub(crate) fn stands(standing: Standing) -> Input {
-    Input::Stands { intent: OWN.to_owned(), standing, method: None, next_action: None }
+    stands_at(1, standing)
+}
+
+/// What Stripe said to somebody who knew of so many attempts.
+fn stands_at(attempt: u32, standing: Standing) -> Input {
+    Input::Stands { intent: OWN.to_owned(), attempt, standing, method: None, next_action: None }
 }
 
 fn declined(attempt: u32, code: &str) -> Input {
@@ -41,11 +46,30 @@ fn declined(attempt: u32, code: &str) -> Input {
 
 #[test]
 fn the_second_decline_in_the_browser_tells_its_own_reason() {
-    let refused = |code: &str| stands(Standing::Open { error: Some(code.to_owned()) });
-    let first = after(&begun(), refused("insufficient_funds"));
-    let second = after(&first, refused("expired_card"));
+    let first = after(&begun(), stands_at(1, refused("insufficient_funds")));
+    let second = after(&first, stands_at(2, refused("expired_card")));
     assert_eq!((second.decline_code.as_deref(), second.attempt), (Some("expired_card"), 3));
-    assert_eq!(second.handle(refused("expired_card"), NOW), Ok(None), "the same decline, told again");
+    assert_eq!(second.handle(stands_at(3, refused("expired_card")), NOW), Ok(None), "the same decline, told again");
+}
+
+fn refused(code: &str) -> Standing {
+    Standing::Open { error: Some(code.to_owned()) }
+}
+
+#[test]
+fn what_stripe_said_before_an_attempt_is_no_answer_to_it() {
+    let by_click = Input::Declined { attempt: 1, code: "card_declined".to_owned(), request: Some(Uuid::from_u128(7)) };
+    let declined = after(&begun(), by_click);
+    assert_eq!(declined.handle(stands_at(1, refused("expired_card")), NOW), Ok(None), "asked before that decline");
+    let unanswered = Input::Declined { attempt: 2, code: UNANSWERED.to_owned(), request: None };
+    let failed = after(&declined, unanswered);
+    assert_eq!(
+        failed.handle(stands_at(3, refused("card_declined")), NOW),
+        Ok(None),
+        "the bank's word on the first one"
+    );
+    let paid = after(&declined, stands_at(1, Standing::Succeeded));
+    assert_eq!(paid.state, PaymentState::Succeeded, "money is never late");
 }
 
 pub(crate) fn after(payment: &Payment, input: Input) -> Payment {
@@ -56,6 +80,7 @@ pub(crate) fn after(payment: &Payment, input: Input) -> Payment {
 fn what_a_declined_attempt_was_made_with_is_not_said_of_the_next() {
     let asks_the_bank = Input::Stands {
         intent: OWN.to_owned(),
+        attempt: 1,
         standing: Standing::RequiresAction,
         method: Some("pm_one".to_owned()),
         next_action: None,
@@ -303,8 +328,8 @@ fn a_payment_that_never_began_cannot_begin() {
 
 #[test]
 fn another_intent_says_nothing_about_this_payment() {
-    let other =
-        Input::Stands { intent: "pi_other".to_owned(), standing: Standing::Succeeded, method: None, next_action: None };
+    let (intent, standing) = ("pi_other".to_owned(), Standing::Succeeded);
+    let other = Input::Stands { intent, attempt: 1, standing, method: None, next_action: None };
     assert_eq!(begun().handle(other, NOW), Ok(None));
 }
 
@@ -399,6 +424,7 @@ fn what_the_order_wants_is_due_at_once() {
 fn the_banks_page_is_known_while_the_buyer_must_go_there() {
     let requires = |method: Option<&str>, page: Option<&str>| Input::Stands {
         intent: OWN.to_owned(),
+        attempt: 1,
         standing: Standing::RequiresAction,
         method: method.map(str::to_owned),
         next_action: page.map(str::to_owned),

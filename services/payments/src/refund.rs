@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::payment::{Payment, PaymentError, PaymentState, Step};
 
+/// Stripe's reason for giving nothing back: the buyer's bank has the money, until it decides or for good.
+pub(crate) const CHARGE_DISPUTED: &str = "charge_disputed";
+
 /// Where a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -188,8 +191,12 @@ impl Payment {
         if !may_fail {
             return None;
         }
+        let (wanted, is_made) = (known.amount.minor(), stripe_id.is_some());
         known.state = RefundState::Failed;
         known.stripe_id = stripe_id.or(known.stripe_id.take());
+        if code == CHARGE_DISPUTED && !is_made && next.charged_back() > 0 && wanted == next.left() {
+            return next.close_by_dispute();
+        }
         next.state = next.state_by_returned();
         let Self { order_id, buyer_id, amount, .. } = *self;
         let returned = Some(next.returned_money());
@@ -199,6 +206,7 @@ impl Payment {
 
     pub(crate) fn state_by_returned(&self) -> PaymentState {
         match self.returned() {
+            _ if self.closed_by_dispute => PaymentState::Refunded,
             0 => PaymentState::Succeeded,
             returned if returned >= self.amount.minor() => PaymentState::Refunded,
             _ => PaymentState::PartiallyRefunded,

@@ -8,10 +8,7 @@ use crate::Payments;
 use crate::arbiter::{SettleError, shortly};
 use crate::gateway::{GatewayError, StripeRefund, StripeRefundState};
 use crate::payment::{Input, Payment, PaymentError};
-use crate::refund::{Refund, RefundState, Refunding};
-
-/// Stripe has no money to give back: the buyer's bank has it until it decides.
-const CHARGE_DISPUTED: &str = "charge_disputed";
+use crate::refund::{CHARGE_DISPUTED, Refund, RefundState, Refunding};
 
 /// Why money is not given back.
 #[derive(Debug, thiserror::Error)]

@@ -220,7 +220,7 @@ impl Payments {
     }
 
     /// The payment of an intent. That it was paid may be news: what is told of its money then means that it was.
-    async fn paid_by(&self, intent: &str) -> Result<Option<Versioned<Payment>>, SettleError> {
+    pub(crate) async fn paid_by(&self, intent: &str) -> Result<Option<Versioned<Payment>>, SettleError> {
         match self.payments.of_intent(intent).await? {
             Some(payment) if !payment.value.state.is_paid() => self.refresh(&payment).await,
             known => Ok(known),

@@ -107,6 +107,39 @@ async fn a_lost_dispute_is_no_revenue_and_its_passes_are_void() {
     shop.app.stop().await;
 }
 
+/// The bank took a little less than was paid, as where it counts in another currency, and Stripe gives nothing of such a charge back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_which_the_bank_left_a_little_comes_to_its_end() {
+    let shop = Shop::open().await;
+    let dispute = shop.dispute(json!({ "amount": 1990 })).await;
+    shop.until_dispute("open").await;
+    shop.decide(&dispute, "lost").await;
+    shop.until_dispute("lost").await;
+    assert_eq!(shop.buyer.get(&order_path(&shop.order)).await.expect(200)["status"], "complete", "a part was disputed");
+    shop.buyer.delete(&order_path(&shop.order)).await.expect(200);
+    shop.buyer.until_order(&shop.order, "refunded").await;
+    until_payment(&shop.seller, &shop.order, "refunded").await;
+    shop.seller.until_counts(&shop.ticket, 0, 1).await;
+    let told = (shop.sums().await["revenue"].clone(), shop.cell("refunded").await);
+    assert_eq!(told, (json!("19.99"), "19.90".to_owned()), "the other order, and what the bank took");
+    shop.app.stop().await;
+}
+
+/// No webhook told of it, and nobody wants the money back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_whose_webhooks_are_lost_is_found() {
+    let mut shop = Shop::open().await;
+    shop.app.stop_serving().await;
+    shop.app.lose_webhooks();
+    let dispute = shop.dispute(json!({})).await;
+    shop.decide(&dispute, "lost").await;
+    shop.app.serve_again().await;
+    let (buyer, seller) = (shop.buyer.at(&shop.app.base()), shop.seller.at(&shop.app.base()));
+    buyer.until_order(&shop.order, "refunded").await;
+    until_payment(&seller, &shop.order, "refunded").await;
+    shop.app.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_won_dispute_all_is_as_it_was() {
     let shop = Shop::open().await;

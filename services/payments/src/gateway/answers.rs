@@ -73,14 +73,37 @@ pub(crate) enum StripeRefundState {
 pub(super) fn dispute(dispute: stripe_core::Dispute, paid: Money) -> Dispute {
     let same = dispute.currency.to_string().eq_ignore_ascii_case(&paid.currency().to_string());
     let amount = if same { charge::money(dispute.amount, paid.currency()) } else { paid };
-    let state = match dispute.status {
+    let state = dispute_state(&dispute);
+    Dispute { id: dispute.id.to_string(), reason: dispute.reason, amount, state }
+}
+
+fn dispute_state(dispute: &stripe_core::Dispute) -> DisputeState {
+    match dispute.status {
         DisputeStatus::Lost => DisputeState::Lost,
         // One that was prevented is a refund, which Stripe lists among the refunds.
         DisputeStatus::Won | DisputeStatus::WarningClosed | DisputeStatus::Prevented => DisputeState::Won,
         _ if dispute.is_charge_refundable => DisputeState::Inquiry,
         _ => DisputeState::Open,
-    };
-    Dispute { id: dispute.id.to_string(), reason: dispute.reason, amount, state }
+    }
+}
+
+/// A dispute of some payment of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SomeDispute {
+    /// Its id at Stripe.
+    pub(crate) id: String,
+    /// The intent that was paid.
+    pub(crate) intent: String,
+    /// Where it stands.
+    pub(crate) state: DisputeState,
+}
+
+impl SomeDispute {
+    /// None if what is disputed was not paid by an intent.
+    pub(super) fn of(dispute: &stripe_core::Dispute) -> Option<Self> {
+        let intent = dispute.payment_intent.as_ref()?.id().to_string();
+        Some(Self { id: dispute.id.to_string(), intent, state: dispute_state(dispute) })
+    }
 }
 
 /// A refund as Stripe has it.

@@ -1,7 +1,8 @@
 //! What can happen next. Each action is one step between two points at which a process may die.
 
 use orders::order::Input;
-use payments::payment::Standing;
+
+use super::state::Answer;
 
 /// How an attempt to pay goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub(super) enum Action {
     AskStripe(usize),
     Learn {
         buyer: usize,
-        standing: Standing,
+        answer: Answer,
     },
     LookAfterRefunds(usize),
     MakeRefund(usize),
@@ -93,6 +94,6 @@ pub(super) enum Action {
     BuyersRequestDies(usize),
     AnswerDies {
         buyer: usize,
-        standing: Standing,
+        answer: Answer,
     },
 }

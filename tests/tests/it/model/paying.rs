@@ -9,7 +9,7 @@ use payments::payment::{Input, Payment, PaymentState, Standing, Step};
 use payments::refund::Refunding;
 
 use super::action::Outcome;
-use super::state::{START, Sale, StripeRefund};
+use super::state::{Answer, START, Sale, StripeRefund};
 use super::world::{Removed, World};
 
 /// The one intent of an order.
@@ -58,14 +58,19 @@ impl Sale {
 
     /// The answer of a process that has asked Stripe just now.
     fn remember(&mut self) {
-        if let Some(standing) = self.stripe.intent.clone() {
-            self.answers.push(standing);
-            self.answers.sort_unstable_by_key(|standing| format!("{standing:?}"));
+        if let Some(answer) = self.answer() {
+            self.answers.push(answer);
+            self.answers.sort_unstable_by_key(|answer| format!("{answer:?}"));
         }
     }
 
-    pub(super) fn forget(&mut self, standing: &Standing) {
-        if let Some(place) = self.answers.iter().position(|answer| answer == standing) {
+    fn answer(&self) -> Option<Answer> {
+        let (standing, attempt) = (self.stripe.intent.clone()?, self.payment.as_ref()?.attempt);
+        Some(Answer { attempt, standing })
+    }
+
+    pub(super) fn forget(&mut self, answer: &Answer) {
+        if let Some(place) = self.answers.iter().position(|known| known == answer) {
             self.answers.remove(place);
         }
     }
@@ -131,9 +136,9 @@ impl Sale {
         self.remember();
     }
 
-    pub(super) fn learn(&mut self, standing: &Standing) {
-        self.forget(standing);
-        self.change(stands(standing.clone()));
+    pub(super) fn learn(&mut self, answer: Answer) {
+        self.forget(&answer);
+        self.change(stands(answer));
         // The webhook is handled once what Stripe says of the intent by now is stored.
         self.stripe.news &= self.would_learn() || !self.refunds_to_record().is_empty();
     }
@@ -178,7 +183,7 @@ impl Sale {
 
     /// Whether Stripe says something that the payment does not know.
     pub(super) fn would_learn(&self) -> bool {
-        self.stripe.intent.clone().and_then(|standing| self.foresee(stands(standing))).is_some()
+        self.answer().and_then(|answer| self.foresee(stands(answer))).is_some()
     }
 
     pub(super) fn may_ask(&self, readers: usize) -> bool {
@@ -192,8 +197,8 @@ impl Sale {
     }
 }
 
-pub(super) fn stands(standing: Standing) -> Input {
-    Input::Stands { intent: INTENT.to_owned(), standing, method: None, next_action: None }
+pub(super) fn stands(Answer { attempt, standing }: Answer) -> Input {
+    Input::Stands { intent: INTENT.to_owned(), attempt, standing, method: None, next_action: None }
 }
 
 impl World {

@@ -133,6 +133,13 @@ impl Hash for Mail {
     }
 }
 
+/// What Stripe answered of an intent, to a process that knew of so many attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Answer {
+    pub(super) attempt: u32,
+    pub(super) standing: Standing,
+}
+
 /// One buyer's order through all services.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub(super) struct Sale {
@@ -159,7 +166,7 @@ pub(super) struct Sale {
     /// A process of payments has got the intent from Stripe, and is about to store the payment.
     pub(super) in_hand: bool,
     /// What Stripe answered and a process of payments has not stored yet.
-    pub(super) answers: Vec<Standing>,
+    pub(super) answers: Vec<Answer>,
     /// The truth about the money.
     pub(super) stripe: Stripe,
     /// What may still happen outside.

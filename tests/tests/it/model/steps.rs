@@ -124,8 +124,8 @@ impl World {
         let cancelling = sale.payment_is(|payment| payment.state == PaymentState::Cancelling);
         can(cancelling && sale.answers.len() < self.readers, Action::CancelIntent(buyer));
         can(sale.may_ask(self.readers), Action::AskStripe(buyer));
-        for (place, standing) in sale.answers.iter().enumerate() {
-            can(!sale.answers[..place].contains(standing), Action::Learn { buyer, standing: standing.clone() });
+        for (place, answer) in sale.answers.iter().enumerate() {
+            can(!sale.answers[..place].contains(answer), Action::Learn { buyer, answer: answer.clone() });
         }
         let paid = sale.payment_is(|payment| payment.state.is_paid());
         can(paid && sale.attended(), Action::LookAfterRefunds(buyer));
@@ -136,9 +136,9 @@ impl World {
 
     fn deaths(buyer: usize, sale: &Sale, actions: &mut Vec<Action>) {
         actions.extend(sale.in_hand.then_some(Action::BuyersRequestDies(buyer)));
-        for (place, standing) in sale.answers.iter().enumerate() {
-            let first = !sale.answers[..place].contains(standing);
-            actions.extend(first.then(|| Action::AnswerDies { buyer, standing: standing.clone() }));
+        for (place, answer) in sale.answers.iter().enumerate() {
+            let first = !sale.answers[..place].contains(answer);
+            actions.extend(first.then(|| Action::AnswerDies { buyer, answer: answer.clone() }));
         }
     }
 
@@ -190,13 +190,13 @@ impl World {
             A::StorePayment(buyer) => state.alter(buyer, |sale| self.store_payment(buyer, sale)),
             A::CancelIntent(buyer) => state.alter(buyer, Sale::cancel_intent),
             A::AskStripe(buyer) => state.alter(buyer, Sale::ask_stripe),
-            A::Learn { buyer, standing } => state.alter(buyer, |sale| sale.learn(&standing)),
+            A::Learn { buyer, answer } => state.alter(buyer, |sale| sale.learn(answer)),
             A::LookAfterRefunds(buyer) => state.alter(buyer, Sale::look_after_refunds),
             A::MakeRefund(buyer) => state.alter(buyer, Sale::make_refund),
             A::RecordRefunds(buyer) => state.alter(buyer, Sale::record_refunds),
 
             A::BuyersRequestDies(buyer) => state.alter(buyer, |sale| sale.in_hand = false),
-            A::AnswerDies { buyer, standing } => state.alter(buyer, |sale| sale.forget(&standing)),
+            A::AnswerDies { buyer, answer } => state.alter(buyer, |sale| sale.forget(&answer)),
         }
     }
 }
