@@ -21,14 +21,17 @@ COPY services/web/front services/web/front
 RUN node services/web/front/build.mjs /tmp/bundle
 
 # Panics say where they are all the same; without the names of functions a binary is a fifth smaller.
-ENV CARGO_PROFILE_RELEASE_STRIP=symbols
+ENV CARGO_PROFILE_RELEASE_STRIP=symbols \
+    CARGO_PROFILE_DEV_STRIP=symbols
+# `dev` for trying out what was just changed: links in seconds, where `release` takes minutes for each binary.
+ARG PROFILE=release
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --workspace --bins \
+    cargo build --profile "${PROFILE}" --locked --workspace --bins \
         --exclude xtask --exclude docket-tests --exclude docket-bench \
     && mkdir /services \
-    && find target/release -maxdepth 1 -type f -executable -exec cp -t /services {} +
+    && find "target/$(test "${PROFILE}" = dev && echo debug || echo "${PROFILE}")" -maxdepth 1 -type f -executable -exec cp -t /services {} +
 
 FROM ${RUNTIME_IMAGE} AS runtime
 ARG SERVICE

@@ -23,6 +23,16 @@ pub struct Process {
 /// # Panics
 /// If it does not get ready.
 pub async fn spawn(binary: &str, variables: &[(&str, String)]) -> Process {
+    let process = begin(binary, variables);
+    process.until_ready(binary).await;
+    process
+}
+
+/// Starts a binary of this build with the given variables, on free ports.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn begin(binary: &str, variables: &[(&str, String)]) -> Process {
     let (http, ops) = (free_port(), free_port());
     let child = Command::new(path_of(binary))
         .env("DOCKET_HTTP_ADDR", format!("127.0.0.1:{http}"))
@@ -33,9 +43,7 @@ pub async fn spawn(binary: &str, variables: &[(&str, String)]) -> Process {
         .kill_on_drop(true)
         .spawn()
         .unwrap_or_else(|error| panic!("{binary}: {error}; run `cargo xtask test`, which builds it"));
-    let process = Process { child, http: format!("http://127.0.0.1:{http}"), ops: format!("http://127.0.0.1:{ops}") };
-    process.until_ready(binary).await;
-    process
+    Process { child, http: format!("http://127.0.0.1:{http}"), ops: format!("http://127.0.0.1:{ops}") }
 }
 
 /// Runs a binary of this build to its end, and answers with its exit status and what it printed.
@@ -134,7 +142,11 @@ pub async fn ops_of(address: &str, path: &str) -> Option<(u16, String)> {
 }
 
 impl Process {
-    async fn until_ready(&self, binary: &str) {
+    /// Waits until it is ready.
+    ///
+    /// # Panics
+    /// If it does not get ready.
+    pub async fn until_ready(&self, binary: &str) {
         eventually(&format!("{binary} ready"), 60, || async {
             ops_of(&self.ops, "/readyz").await.filter(|(status, _)| *status == 200)
         })

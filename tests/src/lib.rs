@@ -14,7 +14,7 @@ mod stage;
 mod wait;
 
 pub use app::{ADMIN, App};
-pub use binaries::{Build, Process, free_port, ops_of, path_of as binary, run, run_at_once, spawn};
+pub use binaries::{Build, Process, begin, free_port, ops_of, path_of as binary, run, run_at_once, spawn};
 pub use browser::{Browser, Key, Page};
 pub use chaos::{fill_disk, make_room};
 pub use collector::{Collector, SeenSpan, Trace};
@@ -23,5 +23,5 @@ pub use fault_proxy::{FaultProxy, Way};
 pub use person::{Answer, PASSWORD, Person};
 pub use servers::{Servers, namespace, servers};
 pub use smtp_sink::{SmtpMail, SmtpSink};
-pub use stage::Stage;
+pub use stage::{Delete, Stage};
 pub use wait::{eventually, pause, until};

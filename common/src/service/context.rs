@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::{Bus, BusError, Received};
 use crate::clock::{SharedClock, Time};
 use crate::events::DomainEvent;
-use crate::http::{Admission, Status};
+use crate::http::{Admission, Readiness, Status};
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Aggregate, Aggregates, ConnectionError, Database, Projection, Relay, StoreError};
-use crate::supervisor::{Need, Supervisor};
+use crate::supervisor::{Need, Spawner, Supervisor};
 
 /// Why a process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,16 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether it may be otherwise in a moment: a server that is not there yet, or does not know this service's user.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Connection(error) => !matches!(error, ConnectionError::Refused { .. }),
+            Self::Bus(error) => matches!(error, BusError::Connect(_) | BusError::Stream { .. }),
+            Self::Store(_) => true,
+            Self::Settings(_) | Self::Telemetry(_) | Self::Listen { .. } | Self::Other(_) => false,
+        }
+    }
+
     /// A reason of the service's own.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
@@ -167,6 +177,7 @@ pub struct Site {
     pub(super) settings: Arc<Settings>,
     pub(super) clock: SharedClock,
     pub(super) closing: CancellationToken,
+    pub(super) readiness: Readiness,
 }
 
 impl Site {
@@ -183,5 +194,15 @@ impl Site {
     /// Is cancelled when the process takes no new requests: answers that would go on for ever end then.
     pub fn closing(&self) -> CancellationToken {
         self.closing.clone()
+    }
+
+    /// Has the process not be ready before `reached` has come to its end, as `/readyz` says under this name.
+    pub fn not_ready_before(&self, name: &'static str, reached: impl Future<Output = ()> + Send + 'static) {
+        self.readiness.set(name, false);
+        let readiness = self.readiness.clone();
+        Spawner::of("first calls").spawn(async move {
+            reached.await;
+            readiness.set(name, true);
+        });
     }
 }

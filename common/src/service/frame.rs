@@ -38,6 +38,9 @@ const NATS: &str = "nats";
 /// How long one turn of a job may take. What hangs longer is given up, counted, and begun again at the next turn.
 const TURN_LIMIT: Duration = Duration::from_secs(120);
 
+/// How soon servers that were not ready are asked again.
+const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+
 /// What a service answers requests with.
 pub(super) struct Mount {
     routes: Vec<Route>,
@@ -64,12 +67,11 @@ struct Servers {
 }
 
 impl Frame {
-    /// A frame for `services`, with a database and a broker if any of them needs these.
-    pub(super) async fn for_services(services: &[Service], settings: Arc<Settings>) -> Result<Self, StartError> {
-        let keeping = services.iter().any(Service::keeps_state);
-        let servers = if keeping { &[MONGODB, NATS][..] } else { &[] };
+    /// A frame for `services`, which has not found the servers that they need.
+    pub(super) fn for_services(services: &[Service], settings: Arc<Settings>) -> Self {
+        let servers = if keep_something(services) { &[MONGODB, NATS][..] } else { &[] };
         let readiness = Readiness::waiting_for(servers.iter().copied());
-        let mut frame = Self {
+        Self {
             clock: settings.clock(),
             supervisor: Supervisor::new(readiness.clone()),
             readiness,
@@ -78,17 +80,43 @@ impl Frame {
             admission: Admission::new(&settings),
             servers: None,
             settings,
-        };
-        if keeping {
-            frame.servers = Some(frame.connect(&owned_domains(services)).await?);
         }
-        Ok(frame)
     }
 
-    async fn connect(&self, owned: &[&'static str]) -> Result<Servers, StartError> {
+    /// Finds the database and the broker, if any of `services` needs them. Waits for as long as they, or this service's users
+    /// there, are not there yet.
+    pub(super) async fn find_servers(&mut self, services: &[Service]) -> Result<(), StartError> {
+        if keep_something(services) {
+            let (client, bus) = self.reach(&owned_domains(services)).await?;
+            self.servers = Some(self.begin_with(client, bus).await?);
+        }
+        Ok(())
+    }
+
+    async fn reach(&self, owned: &[&'static str]) -> Result<(Client, Bus), StartError> {
+        let mut said = String::new();
+        loop {
+            let error = match self.connect(owned).await {
+                Ok(servers) => return Ok(servers),
+                Err(error) if error.may_pass() => error.to_string(),
+                Err(error) => return Err(error),
+            };
+            if error != said {
+                tracing::warn!(error, "the servers that the settings name are not ready; waiting for them");
+                said = error;
+            }
+            tokio::time::sleep(LOOKS_AGAIN).await;
+        }
+    }
+
+    async fn connect(&self, owned: &[&'static str]) -> Result<(Client, Bus), StartError> {
         let client = connect_database(&self.settings).await?;
         let bus = connect_bus(&self.settings).await?;
         bus.bound_streams(owned).await?;
+        Ok((client, bus))
+    }
+
+    async fn begin_with(&self, client: Client, bus: Bus) -> Result<Servers, StartError> {
         let verifier = Verifier::new(self.settings.jwks_url(), self.clock.clone());
         let (learning, since) = (verifier.clone(), self.clock.now() - TOKENS_LIVE);
         let learn = move |event| learn(learning.revocations(), &event);
@@ -116,8 +144,9 @@ impl Frame {
     async fn open_one(&self, service: Service, desks: &mut Desks) -> Result<Mount, StartError> {
         match (service.kind, &self.servers) {
             (Kind::Pages(open), _) => {
-                let Self { settings, clock, closing, .. } = self;
-                let site = Site { settings: settings.clone(), clock: clock.clone(), closing: closing.clone() };
+                let Self { settings, clock, closing, readiness, .. } = self;
+                let (settings, clock, closing) = (settings.clone(), clock.clone(), closing.clone());
+                let site = Site { settings, clock, closing, readiness: readiness.clone() };
                 Ok(Mount::of_pages(service.name, open(site)))
             }
             (Kind::Keeping(keeping), Some(servers)) => self.open_keeping(service.name, keeping, servers, desks).await,
@@ -321,6 +350,10 @@ pub(super) async fn reach_bus(settings: &Settings) -> Result<Bus, StartError> {
     let nats = settings.nats_url.as_ref().ok_or_else(|| missing("NATS_URL"))?;
     let bus = Bus::connect(nats.expose_secret(), Namespace::new(&settings.namespace)).await?;
     Ok(bus.bounded_by(settings.stream_bounds()))
+}
+
+fn keep_something(services: &[Service]) -> bool {
+    services.iter().any(Service::keeps_state)
 }
 
 /// The domains whose events these services publish.

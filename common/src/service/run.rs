@@ -8,7 +8,7 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::Frame;
+use super::frame::{Frame, Mount};
 use super::reach::cannot_listen;
 use super::{Service, StartError};
 use crate::bus::{Bus, Publishing};
@@ -39,8 +39,12 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn run(services: Vec<Service>) -> Result<(), StartError> {
-    let signal = StopSignal::listen()?;
-    let running = start(services, Settings::parse_from_env()?).await?;
+    let mut signal = StopSignal::listen()?;
+    let running = tokio::select! {
+        running = start(services, Settings::parse_from_env()?) => running?,
+        // Nothing has begun that others could wait for.
+        () = signal.received() => return Ok(()),
+    };
     signal.received().await;
     running.stop().await;
     Ok(())
@@ -63,7 +67,7 @@ impl StopSignal {
     }
 
     /// Waits for the first of them.
-    pub async fn received(mut self) {
+    pub async fn received(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -87,7 +91,7 @@ pub struct Running {
     telemetry: crate::telemetry::TelemetryGuard,
 }
 
-/// Starts services in this process. When this returns they answer.
+/// Starts services in this process. When this returns they answer. Servers that are not there yet are waited for.
 ///
 /// # Errors
 /// [`StartError`]: whatever keeps one of them from starting keeps all of them.
@@ -96,20 +100,32 @@ pub async fn start(services: Vec<Service>, settings: Settings) -> Result<Running
     let telemetry = crate::telemetry::init(&settings, name_of(&services))?;
     let ((http, http_addr), (ops, ops_addr)) = open_ports(&settings)?;
     let settings = Arc::new(settings.bound_to(http_addr));
-    let frame = Frame::for_services(&services, settings.clone()).await?;
-    let mounts = Arc::new(frame.open(services).await?);
+    let mut frame = Frame::for_services(&services, settings.clone());
+    // It is alive while it waits for its servers, and says that it is not ready.
+    let ops_served = serve_ops(ops, frame.readiness.clone(), frame.status.clone());
+    let ops_server = run_server("ops server", ops_served, ops_addr, &frame.supervisor)?;
+    let mounts = match open(&mut frame, services).await {
+        Ok(mounts) => Arc::new(mounts),
+        Err(error) => {
+            ops_server.stop(false).await;
+            return Err(error);
+        }
+    };
     let options = frame.options(&mounts);
     let under_way = options.under_way.clone();
     let served = serve(http, options, move |cfg| mounts.iter().for_each(|mount| mount.configure(cfg)));
     let server = run_server("HTTP server", served, http_addr, &frame.supervisor)?;
-    let ops_served = serve_ops(ops, frame.readiness.clone(), frame.status.clone());
-    let ops_server = run_server("ops server", ops_served, ops_addr, &frame.supervisor)?;
     frame.watch();
     let bus = frame.bus();
     let Frame { readiness, closing, supervisor, .. } = frame;
     tracing::info!(%http_addr, %ops_addr, "ready");
     let (http, ops) = (http_addr, ops_addr);
     Ok(Running { http, ops, settings, readiness, closing, supervisor, server, under_way, ops_server, bus, telemetry })
+}
+
+async fn open(frame: &mut Frame, services: Vec<Service>) -> Result<Vec<Mount>, StartError> {
+    frame.find_servers(&services).await?;
+    frame.open(services).await
 }
 
 /// What traces call a process: by its service, or by all of them.

@@ -35,8 +35,12 @@ impl Cluster {
             return Some(value.to_owned());
         }
         let from = &variable["valueFrom"];
-        if from["fieldRef"]["fieldPath"] == "metadata.name" {
-            return Some(pod.to_owned());
+        match from["fieldRef"]["fieldPath"].as_str() {
+            Some("metadata.name") => return Some(pod.to_owned()),
+            Some("metadata.namespace") => {
+                return self.of("Namespace").next().map(|namespace| namespace.name().to_owned());
+            }
+            _ => {}
         }
         let keyed = |reference: &str, kind| {
             let key = &from[reference];
@@ -59,6 +63,9 @@ mod tests {
 metadata: { name: settings }
 data: { HOSTS: db }
 ---
+kind: Namespace
+metadata: { name: shop }
+---
 kind: Secret
 metadata: { name: users }
 data:
@@ -72,6 +79,7 @@ envFrom:
   - { prefix: PASSWORD_, secretRef: { name: users } }
 env:
   - { name: SELF, valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+  - { name: SPACE, valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
   - { name: PASSWORD, valueFrom: { secretKeyRef: { name: users, key: orders } } }
   - { name: LATER, value: $(URL) }
   - { name: URL, value: orders:$(PASSWORD)@$(HOSTS) }
@@ -87,6 +95,7 @@ env:
             ("PASSWORD", "secret"),
             ("PASSWORD_orders", "secret"),
             ("SELF", "orders-0"),
+            ("SPACE", "shop"),
             ("URL", "orders:secret@db"),
         ];
         assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());

@@ -99,7 +99,7 @@ async fn serve(settings: Settings, wrong: SettingsError) -> Result<(), StartErro
     outcome
 }
 
-async fn serve_on(embedded: &embedded::Embedded, settings: Settings, signal: StopSignal) -> Result<(), StartError> {
+async fn serve_on(embedded: &embedded::Embedded, settings: Settings, mut signal: StopSignal) -> Result<(), StartError> {
     let now = settings.clock().now();
     embedded.make_good(&settings).await?;
     let running = common::service::start(services(), settings.clone()).await?;

@@ -48,20 +48,30 @@ impl Payment {
     /// Takes over what Stripe says of one of its disputes.
     pub(crate) fn disputed(&self, dispute: Dispute) -> Option<Step> {
         let known = self.disputes.iter().position(|known| known.id == dispute.id);
-        let before = known.map(|at| self.disputes[at].state);
-        let is_news = before.is_none_or(|before| !before.is_decided() && before != dispute.state);
-        if !self.state.is_paid() || !is_news {
+        let is_news = known.is_none_or(|at| {
+            let before = self.disputes[at].state;
+            !before.is_decided() && before != dispute.state
+        });
+        if !self.state.is_paid() || !(is_news || self.forgets_disputes()) {
             return None;
         }
         let mut next = self.clone();
+        let at = known.unwrap_or(next.disputes.len());
         match known {
-            Some(at) => next.disputes[at] = dispute.clone(),
-            None => next.disputes.push(dispute.clone()),
+            Some(_) if !is_news => {}
+            Some(at) => next.disputes[at] = dispute,
+            None => next.disputes.push(dispute),
         }
+        let dispute = next.disputes[at].clone();
         next.dispute.get_or_insert_with(|| dispute.reason.clone());
         next.state = next.state_by_returned();
         let event = next.told_of(dispute)?;
         Some(Step { next, event })
+    }
+
+    /// Whether it was changed by a build that keeps no disputes, and told what went back without them.
+    fn forgets_disputes(&self) -> bool {
+        self.charged_back() > 0 && self.state != self.state_by_returned()
     }
 
     fn told_of(&self, dispute: Dispute) -> Option<PaymentEvent> {
@@ -103,9 +113,10 @@ impl Payment {
         self.is_with_the_bank() && self.attention_at.is_none()
     }
 
-    /// Whether it is known that one of its disputes stands so.
+    /// Whether it is known, and told, that one of its disputes stands so.
     pub(crate) fn knows_of_dispute(&self, id: &str, state: DisputeState) -> bool {
-        self.disputes.iter().any(|known| known.id == id && (known.state == state || known.state.is_decided()))
+        let is_known = |known: &Dispute| known.id == id && (known.state == state || known.state.is_decided());
+        self.disputes.iter().any(is_known) && !self.forgets_disputes()
     }
 
     /// Whether a dispute is undecided.
@@ -168,6 +179,20 @@ mod tests {
         assert_eq!((step.next.state, step.next.left()), (PaymentState::PartiallyRefunded, 1), "told at once");
         let PaymentEvent::DisputeLost(told) = step.event else { panic!("{:?}", step.event) };
         assert_eq!((told.lost, told.returned, told.in_full), (usd(TOTAL - 1), usd(TOTAL - 1), false));
+    }
+
+    #[test]
+    fn what_a_build_forgot_that_keeps_no_disputes_is_told_again() {
+        let lost = after(&paid(), said(DisputeState::Lost, TOTAL));
+        let by_an_earlier_build = Payment { state: PaymentState::Succeeded, ..lost.clone() };
+        assert!(lost.knows_of_dispute("du_1", DisputeState::Lost));
+        assert!(!by_an_earlier_build.knows_of_dispute("du_1", DisputeState::Lost));
+        for late in [DisputeState::Open, DisputeState::Lost] {
+            let step = by_an_earlier_build.handle(said(late, TOTAL), NOW).unwrap().unwrap();
+            let PaymentEvent::DisputeLost(told) = step.event else { panic!("{:?}", step.event) };
+            assert_eq!((told.in_full, told.returned, step.next.state), (true, usd(TOTAL), PaymentState::Refunded));
+            assert_eq!(step.next.disputes, lost.disputes, "what was decided stays");
+        }
     }
 
     #[test]

@@ -133,6 +133,11 @@ impl Web {
             tracing::warn!("the pages lack scripts and fonts: install Node 20 or newer, and build again");
         }
         let upstream = Arc::new(Upstream::new(site.settings()));
+        let apart = site.settings().api_url.is_some();
+        if apart {
+            let first = upstream.clone();
+            site.not_ready_before("apis", async move { first.until_reached().await });
+        }
         Self {
             upstream,
             refreshes: Refreshes::new(),
@@ -140,7 +145,7 @@ impl Web {
             listings: Looks::new(),
             orders: Looks::new(),
             sales: Looks::new(),
-            apart: site.settings().api_url.is_some(),
+            apart,
             secure: site.settings().public_url().scheme() == "https",
             clock: site.clock(),
             zone: site.settings().business_time_zone.iana_name().unwrap_or("UTC").to_owned(),

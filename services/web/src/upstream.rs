@@ -1,10 +1,12 @@
 //! The services' public APIs, as the pages call them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::http::client;
 use common::settings::Settings;
-use common::telemetry::current_traceparent;
+use common::telemetry::{current_traceparent, stopwatch};
+use futures::future::join_all;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -12,6 +14,14 @@ use serde::de::DeserializeOwned;
 /// Which service answers for an area of the API.
 const SERVICES: [(&str, &str); 5] =
     [("users", "auth"), ("tickets", "tickets"), ("orders", "orders"), ("passes", "orders"), ("payments", "payments")];
+
+/// How long a new process waits until it has reached every service once: its NetworkPolicy may be programmed later than it is
+/// started. A service that is away for longer is away for all.
+const FIRST_CALLS: Duration = Duration::from_secs(20);
+
+/// How long a read is begun again while no connection can be made, and how soon.
+const READS_AGAIN: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The APIs.
 pub(crate) struct Upstream {
@@ -44,6 +54,26 @@ impl Upstream {
         body: Option<Vec<u8>>,
         limit: Duration,
     ) -> Result<Answer, reqwest::Error> {
+        let ends = stopwatch() + READS_AGAIN.min(limit / 2);
+        loop {
+            let sent = self.send_once(method.clone(), path, headers.clone(), body.clone(), limit).await;
+            match sent {
+                Err(error) if method == Method::GET && error.is_connect() && stopwatch() < ends => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                sent => return sent,
+            }
+        }
+    }
+
+    async fn send_once(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<Vec<u8>>,
+        limit: Duration,
+    ) -> Result<Answer, reqwest::Error> {
         let mut request = self.client.request(method, self.address(path)).headers(headers).timeout(limit);
         if let Some(traceparent) = current_traceparent() {
             request = request.header("traceparent", traceparent);
@@ -54,6 +84,23 @@ impl Upstream {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         Ok(Answer { status, headers, body: response.bytes().await? })
+    }
+
+    /// Waits until every service has answered something, whatever it is.
+    pub(crate) async fn until_reached(&self) {
+        let services: BTreeSet<&str> = SERVICES.iter().map(|(_, service)| *service).collect();
+        let reached = join_all(services.into_iter().map(|service| self.until_answered(service)));
+        if tokio::time::timeout(FIRST_CALLS, reached).await.is_err() {
+            tracing::warn!("not every service was reached; the pages are shown all the same");
+        }
+    }
+
+    async fn until_answered(&self, service: &str) {
+        let address = self.base.replace("{service}", service);
+        while let Err(error) = self.client.get(&address).timeout(Duration::from_secs(3)).send().await {
+            tracing::info!(service, %error, "a service is not reached yet");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     fn address(&self, path: &str) -> String {

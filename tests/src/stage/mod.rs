@@ -6,6 +6,7 @@
 //! [`HASTE`] times as short. All else is as rendered.
 
 mod endpoints;
+mod name;
 mod node;
 mod places;
 mod pod;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use docket_manifests::{Cluster, Object, Tools, list};
 use futures::future::join_all;
@@ -31,6 +33,7 @@ use node::Node;
 use pod::Pod;
 use replica::Replica;
 use routing::Routing;
+pub use servers::Delete;
 use servers::Server;
 use traefik::{Entrances, Traefik};
 
@@ -54,7 +57,7 @@ pub struct Stage {
     collector: Collector,
     _others: Vec<Replica>,
     traefik: Traefik,
-    _servers: [Server; 2],
+    servers: Mutex<[Server; 2]>,
     folder: TempDir,
 }
 
@@ -71,7 +74,10 @@ impl Stage {
         node.settings.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), collector.address().to_owned());
         let entrances = Entrances::new(&node);
         find_services(&mut node, &entrances);
-        let servers = [servers::nats(&mut node).await, servers::mongodb(&mut node).await];
+        let mut servers = [Server::new(&mut node, "nats").await, Server::new(&mut node, "mongodb").await];
+        for server in &mut servers {
+            server.start(&node, Duration::ZERO).await;
+        }
 
         let names: Vec<&str> = node.cluster.of("Deployment").map(Object::name).collect();
         let routing = Routing::new(&node.cluster, &names);
@@ -87,7 +93,7 @@ impl Stage {
             collector,
             _others: others,
             traefik,
-            _servers: servers,
+            servers: Mutex::new(servers),
             folder,
         };
         let starts = replicas.iter().flat_map(|(service, count)| (0..*count).map(|_| stage.start_replica(service)));
@@ -120,10 +126,9 @@ impl Stage {
         told.into_iter().map(|(name, value)| (name, self.node.places.here(&value))).collect()
     }
 
-    /// What a Secret of the overlay holds; `name` is without the digits that kustomize puts behind it.
+    /// What a Secret of the overlay holds.
     pub fn secret(&self, name: &str) -> BTreeMap<String, String> {
-        let mut secrets = self.node.cluster.of("Secret");
-        secrets.find(|secret| secret.name().starts_with(&format!("{name}-"))).map(Object::data).unwrap_or_default()
+        self.node.cluster.find("Secret", name).map(Object::data).unwrap_or_default()
     }
 
     /// Where a name and port of the cluster are, such as `nats:4222`.
@@ -146,6 +151,16 @@ impl Stage {
         }
         for ending in endings {
             ending.await.expect("it ends in good order");
+        }
+    }
+
+    /// Deletes the pod of each server, and waits until the one that takes its place is ready, at another address.
+    ///
+    /// # Panics
+    /// If it does not get ready.
+    pub async fn restart_servers(&self, delete: Delete) {
+        for server in &mut *self.servers.lock().await {
+            server.restart(&self.node, delete).await;
         }
     }
 
@@ -222,8 +237,10 @@ async fn start_others(node: &mut Node, endpoints: &Arc<Endpoints>) -> Vec<Replic
     let mut started = Vec::new();
     for name in &names {
         let pod = Pod::new(node, deployment(node, name), format!("{name}-0"));
-        let addresses = node.addresses(deployment(node, name), &pod);
-        node.places.extend(addresses);
+        for (port, names) in node.names(deployment(node, name), &pod.name) {
+            let address = pod.address(port);
+            node.places.extend(names.into_iter().map(|there| (there, address.clone())).collect());
+        }
         started.push(Replica::start(node, deployment(node, name), pod, endpoints).await);
     }
     started

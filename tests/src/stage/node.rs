@@ -9,7 +9,6 @@ use docket_manifests::{Cluster, Object, Tools, list, selects};
 use serde_json::{Value, json};
 
 use super::places::Places;
-use super::pod::Pod;
 use crate::binaries::path_of;
 
 /// Whose images are the binaries of this build.
@@ -47,16 +46,16 @@ impl Node {
         }
     }
 
-    /// The addresses by which others find a pod that stands behind its Services alone: the Service's, and for a member of a
-    /// set its own.
-    pub(super) fn addresses(&self, workload: &Object, pod: &Pod) -> Vec<(String, String)> {
+    /// The names by which others find a pod that stands behind its Services alone, by the pod's ports: the Service's, and for a
+    /// member of a set its own, short and whole.
+    pub(super) fn names(&self, workload: &Object, pod: &str) -> Vec<(u64, Vec<String>)> {
         let mut found = Vec::new();
         for service in self.cluster.of("Service").filter(|service| is_behind(workload, service)) {
             for port in list(service.at("/spec"), "/ports") {
                 let Some(target) = workload.port(&port["targetPort"]) else { continue };
-                let address = format!("{}:{}", service.name(), port["port"]);
-                found.push((format!("{}.{address}", pod.name), pod.address(target)));
-                found.push((address, pod.address(target)));
+                let (name, space, port) = (service.name(), workload.text("/metadata/namespace"), &port["port"]);
+                let whole = format!("{pod}.{name}.{space}.svc.cluster.local:{port}");
+                found.push((target, vec![whole, format!("{pod}.{name}:{port}"), format!("{name}:{port}")]));
             }
         }
         found

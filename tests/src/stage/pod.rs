@@ -44,10 +44,6 @@ impl Pod {
                 pod.places.put(mount["mountPath"].as_str().unwrap_or_default(), folder.to_string_lossy());
             }
         }
-        // A member of a set calls itself by its name.
-        let mut own = node.addresses(workload, &pod);
-        own.retain(|(there, _)| there.starts_with(&format!("{}.", pod.name)));
-        pod.places.extend(own);
         pod.fill(&node.cluster, workload);
         pod
     }

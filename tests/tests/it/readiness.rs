@@ -1,9 +1,57 @@
 //! Readiness is about one replica: what is away for all stands in `/status`, what this replica alone cannot do in `/readyz`.
 
 use docket_local::{LocalServers, Options};
-use docket_tests::{App, FaultProxy, eventually, ops_of};
+use docket_tests::{App, FaultProxy, Process, Way, begin, eventually, ops_of};
 use secrecy::SecretString;
 use serde_json::Value;
+
+/// What `/readyz` of a process says that has not got ready, once it answers.
+async fn waits(process: &Process) -> Value {
+    eventually("it is alive", 20, || async { ops_of(&process.ops, "/livez").await.filter(|(code, _)| *code == 200) })
+        .await;
+    let (code, body) = ops_of(&process.ops, "/readyz").await.unwrap();
+    assert_eq!(code, 503, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_servers_are_not_there_yet_is_alive_and_waits_for_them() {
+    let app = App::start().await;
+    let proxy = FaultProxy::before(crate::refunds::mongodb()).await;
+    proxy.set(Way::Cut);
+    let mut variables = crate::sale::variables(&app);
+    variables.retain(|(name, _)| *name != "MONGODB_URI");
+    variables.push(("MONGODB_URI", format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port())));
+    variables.push(("DOCKET_JWKS_URL", format!("{}/.well-known/jwks.json", app.base())));
+    let (orders, stopped) = (begin("orders", &variables), begin("orders", &variables));
+    assert_eq!(waits(&orders).await["checks"]["mongodb"], false);
+    waits(&stopped).await;
+    assert!(stopped.terminate().await, "it can be stopped while it waits");
+    proxy.set(Way::Open);
+    orders.until_ready("orders").await;
+    assert!(orders.terminate().await);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_not_ready_before_they_have_reached_the_services_once() {
+    let app = App::start().await;
+    let address = app.base().trim_start_matches("http://").parse().unwrap();
+    let proxy = FaultProxy::before(address).await;
+    proxy.set(Way::Cut);
+    let web = begin("web", &[("DOCKET_API_URL", format!("http://127.0.0.1:{}", proxy.port()))]);
+    assert_eq!(waits(&web).await["checks"]["apis"], false);
+    proxy.set(Way::Open);
+    web.until_ready("web").await;
+    proxy.set(Way::Cut);
+    assert_eq!(
+        ops_of(&web.ops, "/readyz").await.unwrap().0,
+        200,
+        "what is away for all takes no replica out of service"
+    );
+    assert!(web.terminate().await);
+    app.stop().await;
+}
 
 async fn ready(app: &App) -> u16 {
     ops_of(&app.ops(), "/readyz").await.unwrap().0

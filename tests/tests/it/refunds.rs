@@ -194,7 +194,8 @@ async fn assert_one_refund(app: &App, seller: &Person, order: &Value, last: &Val
     assert_eq!(charges["refunded"], 500, "{charges}");
 }
 
-fn mongodb() -> std::net::SocketAddr {
+/// Where the MongoDB of the run is.
+pub(crate) fn mongodb() -> std::net::SocketAddr {
     let uri = servers().mongodb_uri;
     let hosts = uri.split("//").nth(1).unwrap();
     hosts.split(['/', ',']).next().unwrap().parse().unwrap()

@@ -2,6 +2,7 @@
 //!
 //! It is one test, as the stage is fifteen processes, which are started once for all that is to be seen on it.
 
+mod heal;
 mod load;
 mod rights;
 mod traces;
@@ -25,6 +26,7 @@ async fn the_overlay_sells_guards_what_is_of_others_and_is_replaced_unnoticed() 
     let admin = Person::sign_up(&base, ADMIN).await;
     admin.verify_email().await;
     load::while_all_are_replaced(&stage, &seller, &admin).await;
+    heal::when_servers_are_deleted(&stage, &seller).await;
     stage.stop().await;
 }
 

@@ -196,7 +196,7 @@ fn called(cluster: &Cluster, host: &str, port: u64) -> Vec<(Place, u64)> {
         [service] => service,
         // A member of a StatefulSet.
         [_, service] => service,
-        [service, _, "svc", ..] => service,
+        [service, _, "svc", ..] | [_, service, _, "svc", ..] => service,
         _ => return Vec::new(),
     };
     behind(cluster, service, &Value::from(port)).collect()
