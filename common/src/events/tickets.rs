@@ -56,8 +56,18 @@ pub struct Listing {
     /// In which time zone it takes place, if the seller says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<Zone>,
+    /// When its sale ends, if the seller says so; [`Listing::sale_end`] where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale_ends_at: Option<Time>,
     /// Whether paid orders may be given back.
     pub refund_policy: RefundPolicy,
+}
+
+impl Listing {
+    /// When its sale ends: when the seller says, else when it starts; never if it has no start.
+    pub fn sale_end(&self) -> Option<Time> {
+        self.sale_ends_at.or(self.starts_at)
+    }
 }
 
 /// A listing went on sale.

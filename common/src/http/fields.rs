@@ -59,7 +59,7 @@ impl Fields {
     }
 }
 
-/// Options that are all there or not: one, or a tuple of up to ten.
+/// Options that are all there or not: one, or a tuple of up to eleven.
 pub trait Parsed {
     /// The same without the options.
     type Values;
@@ -106,7 +106,7 @@ macro_rules! parsed_tuples {
     };
 }
 
-parsed_tuples!(A B C D E F G H I J);
+parsed_tuples!(A B C D E F G H I J K);
 
 #[cfg(test)]
 mod tests {

@@ -120,7 +120,7 @@ impl OrderBody {
 /// Holds places of a ticket for the buyer, at the price of this moment, until `expiresAt`.
 #[utoipa::path(post, path = "/api/orders", request_body = NewOrder,
     responses((status = 201, description = "Held; the order as it is by then if the request was sent before", body = OrderBody),
-        (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `hold_limit`: too many unpaid places of this ticket; `hold_pause`: several holds of it ran out or were given up late, come again after `Retry-After`")))]
+        (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `sale_ended` from `saleEndsAt` on; `hold_limit`: too many unpaid places of this ticket; `hold_pause`: several holds of it ran out or were given up late, come again after `Retry-After`")))]
 pub(crate) async fn create(
     orders: web::Data<Orders>,
     buyer: Principal,
@@ -189,6 +189,12 @@ impl Orders {
             self.meter.refused(Refusal::NotOnSale);
             return Err(Problem::conflict("not_on_sale", "this ticket is not on sale any more"));
         }
+        let at = self.clock.now();
+        if let Some(end) = listing.sale_end().filter(|end| at >= *end) {
+            self.meter.refused(Refusal::SaleEnded);
+            let says = format!("the sale of this ticket ended at {end}");
+            return Err(Problem::conflict("sale_ended", says).with("saleEndsAt", end.to_string()));
+        }
         if let Some(limit) = listing.per_order_limit.filter(|limit| quantity > *limit) {
             self.meter.refused(Refusal::OverLimit);
             return Err(
@@ -196,7 +202,6 @@ impl Orders {
             );
         }
         let too_much = |error: &dyn std::fmt::Display| Problem::invalid("quantity", format!("the total {error}"));
-        let at = self.clock.now();
         let expires_at = at + if listing.price.minor() == 0 { self.hold.min(FREE_HOLD) } else { self.hold };
         let hold = PendingHold { order_id, buyer_id, quantity, unit_price: listing.price, at, expires_at };
         let order = ticket.order(&hold).map_err(|error| too_much(&error))?;

@@ -15,6 +15,8 @@ pub(crate) enum Refusal {
     OverLimit,
     /// The listing is not on sale any more.
     NotOnSale,
+    /// Its sale has ended by itself.
+    SaleEnded,
 }
 
 /// The counters of the service, made once.
@@ -28,6 +30,7 @@ pub(crate) struct Meter {
     over_limit: Counter,
     own_ticket: Counter,
     not_on_sale: Counter,
+    sale_ended: Counter,
     busy: Counter,
     failed: Counter,
     held: Counter,
@@ -52,6 +55,7 @@ impl Meter {
             over_limit: holds("over_limit"),
             own_ticket: holds("own_ticket"),
             not_on_sale: holds("not_on_sale"),
+            sale_ended: holds("sale_ended"),
             busy: holds("busy"),
             failed: holds("failed"),
             held: counter!("orders_places_held_total"),
@@ -84,6 +88,7 @@ impl Meter {
             Refusal::OwnTicket => &self.own_ticket,
             Refusal::OverLimit => &self.over_limit,
             Refusal::NotOnSale => &self.not_on_sale,
+            Refusal::SaleEnded => &self.sale_ended,
         };
         outcome.increment(1);
     }

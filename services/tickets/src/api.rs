@@ -24,15 +24,17 @@ pub(crate) async fn create(
     creation: Creation,
     Body(input): Body<TicketInput>,
 ) -> Result<Created<TicketBody>, Problem> {
-    let offer = input.offer(Unsaid::NEW)?;
-    let listing = Ticket::list(creation.id(), principal.user, offer, tickets.clock.now());
+    let now = tickets.clock.now();
+    // What an earlier attempt has made may be over by now.
+    let listed_at = (!creation.is_repeated()).then_some(now);
+    let listing = Ticket::list(creation.id(), principal.user, input.offer(Unsaid::NEW, listed_at)?, now);
     let made = match tickets.tickets.insert(listing).await {
         Err(StoreError::Exists) if creation.is_repeated() => tickets.made_before(creation.id(), principal.user).await?,
         made => made?,
     };
     tickets.pages.written(&made);
     let location = format!("/api/tickets/{}", made.value.id);
-    Ok(Created { location, version: made.version, body: TicketBody::of(made, &tickets.zone) })
+    Ok(Created { location, version: made.version, body: TicketBody::of(made, &tickets.zone, now) })
 }
 
 /// Which listings are wanted.
@@ -67,7 +69,7 @@ impl Filter {
     }
 }
 
-/// Lists what is on sale: what can be bought and comes soonest first, then what is sold out, then what has started.
+/// Lists what is on sale: what can be bought and comes soonest first, then what is sold out, then that whose sale has ended.
 #[utoipa::path(get, path = "/api/tickets", params(Filter, Paging),
     responses((status = 200, description = "A page of tickets", body = Page<TicketBody>),
         (status = 304, description = "As `If-None-Match` says")))]
@@ -94,7 +96,7 @@ pub(crate) async fn show(
     PathOf(id): PathOf<TicketId>,
 ) -> Result<HttpResponse, Problem> {
     let page = tickets.pages.listing(id).await?;
-    Ok(page.value.answer.answer(&request))
+    Ok(page.value.page.answer.answer(&request))
 }
 
 /// Replaces what the seller says about a ticket. Orders that exist keep their price.
@@ -113,7 +115,7 @@ pub(crate) async fn edit(
     let changed = tickets.tickets.change(id, principal.user, |current| {
         current.value.check_owner(principal.user)?;
         if_match.check(current.version)?;
-        let offer = input.offer(Unsaid::of(&current.value.offer))?;
+        let offer = input.offer(Unsaid::of(&current.value.offer), None)?;
         Ok::<_, Problem>(current.value.edit(offer, now)?)
     });
     tickets.shown(changed.await)
@@ -150,6 +152,6 @@ impl Tickets {
     fn shown(&self, changed: Result<Versioned<Ticket>, ChangeError<Problem>>) -> Result<Tagged<TicketBody>, Problem> {
         let ticket = changed.map_err(of_change)?;
         self.pages.written(&ticket);
-        Ok(Tagged { version: ticket.version, body: TicketBody::of(ticket, &self.zone) })
+        Ok(Tagged { version: ticket.version, body: TicketBody::of(ticket, &self.zone, self.clock.now()) })
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Position(Shelf, bool, TicketId);
 impl Position {
     /// Where this one stands.
     pub(crate) fn of(ticket: &Versioned<Ticket>) -> Self {
-        Self(ticket.value.shelf, ticket.value.places.sold_out, ticket.value.id)
+        Self(Shelf { until: None, ..ticket.value.shelf }, ticket.value.places.sold_out, ticket.value.id)
     }
 }
 
@@ -82,8 +82,8 @@ impl Wanted {
     }
 
     fn stretches(&self, after: Option<Position>) -> Vec<Document> {
-        let last = if self.seller.is_some() { Shelf::WITHDRAWN } else { Shelf::STARTED };
-        let parts = (Shelf::UPCOMING..=last).flat_map(|rank| [(rank, false), (rank, true)]);
+        let last = if self.seller.is_some() { Shelf::WITHDRAWN } else { Shelf::ENDED };
+        let parts = (Shelf::OPEN..=last).flat_map(|rank| [(rank, false), (rank, true)]);
         parts.flat_map(|(rank, sold_out)| self.of_part(rank, sold_out, after)).collect()
     }
 
@@ -94,7 +94,7 @@ impl Wanted {
         }
         let with = |more: Document| part.clone().into_iter().chain(more).collect::<Document>();
         let (first, last) = self.orders(rank);
-        let Some(Position(Shelf { rank: seen, order }, seen_sold_out, id)) = after else {
+        let Some(Position(Shelf { rank: seen, order, .. }, seen_sold_out, id)) = after else {
             return vec![with(doc! { "shelf.order": { "$gte": first, "$lte": last } })];
         };
         match (rank, sold_out).cmp(&(seen, seen_sold_out)) {
@@ -114,7 +114,7 @@ impl Wanted {
         }
         let from = self.from.map_or(0, Time::millis);
         let to = self.to.map_or(Shelf::UNDATED, Time::millis).min(Shelf::UNDATED - 1);
-        if rank == Shelf::UPCOMING { (from, to) } else { (-to, -from) }
+        if rank == Shelf::OPEN { (from, to) } else { (-to, -from) }
     }
 }
 

@@ -16,9 +16,12 @@ pub enum FieldFault {
     /// Not an address that a browser may load an image from.
     #[error("must be an http or https address of at most {IMAGE_URL} characters")]
     NotAnAddress,
-    /// Not a time at which a show may start.
+    /// Not a time at which a show may start or a sale may end.
     #[error("must be in 1970 or later")]
     OutOfTime,
+    /// The end of a sale that nobody could buy in.
+    #[error("must be in the future, or nobody could buy a ticket")]
+    Over,
 }
 
 text_fields! {
@@ -91,22 +94,43 @@ impl Quantity {
     pub const ONE: Self = Self(1);
 }
 
-/// When a show starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StartsAt(Time);
+macro_rules! moments {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(Time);
 
-impl StartsAt {
-    /// It may be in the past, but not before times are counted.
+        impl $name {
+            /// It may be in the past, but not before times are counted.
+            ///
+            /// # Errors
+            /// If it is before 1970.
+            pub fn parse(time: Time) -> Result<Self, FieldFault> {
+                if time.millis() < 0 { Err(FieldFault::OutOfTime) } else { Ok(Self(time)) }
+            }
+
+            /// The time.
+            pub fn time(self) -> Time {
+                self.0
+            }
+        }
+    )*};
+}
+
+moments! {
+    /// When a show starts.
+    StartsAt;
+    /// When a sale ends. It may end before the show starts or after that.
+    SaleEndsAt;
+}
+
+impl SaleEndsAt {
+    /// The same, if the sale of a listing that is made at `now` is not over before it begins.
     ///
     /// # Errors
-    /// If it is before 1970.
-    pub fn parse(time: Time) -> Result<Self, FieldFault> {
-        if time.millis() < 0 { Err(FieldFault::OutOfTime) } else { Ok(Self(time)) }
-    }
-
-    /// The time.
-    pub fn time(self) -> Time {
-        self.0
+    /// [`FieldFault::Over`].
+    pub fn of_new(self, now: Time) -> Result<Self, FieldFault> {
+        if self.0 > now { Ok(self) } else { Err(FieldFault::Over) }
     }
 }
 
@@ -164,5 +188,11 @@ mod tests {
     fn a_start_is_not_before_1970() {
         assert!(StartsAt::parse(Time::from_millis(0)).is_ok());
         assert_eq!(StartsAt::parse(Time::from_millis(-1)), Err(FieldFault::OutOfTime));
+    }
+
+    #[test]
+    fn a_sale_does_not_end_before_it_begins() {
+        let (now, end) = (Time::from_millis(5), |millis| SaleEndsAt::parse(Time::from_millis(millis)).unwrap());
+        assert_eq!((end(5).of_new(now), end(6).of_new(now)), (Err(FieldFault::Over), Ok(end(6))));
     }
 }

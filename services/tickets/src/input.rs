@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
-use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, StartsAt, Title, Venue};
+use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, SaleEndsAt, StartsAt, Title, Venue};
 use crate::ticket::Offer;
 
 /// A listing as its seller describes it.
@@ -45,6 +45,10 @@ pub(crate) struct TicketInput {
     /// The IANA name of the time zone in which it takes place. That of the business where nothing is said.
     #[schema(value_type = Option<String>, example = "Europe/Rome")]
     time_zone: Value,
+    /// When the sale ends (RFC 3339), before the show starts or after that. At its start where nothing is said; never if it has
+    /// no start. For a new listing it must be in the future.
+    #[schema(value_type = Option<Time>)]
+    sale_ends_at: Value,
     /// The most places one order may hold: 1 to 100.
     #[schema(value_type = Option<u32>)]
     per_order_limit: Value,
@@ -76,11 +80,11 @@ impl Unsaid {
 }
 
 impl TicketInput {
-    /// The offer it describes.
+    /// The offer it describes. The sale of one that is `listed_at` some time must end later than that.
     ///
     /// # Errors
     /// 400 with all that is wrong.
-    pub(crate) fn offer(&self, unsaid: Unsaid) -> Result<Offer, Problem> {
+    pub(crate) fn offer(&self, unsaid: Unsaid, listed_at: Option<Time>) -> Result<Offer, Problem> {
         let mut fields = Fields::default();
         let title = fields.take("title", required(&self.title, title));
         let currency =
@@ -93,6 +97,8 @@ impl TicketInput {
         let venue = fields.take("venue", said_text(&self.venue, Venue::parse));
         let starts_at = fields.take("startsAt", said_text(&self.starts_at, starts_at));
         let time_zone = fields.take("timeZone", said_text(&self.time_zone, Zone::parse));
+        let sale_ends_at =
+            fields.take("saleEndsAt", said_text(&self.sale_ends_at, |text| sale_ends_at(text, listed_at)));
         let per_order_limit = fields.take("perOrderLimit", said(&self.per_order_limit, per_order_limit));
         let image_url = fields.take("imageUrl", said_text(&self.image_url, ImageUrl::parse));
         let refund_policy =
@@ -105,6 +111,7 @@ impl TicketInput {
             venue,
             starts_at,
             time_zone,
+            sale_ends_at,
             per_order_limit,
             image_url,
             refund_policy,
@@ -117,6 +124,7 @@ impl TicketInput {
             venue,
             starts_at,
             time_zone,
+            sale_ends_at,
             per_order_limit,
             image_url,
             refund_policy,
@@ -129,6 +137,7 @@ impl TicketInput {
             venue,
             starts_at,
             time_zone,
+            sale_ends_at,
             per_order_limit,
             image_url,
             refund_policy,
@@ -195,9 +204,18 @@ fn per_order_limit(value: &Value) -> Result<PerOrderLimit, String> {
     PerOrderLimit::parse(whole(value)?).map_err(|fault| fault.to_string())
 }
 
+fn moment(text: &str) -> Result<Time, String> {
+    text.parse().map_err(|error: common::clock::NotATime| error.to_string())
+}
+
 fn starts_at(text: &str) -> Result<StartsAt, String> {
-    let time: Time = text.parse().map_err(|error: common::clock::NotATime| error.to_string())?;
-    StartsAt::parse(time).map_err(|fault| fault.to_string())
+    StartsAt::parse(moment(text)?).map_err(|fault| fault.to_string())
+}
+
+fn sale_ends_at(text: &str, listed_at: Option<Time>) -> Result<SaleEndsAt, String> {
+    let end = SaleEndsAt::parse(moment(text)?);
+    let end = end.and_then(|end| listed_at.map_or(Ok(end), |now| end.of_new(now)));
+    end.map_err(|fault| fault.to_string())
 }
 
 fn refund_policy(value: &Value) -> Result<RefundPolicy, String> {
@@ -210,10 +228,12 @@ mod tests {
 
     use super::*;
 
+    const NOW: Time = Time::from_millis(1_795_000_000_000);
+
     fn offer(input: Value) -> Result<Offer, Vec<String>> {
         let input: TicketInput = serde_json::from_value(input).unwrap();
         let named = |problem: Problem| problem.errors().iter().filter_map(|error| error.field.clone()).collect();
-        input.offer(Unsaid::NEW).map_err(named)
+        input.offer(Unsaid::NEW, Some(NOW)).map_err(named)
     }
 
     fn minor(price: Value) -> Option<i64> {
@@ -276,7 +296,7 @@ mod tests {
         let before =
             offer(json!({ "title": "t", "price": 500, "quantity": 7, "currency": "JPY", "venue": "here" })).unwrap();
         let input: TicketInput = serde_json::from_value(json!({ "title": "t", "price": "600" })).unwrap();
-        let after = input.offer(Unsaid::of(&before)).unwrap();
+        let after = input.offer(Unsaid::of(&before), None).unwrap();
         assert_eq!((after.quantity.get(), after.price.minor(), after.venue), (7, 600, None));
         assert_eq!(after.price.currency(), before.price.currency());
     }
@@ -286,7 +306,7 @@ mod tests {
         assert_eq!(offer(json!({})).unwrap_err(), ["title", "price"]);
         let wrong = json!({
             "title": 5, "currency": "zzz", "price": "x", "quantity": 1.5, "description": [], "venue": "a\nb",
-            "startsAt": "tomorrow", "timeZone": "Mars/Base", "perOrderLimit": 101, "imageUrl": "javascript:alert(1)", "refundPolicy": "maybe",
+            "startsAt": "tomorrow", "timeZone": "Mars/Base", "saleEndsAt": "soon", "perOrderLimit": 101, "imageUrl": "javascript:alert(1)", "refundPolicy": "maybe",
         });
         let all = [
             "title",
@@ -297,11 +317,22 @@ mod tests {
             "venue",
             "startsAt",
             "timeZone",
+            "saleEndsAt",
             "perOrderLimit",
             "imageUrl",
             "refundPolicy",
         ];
         assert_eq!(offer(wrong).unwrap_err(), all);
+    }
+
+    #[test]
+    fn the_sale_of_a_new_listing_ends_later_and_that_of_another_whenever_its_seller_says() {
+        let said = |end: &str| json!({ "title": "t", "price": 5, "saleEndsAt": end });
+        assert_eq!(offer(said("2020-01-01T00:00:00Z")).unwrap_err(), ["saleEndsAt"]);
+        let before = offer(said("2099-01-01T00:00:00Z")).unwrap();
+        let input: TicketInput = serde_json::from_value(said("2020-01-01T00:00:00Z")).unwrap();
+        let ended = input.offer(Unsaid::of(&before), None).unwrap();
+        assert!(ended.sale_end().is_some_and(|end| end < NOW) && before.sale_end().is_some_and(|end| end > NOW));
     }
 
     #[test]

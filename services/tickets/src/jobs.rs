@@ -6,15 +6,15 @@ use common::service::JobError;
 
 use crate::Tickets;
 
-/// Moves shows that have started behind those that are still to come.
+/// Moves shows whose sale has ended behind those that can be bought.
 ///
 /// # Errors
 /// If the store failed.
-pub(crate) async fn shelve_started(tickets: Arc<Tickets>) -> Result<(), JobError> {
-    let moved = tickets.tickets.shelve_started(tickets.clock.now()).await?;
+pub(crate) async fn shelve_ended(tickets: Arc<Tickets>) -> Result<(), JobError> {
+    let moved = tickets.tickets.shelve_ended(tickets.clock.now()).await?;
     if moved > 0 {
         tickets.pages.reordered();
-        tracing::debug!(moved, "shows have started");
+        tracing::debug!(moved, "sales have ended");
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub fn service() -> Service {
         .owns::<Ticket>()
         .listen_passing_over(listeners::older_counts, listeners::on_inventory)
         .projection_within::<InventoryEvent>(Ticket::COLLECTION, "places.version")
-        .job("shelve started shows", Duration::from_secs(10), jobs::shelve_started)
+        .job("shelve ended sales", Duration::from_secs(10), jobs::shelve_ended)
         .job("search words", Duration::from_secs(10), jobs::add_words)
         .indexes(store::indexes())
         .build()

@@ -2,14 +2,15 @@
 //!
 //! What this process changes, it shows at once. What a seller changes at another replica is shown as soon as its event
 //! arrives, and counts, where people look all the time, within [`LISTINGS`]`.least` (a page of the list: [`LISTS`]`.least`)
-//! after they are in the catalogue. Who looks first after a while, or if events do not arrive, sees what is `most` old at the most.
+//! after they are in the catalogue. From the moment on at which a sale ends, no copy of before is shown. Who looks first after a while, or if events do not arrive, sees what is `most` old at the most.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::bus::Received;
+use common::clock::{SharedClock, Time};
 use common::events::{DomainEvent, InventoryEvent, TicketEvent};
-use common::http::cached::{Kept, Pace, ReadCache, Representation, Weighed};
+use common::http::cached::{Fitness, Kept, Pace, ReadCache, Representation, Weighed};
 use common::http::{Overloaded, Page, Paging, Problem};
 use common::id::TicketId;
 use common::service::{Context, StartError};
@@ -37,10 +38,22 @@ const LISTS_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) struct Shown {
     version: i64,
     places: i64,
+    pub(crate) page: Dated,
+}
+
+/// A page that is right until the first sale ends that it shows as going on.
+pub(crate) struct Dated {
+    until: Option<Time>,
     pub(crate) answer: Representation,
 }
 
 impl Weighed for Shown {
+    fn weight(&self) -> u32 {
+        self.page.weight()
+    }
+}
+
+impl Weighed for Dated {
     fn weight(&self) -> u32 {
         self.answer.weight()
     }
@@ -65,6 +78,14 @@ enum Unloaded {
 struct Shop {
     store: TicketStore,
     zone: Zone,
+    clock: SharedClock,
+}
+
+impl Shop {
+    /// What a page is worth of which `fitness` was heard.
+    fn judged(&self, page: &Dated, fitness: Fitness) -> Fitness {
+        if page.until.is_some_and(|until| self.clock.now() >= until) { Fitness::Wrong } else { fitness }
+    }
 }
 
 /// The pages of the catalogue.
@@ -72,7 +93,7 @@ pub(crate) struct Pages {
     shop: Arc<Shop>,
     news: Arc<News>,
     listings: ReadCache<TicketId, Shown>,
-    lists: ReadCache<ListKey, Representation>,
+    lists: ReadCache<ListKey, Dated>,
 }
 
 impl Pages {
@@ -87,7 +108,7 @@ impl Pages {
         let gate = || ctx.admission().reads.clone();
         let listings = ReadCache::new(LISTINGS_BYTES, LISTINGS, gate());
         let lists = ReadCache::new(LISTS_BYTES, LISTS, gate());
-        let shop = Arc::new(Shop { store, zone: ctx.settings().business_zone() });
+        let shop = Arc::new(Shop { store, zone: ctx.settings().business_zone(), clock: ctx.clock() });
         Ok(Self { shop, news, listings, lists })
     }
 
@@ -96,7 +117,9 @@ impl Pages {
     /// # Errors
     /// 404 if there is none; the store's.
     pub(crate) async fn listing(&self, id: TicketId) -> Result<Arc<Kept<Shown>>, Problem> {
-        let judge = |kept: &Kept<Shown>| self.news.of_listing(id, kept.value.version, kept.value.places, kept.began);
+        let judge = |Kept { value, began, .. }: &Kept<Shown>| {
+            self.shop.judged(&value.page, self.news.of_listing(id, value.version, value.places, *began))
+        };
         let shop = self.shop.clone();
         let load = move || load_listing(shop.clone(), id);
         self.listings.get(id, judge, load).await.map_err(problem)
@@ -111,11 +134,12 @@ impl Pages {
         wanted: Wanted,
         after: Option<Position>,
         paging: Paging,
-    ) -> Result<Arc<Kept<Representation>>, Problem> {
+    ) -> Result<Arc<Kept<Dated>>, Problem> {
         let key: ListKey = (wanted, after, paging.limit);
         let (shop, wanted) = (self.shop.clone(), key.clone());
         let load = move || load_list(shop.clone(), wanted.clone(), paging.clone());
-        self.lists.get(key, |kept| self.news.of_list(kept.began), load).await.map_err(problem)
+        let judge = |kept: &Kept<Dated>| self.shop.judged(&kept.value, self.news.of_list(kept.began));
+        self.lists.get(key, judge, load).await.map_err(problem)
     }
 
     /// This process has written a listing: whoever asks it from now on sees that.
@@ -152,18 +176,27 @@ async fn follow<E: DomainEvent>(
 }
 
 async fn load_listing(shop: Arc<Shop>, id: TicketId) -> Result<Shown, Unloaded> {
-    let Shop { store, zone } = &*shop;
+    let Shop { store, zone, clock } = &*shop;
     let ticket = store.get(id).await?.ok_or(Unloaded::Missing)?;
-    let (version, places) = (ticket.version, ticket.value.places.version);
-    Ok(Shown { version, places, answer: Representation::json(Some(version), &TicketBody::of(ticket, zone))? })
+    let (version, places, now) = (ticket.version, ticket.value.places.version, clock.now());
+    let until = first_end([&ticket], now);
+    let answer = Representation::json(Some(version), &TicketBody::of(ticket, zone, now))?;
+    Ok(Shown { version, places, page: Dated { until, answer } })
 }
 
-async fn load_list(shop: Arc<Shop>, key: ListKey, paging: Paging) -> Result<Representation, Unloaded> {
-    let Shop { store, zone } = &*shop;
+async fn load_list(shop: Arc<Shop>, key: ListKey, paging: Paging) -> Result<Dated, Unloaded> {
+    let Shop { store, zone, clock } = &*shop;
     let (wanted, after, _) = key;
     let found = store.list(&wanted, after, paging.fetch()).await?;
-    let page = Page::from_rows(found, &paging, Position::of).map(|ticket| TicketBody::of(ticket, zone));
-    Ok(Representation::json(None, &page)?)
+    let now = clock.now();
+    let until = first_end(&found, now);
+    let page = Page::from_rows(found, &paging, Position::of).map(|ticket| TicketBody::of(ticket, zone, now));
+    Ok(Dated { until, answer: Representation::json(None, &page)? })
+}
+
+/// When the first of these sales ends that goes on at `now`.
+fn first_end<'t>(tickets: impl IntoIterator<Item = &'t Versioned<Ticket>>, now: Time) -> Option<Time> {
+    tickets.into_iter().filter_map(|ticket| ticket.value.offer.sale_end()).filter(|end| *end > now).min()
 }
 
 fn problem(error: Arc<Unloaded>) -> Problem {

@@ -12,32 +12,40 @@ pub struct Shelf {
     pub rank: i32,
     /// The order within the part.
     pub order: i64,
+    /// Until when it stands there: the end of a sale that goes on. Positions have none, and builds that ended every sale at its
+    /// start wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
 }
 
 impl Shelf {
-    /// The part of what is still to come, soonest first, then what has no date.
-    pub const UPCOMING: i32 = 0;
-    /// The part of what has started, latest first.
-    pub const STARTED: i32 = 1;
+    /// The part of what can be bought, soonest first, then what has no date.
+    pub const OPEN: i32 = 0;
+    /// The part of what has ended, latest first, then what has no date.
+    pub const ENDED: i32 = 1;
     /// The part of what was taken from sale, latest first, then what has no date.
     pub const WITHDRAWN: i32 = 2;
 
     /// The order of what has no date: it stands at the end of its part.
     pub const UNDATED: i64 = i64::MAX;
 
-    /// Where a listing on sale stands at the time `now`.
-    pub fn of(starts_at: Option<StartsAt>, now: Time) -> Self {
-        match starts_at.map(StartsAt::time) {
-            None => Self { rank: Self::UPCOMING, order: Self::UNDATED },
-            Some(start) if start >= now => Self { rank: Self::UPCOMING, order: start.millis() },
-            Some(start) => Self { rank: Self::STARTED, order: -start.millis() },
+    /// Where a listing stands at the time `now` that is on sale until `sale_end`.
+    pub fn of(starts_at: Option<StartsAt>, sale_end: Option<Time>, now: Time) -> Self {
+        if sale_end.is_some_and(|end| now >= end) {
+            return Self::behind(Self::ENDED, starts_at);
         }
+        let order = starts_at.map_or(Self::UNDATED, |start| start.time().millis());
+        Self { rank: Self::OPEN, order, until: sale_end }
     }
 
     /// Where a listing stands that was taken from sale.
     pub fn withdrawn(starts_at: Option<StartsAt>) -> Self {
+        Self::behind(Self::WITHDRAWN, starts_at)
+    }
+
+    fn behind(rank: i32, starts_at: Option<StartsAt>) -> Self {
         let order = starts_at.map_or(Self::UNDATED, |start| -start.time().millis());
-        Self { rank: Self::WITHDRAWN, order }
+        Self { rank, order, until: None }
     }
 }
 
@@ -49,21 +57,29 @@ mod tests {
         StartsAt::parse(Time::from_millis(millis)).ok()
     }
 
+    /// At the time 100, where the sale ends when it starts.
     fn at_100(starts_at: Option<StartsAt>) -> Shelf {
-        Shelf::of(starts_at, Time::from_millis(100))
+        Shelf::of(starts_at, starts_at.map(StartsAt::time), Time::from_millis(100))
     }
 
     #[test]
-    fn soonest_first_then_undated_then_started_then_withdrawn() {
+    fn soonest_first_then_undated_then_ended_then_withdrawn() {
         let shelves = [
-            at_100(start(100)),
+            at_100(start(101)),
             at_100(start(200)),
             at_100(None),
-            at_100(start(99)),
+            at_100(start(100)),
             at_100(start(50)),
             Shelf::withdrawn(start(200)),
             Shelf::withdrawn(None),
         ];
         assert!(shelves.is_sorted(), "{shelves:?}");
+    }
+
+    #[test]
+    fn what_is_on_sale_stands_in_front_whether_it_has_started_or_not() {
+        let of = |end: i64| Shelf::of(start(100), Some(Time::from_millis(end)), Time::from_millis(100));
+        assert_eq!([of(99), of(100), of(101)].map(|shelf| shelf.rank), [Shelf::ENDED, Shelf::ENDED, Shelf::OPEN]);
+        assert_eq!((of(99).until, of(101).until), (None, Some(Time::from_millis(101))));
     }
 }

@@ -39,8 +39,10 @@ fn shelf_order() -> Document {
 
 /// Every index of the service.
 pub(crate) fn indexes() -> Vec<Indexes> {
+    let going_on = doc! { "shelf.rank": Shelf::OPEN };
     let by_seller: Document = doc! { "sellerId": 1 }.into_iter().chain(shelf_order()).collect();
-    vec![Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller).on(doc! { WORDS: 1 })]
+    let indexes = Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller).on(doc! { WORDS: 1 });
+    vec![indexes.partial(doc! { "shelf.until": 1 }, going_on)]
 }
 
 /// The listings.
@@ -137,19 +139,33 @@ impl TicketStore {
         self.tickets.table().update(same, doc! { "$set": { WORDS: words } }).await
     }
 
-    /// Moves what has started by `now` to its part of the catalogue. Answers how many listings there were.
+    /// Moves that whose sale has ended by `now` to its part of the catalogue. Answers how many listings there were.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn shelve_started(&self, now: Time) -> Result<u64, StoreError> {
+    pub(crate) async fn shelve_ended(&self, now: Time) -> Result<u64, StoreError> {
+        let ended = doc! { "shelf.rank": Shelf::OPEN, "shelf.until": { "$lte": now } };
+        // Of builds that knew of no end but the start.
         let started = doc! {
-            "shelf.rank": Shelf::UPCOMING,
+            "shelf.rank": Shelf::OPEN,
             "places.soldOut": { "$in": [false, true] },
-            "shelf.order": { "$lt": now.millis() },
+            "shelf.order": { "$lte": now.millis() },
+            "shelf.until": Bson::Null,
         };
-        let order = doc! { "$multiply": ["$shelf.order", -1_i64] };
-        let moved = vec![doc! { "$set": { "shelf": { "rank": Shelf::STARTED, "order": order } } }];
-        Ok(self.tickets.collection().update_many(started, moved).await?.modified_count)
+        let (ended, started) = tokio::try_join!(self.shelve(ended), self.shelve(started))?;
+        Ok(ended + started)
+    }
+
+    async fn shelve(&self, ended: Document) -> Result<u64, StoreError> {
+        let undated = doc! { "$eq": ["$shelf.order", Shelf::UNDATED] };
+        let behind = doc! { "$multiply": ["$shelf.order", -1_i64] };
+        let order = doc! { "$cond": [undated, Shelf::UNDATED, behind] };
+        // `$set` of the whole shelf would keep the fields that it has.
+        let moved = vec![
+            doc! { "$unset": "shelf.until" },
+            doc! { "$set": { "shelf.rank": Shelf::ENDED, "shelf.order": order } },
+        ];
+        Ok(self.tickets.collection().update_many(ended, moved).await?.modified_count)
     }
 }
 

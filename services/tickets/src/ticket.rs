@@ -9,7 +9,7 @@ use common::text::searchable_words;
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 
-use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, StartsAt, Title, Venue};
+use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, SaleEndsAt, StartsAt, Title, Venue};
 use crate::places::Places;
 use crate::shelf::Shelf;
 
@@ -32,6 +32,9 @@ pub struct Offer {
     /// In which time zone it takes place; that of the business, where nothing is said.
     #[serde(default)]
     pub time_zone: Option<Zone>,
+    /// When the sale ends; [`Offer::sale_end`] where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale_ends_at: Option<SaleEndsAt>,
     /// The most places one order may hold.
     pub per_order_limit: Option<PerOrderLimit>,
     /// A picture of it.
@@ -56,6 +59,18 @@ impl Offer {
         let text = texts.into_iter().flatten().collect::<Vec<_>>().join("\n");
         let words = searchable_words(&text).into_iter().take(MOST_WORDS).collect();
         Self { words: Some(words), ..self }
+    }
+
+    /// When the sale ends: when the seller says, else when the show starts; never if it has no start.
+    pub fn sale_end(&self) -> Option<Time> {
+        self.sale_ends_at.map(SaleEndsAt::time).or(self.starts_at.map(StartsAt::time))
+    }
+
+    /// The same as a change of `before`: who sends back the end that follows from the start, as it was shown, has not set one.
+    fn changing(self, before: &Self) -> Self {
+        let shown = self.sale_ends_at.map(SaleEndsAt::time) == before.sale_end();
+        let sale_ends_at = if shown { before.sale_ends_at } else { self.sale_ends_at };
+        Self { sale_ends_at, ..self }
     }
 }
 
@@ -124,7 +139,7 @@ impl Ticket {
             seller_id,
             withdrawn: false,
             created_at: now,
-            shelf: Shelf::of(offer.starts_at, now),
+            shelf: Shelf::of(offer.starts_at, offer.sale_end(), now),
             resized_at: 0,
             places: Places::opening(offer.quantity),
             offer: offer.findable(),
@@ -149,14 +164,15 @@ impl Ticket {
         if self.withdrawn {
             return Err(TicketError::Withdrawn);
         }
-        let offer = offer.findable();
+        let offer = offer.changing(&self.offer).findable();
         if offer == self.offer.clone().findable() {
             return Ok(None);
         }
         self.check_quantity(&offer)?;
         self.check_price(offer.price)?;
         let resized_at = if offer.quantity == self.offer.quantity { self.resized_at } else { self.places.version };
-        let next = Self { shelf: Shelf::of(offer.starts_at, now), resized_at, offer, ..self.clone() };
+        let shelf = Shelf::of(offer.starts_at, offer.sale_end(), now);
+        let next = Self { shelf, resized_at, offer, ..self.clone() };
         let event = TicketUpdated { listing: next.listing() }.into();
         Ok(Some((next, event)))
     }
@@ -200,9 +216,14 @@ impl Ticket {
         self.quantity().saturating_sub(self.places.taken())
     }
 
-    /// Whether places may be held, as long as some are free.
-    pub fn on_sale(&self) -> bool {
-        !self.withdrawn && self.places.on_sale
+    /// Whether places may be held at `now`, as long as some are free.
+    pub fn on_sale(&self, now: Time) -> bool {
+        !self.withdrawn && self.places.on_sale && !self.sale_is_over(now)
+    }
+
+    /// Whether its sale has ended by itself at `now`.
+    pub fn sale_is_over(&self, now: Time) -> bool {
+        self.offer.sale_end().is_some_and(|end| now >= end)
     }
 
     /// The event that tells its present state.
@@ -222,6 +243,7 @@ impl Ticket {
             venue: offer.venue.map(Into::into),
             starts_at: offer.starts_at.map(StartsAt::time),
             time_zone: offer.time_zone,
+            sale_ends_at: offer.sale_ends_at.map(SaleEndsAt::time),
             refund_policy: offer.refund_policy,
         }
     }

@@ -40,18 +40,23 @@ pub(crate) struct TicketBody {
     /// The IANA name of the time zone in which `startsAt` is to be shown: what the seller said, or that of the business.
     #[schema(example = "Europe/Rome")]
     time_zone: String,
+    /// When the sale ends: when the seller said, else when it starts.
+    sale_ends_at: Option<Time>,
     per_order_limit: Option<u32>,
     image_url: Option<String>,
     refund_policy: RefundPolicy,
-    /// False once it was taken from sale.
+    /// False once it was taken from sale, and from `saleEndsAt` on.
     on_sale: bool,
+    /// True from `saleEndsAt` on.
+    sale_ended: bool,
     created_at: Time,
 }
 
 impl TicketBody {
-    /// The body of a listing; `zone` is that of the business.
-    pub(crate) fn of(Versioned { version, value: ticket }: Versioned<Ticket>, zone: &Zone) -> Self {
-        let (quantity, available, on_sale) = (ticket.quantity(), ticket.available(), ticket.on_sale());
+    /// The body of a listing as it is at `now`; `zone` is that of the business.
+    pub(crate) fn of(Versioned { version, value: ticket }: Versioned<Ticket>, zone: &Zone, now: Time) -> Self {
+        let (quantity, available, on_sale) = (ticket.quantity(), ticket.available(), ticket.on_sale(now));
+        let (sale_ends_at, sale_ended) = (ticket.offer.sale_end(), ticket.sale_is_over(now));
         let offer = ticket.offer;
         Self {
             id: ticket.id,
@@ -68,10 +73,12 @@ impl TicketBody {
             venue: offer.venue.map(Into::into),
             starts_at: offer.starts_at.map(StartsAt::time),
             time_zone: offer.time_zone.as_ref().unwrap_or(zone).to_string(),
+            sale_ends_at,
             per_order_limit: offer.per_order_limit.map(PerOrderLimit::get),
             image_url: offer.image_url.map(Into::into),
             refund_policy: offer.refund_policy,
             on_sale,
+            sale_ended,
             created_at: ticket.created_at,
         }
     }

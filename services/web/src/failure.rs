@@ -164,6 +164,7 @@ impl ApiProblem {
             ("sold_out", Some(0)) => "Somebody was faster: no place is free at this moment.".to_owned(),
             ("sold_out", Some(1)) => "Somebody was faster: only one place is left.".to_owned(),
             ("sold_out", Some(left)) => format!("Somebody was faster: only {left} places are left."),
+            ("sale_ended", _) => "Too late: the sale of this show has ended.".to_owned(),
             ("idempotency_key_reused", _) => {
                 "You have sent this form before, with something else in it. Look whether that was done, or send it again."
                     .to_owned()

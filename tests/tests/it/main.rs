@@ -5,6 +5,7 @@ mod auth;
 mod browser;
 mod chaos;
 mod currencies;
+mod dates;
 mod delivery;
 mod demo;
 mod disputes;

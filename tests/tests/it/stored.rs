@@ -109,7 +109,7 @@ async fn use_docket(at: &Addresses<'_>, name: &str) {
     accounts(at, &admin, &buyer, name).await;
     let listing = json!({ "title": "Jazz by the river", "price": "19.99", "currency": "eur", "quantity": 10,
         "description": "Four sets.", "venue": "The old mill", "startsAt": "2099-06-01T18:00:00Z",
-        "timeZone": "Europe/Rome", "perOrderLimit": 4, "imageUrl": "https://example.com/jazz.png",
+        "timeZone": "Europe/Rome", "saleEndsAt": "2099-06-01T15:00:00Z", "perOrderLimit": 4, "imageUrl": "https://example.com/jazz.png",
         "refundPolicy": "until_start" });
     let ticket = post(&seller, at.tickets, "/api/tickets", listing).await.expect(201);
     let free =

@@ -46,7 +46,7 @@ async fn a_listing_is_shown_as_it_was_made() {
     let seller = app.sign_up().await;
     let said = json!({
         "title": " Jazz night ", "price": 19.99, "currency": "EUR", "quantity": 7, "description": "Two sets.\nBar open.",
-        "venue": "Old Mill", "startsAt": "2099-05-01T20:00:00+02:00", "timeZone": "europe/rome", "perOrderLimit": 4,
+        "venue": "Old Mill", "startsAt": "2099-05-01T20:00:00+02:00", "timeZone": "europe/rome", "saleEndsAt": "2099-05-01T19:30:00+02:00", "perOrderLimit": 4,
         "imageUrl": "https://example.org/jazz.png", "refundPolicy": "always",
     });
     let answer = seller.post("/api/tickets", said).await;
@@ -58,8 +58,8 @@ async fn a_listing_is_shown_as_it_was_made() {
     let expected = json!({
         "id": made["id"], "version": 1, "userId": seller.id, "title": "Jazz night", "price": "19.99", "currency": "eur",
         "quantity": 7, "held": 0, "sold": 0, "available": 7, "description": "Two sets.\nBar open.", "venue": "Old Mill",
-        "startsAt": "2099-05-01T18:00:00.000Z", "timeZone": "Europe/Rome", "perOrderLimit": 4, "imageUrl": "https://example.org/jazz.png",
-        "refundPolicy": "always", "onSale": true, "createdAt": made["createdAt"],
+        "startsAt": "2099-05-01T18:00:00.000Z", "timeZone": "Europe/Rome", "saleEndsAt": "2099-05-01T17:30:00.000Z", "perOrderLimit": 4, "imageUrl": "https://example.org/jazz.png",
+        "refundPolicy": "always", "onSale": true, "saleEnded": false, "createdAt": made["createdAt"],
     });
     assert_eq!(made, expected);
     assert_eq!(app.visitor().get(&path(&made)).await.expect(200), expected);
@@ -113,6 +113,7 @@ async fn every_field_has_its_rule() {
         "quantity": [0, -1, 1.5, 1_000_001, "5"],
         "perOrderLimit": [0, 101, -1, "2"],
         "startsAt": ["tomorrow", "2099-05-01", 5, "1969-12-31T23:59:59Z"],
+        "saleEndsAt": ["tomorrow", "2099-05-01", 5, "1969-12-31T23:59:59Z"],
         "timeZone": ["Mars/Base", "+02:00", "CEST-2", 5],
         "imageUrl": ["javascript:alert(1)", "data:image/png;base64,AA==", "/a.png", "https://me:pw@example.org/a.png"],
         "refundPolicy": ["maybe", 1],

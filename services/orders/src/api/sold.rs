@@ -31,8 +31,12 @@ pub(crate) struct ListingSales {
     starts_at: Option<Time>,
     /// In which `startsAt` is to be shown.
     time_zone: String,
-    /// False once it was taken from sale.
+    /// False once it was taken from sale, and from `saleEndsAt` on.
     on_sale: bool,
+    /// Whether it was taken from sale.
+    withdrawn: bool,
+    /// When the sale ends: when the seller said, else when it starts.
+    sale_ends_at: Option<Time>,
     /// How many places there are.
     capacity: u32,
     /// How many of them are held by orders not yet paid.
@@ -135,13 +139,16 @@ impl Orders {
 
     fn standing(&self, ticket: Replica, inventory: Option<&Inventory>, revenue: i64) -> ListingSales {
         let Replica { listing, withdrawn } = ticket;
-        let currency = listing.price.currency();
+        let (currency, sale_ends_at) = (listing.price.currency(), listing.sale_end());
+        let sale_goes_on = sale_ends_at.is_none_or(|end| self.clock.now() < end);
         ListingSales {
             ticket_id: listing.ticket_id,
             title: listing.title,
             starts_at: listing.starts_at,
             time_zone: listing.time_zone.as_ref().unwrap_or(&self.zone).to_string(),
-            on_sale: !withdrawn,
+            on_sale: !withdrawn && sale_goes_on,
+            withdrawn,
+            sale_ends_at,
             capacity: inventory.map_or(listing.quantity, |inventory| inventory.capacity),
             held: inventory.map_or(0, |inventory| inventory.held),
             sold: inventory.map_or(0, |inventory| inventory.sold),

@@ -15,6 +15,7 @@ fn offer() -> Offer {
         venue: None,
         starts_at: None,
         time_zone: None,
+        sale_ends_at: None,
         per_order_limit: None,
         image_url: None,
         refund_policy: RefundPolicy::UntilStart,
@@ -52,7 +53,7 @@ fn edited(ticket: &Ticket, offer: Offer) -> Result<Ticket, TicketError> {
 #[test]
 fn a_new_listing_has_all_its_places() {
     let (ticket, event) = Ticket::list(TicketId::generate(NOW), UserId::generate(NOW), offer(), NOW);
-    assert_eq!((ticket.quantity(), ticket.available(), ticket.on_sale()), (10, 10, true));
+    assert_eq!((ticket.quantity(), ticket.available(), ticket.on_sale(NOW)), (10, 10, true));
     let TicketEvent::Created(created) = event else { panic!("{event:?}") };
     assert_eq!((created.listing.title.as_str(), created.listing.quantity), ("Jazz night", 10));
 }
@@ -97,9 +98,44 @@ fn the_authority_has_the_last_word_on_the_quantity() {
 fn it_is_withdrawn_once_and_stays_so() {
     let (withdrawn, event) = ticket(told(10, 0, 0, 1)).withdraw().unwrap();
     assert!(matches!(event, TicketEvent::Withdrawn(_)));
-    assert!(!withdrawn.on_sale());
+    assert!(!withdrawn.on_sale(NOW));
     assert_eq!(withdrawn.withdraw(), None);
     assert_eq!(withdrawn.edit(with_quantity(20), NOW), Err(TicketError::Withdrawn));
+}
+
+fn later(minutes: i64) -> Time {
+    Time::from_millis(NOW.millis() + minutes * 60_000)
+}
+
+/// An offer that starts and whose sale ends so many minutes from now.
+fn dated(start: Option<i64>, end: Option<i64>) -> Offer {
+    let starts_at = start.map(|start| StartsAt::parse(later(start)).unwrap());
+    Offer { starts_at, sale_ends_at: end.map(|end| SaleEndsAt::parse(later(end)).unwrap()), ..offer() }
+}
+
+#[test]
+fn a_sale_ends_at_the_start_unless_the_seller_says_otherwise() {
+    for (start, end, expected) in
+        [(None, None, None), (Some(60), None, Some(60)), (Some(60), Some(30), Some(30)), (None, Some(90), Some(90))]
+    {
+        let (ticket, event) = Ticket::list(TicketId::generate(NOW), UserId::generate(NOW), dated(start, end), NOW);
+        let TicketEvent::Created(created) = event else { panic!("{event:?}") };
+        assert_eq!((ticket.offer.sale_end(), created.listing.sale_end()), (expected.map(later), expected.map(later)));
+        let Some(end) = expected else { continue };
+        assert_eq!([end - 1, end, end + 1].map(|at| ticket.on_sale(later(at))), [true, false, false], "{start:?}");
+    }
+}
+
+#[test]
+fn the_end_that_follows_from_the_start_goes_with_it_also_if_it_is_sent_back_as_shown() {
+    let before = Ticket { offer: dated(Some(60), None), ..ticket(told(10, 0, 0, 1)) };
+    let moved = edited(&before, dated(Some(600), Some(60))).unwrap();
+    assert_eq!(moved.offer.sale_end(), Some(later(600)));
+    let set = edited(&before, dated(Some(600), Some(61))).unwrap();
+    assert_eq!(set.offer.sale_end(), Some(later(61)));
+    let kept = edited(&set, dated(Some(900), Some(61))).unwrap();
+    assert_eq!(kept.offer.sale_end(), Some(later(61)), "what was set stays set");
+    assert_eq!(edited(&set, dated(Some(600), None)).unwrap().offer.sale_end(), Some(later(600)));
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub(crate) struct Standing {
     #[serde(default = "super::utc")]
     pub(crate) time_zone: String,
     pub(crate) on_sale: bool,
+    /// Earlier builds of the API do not say it, and call nothing else "not on sale".
+    #[serde(default)]
+    pub(crate) withdrawn: Option<bool>,
     pub(crate) capacity: u32,
     pub(crate) held: u32,
     pub(crate) sold: u32,
@@ -29,10 +32,16 @@ impl Standing {
         self.capacity.saturating_sub(self.held).saturating_sub(self.sold)
     }
 
+    /// Whether it was taken from sale, after which nothing of it changes.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawn.unwrap_or(!self.on_sale)
+    }
+
     /// In a word or two.
     pub(crate) fn label(&self) -> &'static str {
         match self.left() {
-            _ if !self.on_sale => "Taken from sale",
+            _ if self.is_withdrawn() => "Taken from sale",
+            _ if !self.on_sale => "Sale ended",
             0 if self.held > 0 => "All held or sold",
             0 => "Sold out",
             _ => "On sale",
@@ -112,4 +121,30 @@ pub(crate) struct Admitted {
     pub(crate) number: u32,
     pub(crate) of: u32,
     pub(crate) title: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn standing(on_sale: bool, withdrawn: Value) -> Standing {
+        let standing = json!({ "ticketId": "7", "title": "Jazz", "startsAt": null, "onSale": on_sale, "withdrawn": withdrawn,
+            "capacity": 10, "held": 0, "sold": 10, "currency": "eur", "revenue": "15.00" });
+        serde_json::from_value(standing).unwrap()
+    }
+
+    #[test]
+    fn a_sale_that_has_ended_may_go_on_again_and_one_that_was_taken_away_may_not() {
+        for (on_sale, withdrawn, label, changes) in [
+            (true, json!(false), "Sold out", true),
+            (false, json!(false), "Sale ended", true),
+            (false, json!(true), "Taken from sale", false),
+            (false, Value::Null, "Taken from sale", false),
+        ] {
+            let standing = standing(on_sale, withdrawn);
+            assert_eq!((standing.label(), !standing.is_withdrawn()), (label, changes));
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Offer {
     pub(crate) date: String,
     pub(crate) time: String,
     pub(crate) time_zone: String,
+    pub(crate) sale_date: String,
+    pub(crate) sale_time: String,
     pub(crate) per_order_limit: String,
     pub(crate) refund_policy: String,
     pub(crate) image_url: String,
@@ -32,7 +34,7 @@ pub(crate) struct Offer {
 type Field = fn(&mut Offer) -> &mut String;
 
 /// Each field by the name that people know it by.
-const FIELDS: [(&str, Field); 12] = [
+const FIELDS: [(&str, Field); 14] = [
     ("Title", |offer| &mut offer.title),
     ("Price", |offer| &mut offer.price),
     ("Currency", |offer| &mut offer.currency),
@@ -41,6 +43,8 @@ const FIELDS: [(&str, Field); 12] = [
     ("Day", |offer| &mut offer.date),
     ("Time", |offer| &mut offer.time),
     ("Time zone", |offer| &mut offer.time_zone),
+    ("Last day of the sale", |offer| &mut offer.sale_date),
+    ("End of the sale", |offer| &mut offer.sale_time),
     ("Places per order", |offer| &mut offer.per_order_limit),
     ("Refunds", |offer| &mut offer.refund_policy),
     ("Picture", |offer| &mut offer.image_url),
@@ -57,9 +61,23 @@ pub(crate) struct OtherChange {
     pub(crate) clashes: bool,
 }
 
-/// What is not typed as the API takes it: a moment and an amount of money.
+/// The moments that a form showed: when it starts, and when its sale ends if that is not simply its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moments {
+    pub(crate) starts_at: Option<Time>,
+    pub(crate) sale_ends_at: Option<Time>,
+}
+
+impl Moments {
+    pub(crate) fn of(ticket: &Ticket) -> Self {
+        Self { starts_at: ticket.starts_at, sale_ends_at: ticket.own_sale_end() }
+    }
+}
+
+/// What is not typed as the API takes it: moments and an amount of money.
 pub(crate) struct Read {
     pub(crate) starts_at: Result<Option<Time>, NoMoment>,
+    pub(crate) sale_ends_at: Result<Option<Time>, NoMoment>,
     pub(crate) price: Result<String, NotAnAmount>,
 }
 
@@ -67,7 +85,8 @@ impl Offer {
     /// What a listing says, as this visitor writes it.
     pub(crate) fn of(ticket: &Ticket, words: &Words) -> Self {
         let said = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (date, time) = ticket.starts_at.map(|at| typed(at, &ticket.time_zone)).unwrap_or_default();
+        let shown = |at: Option<Time>| at.map(|at| typed(at, &ticket.time_zone)).unwrap_or_default();
+        let ((date, time), (sale_date, sale_time)) = (shown(ticket.starts_at), shown(ticket.own_sale_end()));
         Self {
             title: ticket.title.clone(),
             price: words.amount(&ticket.price),
@@ -77,6 +96,8 @@ impl Offer {
             date,
             time,
             time_zone: ticket.time_zone.clone(),
+            sale_date,
+            sale_time,
             per_order_limit: ticket.per_order_limit.map(|limit| limit.to_string()).unwrap_or_default(),
             refund_policy: ticket.refund_policy.to_string(),
             image_url: said(&ticket.image_url),
@@ -93,17 +114,21 @@ impl Offer {
         self
     }
 
-    /// What is typed by rules of its own, read. `was` is when it started before.
-    pub(crate) fn read(&self, was: Option<Time>, words: &Words) -> Read {
-        Read { starts_at: self.starts_at(was), price: words.read_amount(&self.price) }
+    /// What is typed by rules of its own, read. `was` is what it was before.
+    pub(crate) fn read(&self, was: Moments, words: &Words) -> Read {
+        Read {
+            starts_at: self.moment(&self.date, &self.time, was.starts_at),
+            sale_ends_at: self.moment(&self.sale_date, &self.sale_time, was.sale_ends_at),
+            price: words.read_amount(&self.price),
+        }
     }
 
-    /// When it starts. Fields that still show what they showed of `was` mean that very moment, with its seconds, and the second
-    /// of two equal hours.
-    fn starts_at(&self, was: Option<Time>) -> Result<Option<Time>, NoMoment> {
+    /// The moment that two fields say. If they still show what they showed of `was`, they mean that very moment, with its seconds,
+    /// and the second of two equal hours.
+    fn moment(&self, date: &str, time: &str, was: Option<Time>) -> Result<Option<Time>, NoMoment> {
         let shown = was.map(|at| typed(at, &self.time_zone));
-        let said = moment(&self.date, &self.time, &self.time_zone)?;
-        let stays = shown.is_some_and(|(date, time)| (date, time) == (self.date.clone(), self.time.clone()));
+        let said = moment(date, time, &self.time_zone)?;
+        let stays = shown.is_some_and(|(day, hour)| (day.as_str(), hour.as_str()) == (date, time));
         Ok(if stays { was } else { said })
     }
 
@@ -112,15 +137,17 @@ impl Offer {
     pub(crate) fn wish(&self, read: &Read) -> Value {
         let said = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
         let whole = |text: &str| text.parse::<i64>().map_or_else(|_| said(text), |number| json!(number));
-        let starts_at = read.starts_at.map_or_else(|wrong| json!(wrong.to_string()), |at| json!(at));
+        let moment =
+            |read: Result<Option<Time>, NoMoment>| read.map_or_else(|wrong| json!(wrong.to_string()), |at| json!(at));
         json!({
             "title": self.title,
             "price": read.price.as_ref().map_or("unreadable", String::as_str),
             "currency": said(&self.currency),
             "quantity": whole(&self.quantity),
             "venue": said(&self.venue),
-            "startsAt": starts_at,
+            "startsAt": moment(read.starts_at),
             "timeZone": said(&self.time_zone),
+            "saleEndsAt": moment(read.sale_ends_at),
             "perOrderLimit": whole(&self.per_order_limit),
             "refundPolicy": said(&self.refund_policy),
             "imageUrl": said(&self.image_url),
@@ -152,11 +179,16 @@ pub(crate) fn at_fields(mut problem: ApiProblem, read: &Read) -> ApiProblem {
     if let Err(wrong) = read.starts_at {
         problem.replace("startsAt", wrong.field(), wrong.to_string());
     }
+    if let Err(wrong) = read.sale_ends_at {
+        problem.replace("saleEndsAt", of_the_sale(wrong.field()), wrong.to_string());
+    }
     if let Err(wrong) = &read.price {
         problem.replace("price", "price", wrong.to_string());
     }
-    for error in problem.errors.iter_mut().filter(|error| error.field.as_deref() == Some("startsAt")) {
-        error.field = Some("date".to_owned());
+    for (told, field) in [("startsAt", "date"), ("saleEndsAt", "saleDate")] {
+        for error in problem.errors.iter_mut().filter(|error| error.field.as_deref() == Some(told)) {
+            error.field = Some(field.to_owned());
+        }
     }
     let refused = match problem.code.as_str() {
         "quantity_below_taken" => Some("quantity"),
@@ -168,6 +200,15 @@ pub(crate) fn at_fields(mut problem: ApiProblem, read: &Read) -> ApiProblem {
         problem.errors.push(FieldProblem { field: Some(field.to_owned()), message: problem.detail.clone() });
     }
     problem
+}
+
+/// The field of the sale's end where that is to be mended which is wrong at a field of the start.
+fn of_the_sale(field: &'static str) -> &'static str {
+    match field {
+        "date" => "saleDate",
+        "time" => "saleTime",
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +223,7 @@ mod tests {
     #[test]
     fn numbers_are_sent_as_numbers_and_nothing_as_nothing() {
         let wish = Offer { per_order_limit: "a few".to_owned(), ..offer() };
-        let wish = wish.wish(&wish.read(None, &Words::for_languages("en")));
+        let wish = wish.wish(&wish.read(Moments::default(), &Words::for_languages("en")));
         assert_eq!((&wish["quantity"], &wish["perOrderLimit"]), (&json!(10), &json!("a few")));
         assert_eq!((&wish["venue"], &wish["startsAt"], &wish["price"]), (&Value::Null, &Value::Null, &json!("5.00")));
         assert!(wish.get("timeZone").is_some_and(Value::is_null));
@@ -193,12 +234,38 @@ mod tests {
         let was: Time = "2026-10-25T01:30:17Z".parse().unwrap();
         let (date, time) = typed(was, "Europe/Rome");
         let same = Offer { date, time, time_zone: "Europe/Rome".to_owned(), ..offer() };
-        assert_eq!(same.starts_at(Some(was)), Ok(Some(was)));
-        assert_eq!(same.starts_at(None).unwrap().unwrap().to_string(), "2026-10-25T00:30:00.000Z");
+        let starts_at = |offer: &Offer, was| {
+            let was = Moments { starts_at: was, sale_ends_at: None };
+            offer.read(was, &Words::for_languages("en")).starts_at
+        };
+        assert_eq!(starts_at(&same, Some(was)), Ok(Some(was)));
+        assert_eq!(starts_at(&same, None).unwrap().unwrap().to_string(), "2026-10-25T00:30:00.000Z");
         let later = Offer { time: "02:31".to_owned(), ..same };
-        assert_eq!(later.starts_at(Some(was)).unwrap().unwrap().to_string(), "2026-10-25T00:31:00.000Z");
+        assert_eq!(starts_at(&later, Some(was)).unwrap().unwrap().to_string(), "2026-10-25T00:31:00.000Z");
         let open = Offer { date: String::new(), time: String::new(), ..later };
-        assert_eq!(open.starts_at(Some(was)), Ok(None));
+        assert_eq!(starts_at(&open, Some(was)), Ok(None));
+    }
+
+    #[test]
+    fn the_end_of_a_sale_is_typed_as_the_start_is_and_told_at_its_own_fields() {
+        let text = |text: &str| text.to_owned();
+        let typed = Offer {
+            sale_date: text("2026-11-27"),
+            sale_time: text("18:00"),
+            time_zone: text("Europe/Rome"),
+            ..offer()
+        };
+        let words = Words::for_languages("en");
+        let read = |offer: &Offer| offer.read(Moments::default(), &words);
+        assert_eq!(typed.wish(&read(&typed))["saleEndsAt"], json!("2026-11-27T17:00:00.000Z"));
+        assert_eq!(offer().wish(&read(&offer()))["saleEndsAt"], Value::Null);
+        let refused = json!({ "status": 400, "code": "invalid_input", "detail": "d",
+            "errors": [{ "field": "saleEndsAt", "message": "m" }] });
+        let problem: ApiProblem = serde_json::from_value(refused).unwrap();
+        assert_eq!(at_fields(problem.clone(), &read(&typed)).of("saleDate"), Some("m"));
+        let no_time = Offer { sale_time: String::new(), ..typed };
+        let told = at_fields(problem, &read(&no_time));
+        assert_eq!((told.of("saleTime"), told.of("saleDate")), (Some("say the time as well"), None));
     }
 
     #[test]
@@ -218,7 +285,7 @@ mod tests {
         let refused = json!({ "status": 400, "code": "invalid", "detail": "d",
             "errors": [{ "field": "startsAt", "message": "m" }, { "field": "title", "message": "t" }] });
         let problem: ApiProblem = serde_json::from_value(refused).unwrap();
-        let read = |starts_at| Read { starts_at, price: Ok("5".to_owned()) };
+        let read = |starts_at| Read { starts_at, sale_ends_at: Ok(None), price: Ok("5".to_owned()) };
         let told = at_fields(problem.clone(), &read(Err(NoMoment::Skipped)));
         assert_eq!((told.of("startsAt"), told.of("title")), (None, Some("t")));
         assert!(told.of("time").is_some_and(|message| message.contains("skip")));
@@ -228,7 +295,7 @@ mod tests {
     #[test]
     fn a_price_that_cannot_be_read_is_refused_at_its_field_with_all_else_that_is_wrong() {
         let typed = Offer { price: "1e2".to_owned(), ..offer() };
-        let read = typed.read(None, &Words::for_languages("de"));
+        let read = typed.read(Moments::default(), &Words::for_languages("de"));
         assert_eq!(typed.wish(&read)["price"], json!("unreadable"));
         let refused = json!({ "status": 400, "code": "invalid_input", "detail": "d",
             "errors": [{ "field": "price", "message": "m" }, { "field": "title", "message": "t" }] });
@@ -240,8 +307,8 @@ mod tests {
     #[test]
     fn a_refused_change_is_told_at_its_field() {
         let refused = json!({ "status": 409, "code": "price_locked", "detail": "held" });
-        let told =
-            at_fields(serde_json::from_value(refused).unwrap(), &offer().read(None, &Words::for_languages("en")));
+        let read = offer().read(Moments::default(), &Words::for_languages("en"));
+        let told = at_fields(serde_json::from_value(refused).unwrap(), &read);
         assert_eq!((told.of("price"), told.general()), (Some("held"), None));
     }
 }

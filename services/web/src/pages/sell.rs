@@ -5,7 +5,7 @@ use common::clock::Time;
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::offer::{Offer, OtherChange, at_fields};
+use super::offer::{Moments, Offer, OtherChange, at_fields};
 use crate::failure::{ApiProblem, Failure};
 use crate::fields::{Form, Id};
 use crate::html::{Answered, form_page, go, page};
@@ -33,6 +33,8 @@ pub(crate) struct Sent {
     version: String,
     /// When it started then.
     was: String,
+    /// When its sale ended then, if that was not simply its start.
+    sale_was: String,
     /// What all the fields were then.
     seen: String,
 }
@@ -42,15 +44,19 @@ struct Change {
     id: String,
     version: String,
     was: String,
+    sale_was: String,
     seen: String,
 }
 
 impl Change {
     fn of(ticket: &Ticket, offer: &Offer) -> Result<Self, Failure> {
+        let text = |at: Option<Time>| at.map(|at| at.to_string()).unwrap_or_default();
+        let Moments { starts_at, sale_ends_at } = Moments::of(ticket);
         Ok(Self {
             id: ticket.id.clone(),
             version: ticket.version.to_string(),
-            was: ticket.starts_at.map(|at| at.to_string()).unwrap_or_default(),
+            was: text(starts_at),
+            sale_was: text(sale_ends_at),
             seen: serde_json::to_string(offer).map_err(broken)?,
         })
     }
@@ -115,7 +121,7 @@ pub(crate) async fn new_form(visit: Visit) -> Answered {
 pub(crate) async fn create(visit: Visit, form: Form<Sent>) -> Answered {
     let Form(Sent { offer, key, .. }) = form;
     let offer = offer.tidied();
-    let read = offer.read(None, visit.words());
+    let read = offer.read(Moments::default(), visit.words());
     let key = key_of(&visit, key);
     let NotMade { problem, key } = match visit.make::<Ticket>("/api/tickets", &key, &offer.wish(&read)).await {
         Ok(ticket) => return Ok(go(&format!("/sales/{}", ticket.id))),
@@ -150,9 +156,10 @@ pub(crate) async fn edit_form(visit: Visit, id: Id) -> Answered {
 
 /// Changes the listing, if it still is what the form showed.
 pub(crate) async fn edit(visit: Visit, id: Id, form: Form<Sent>) -> Answered {
-    let Form(Sent { offer, version, was, seen, .. }) = form;
+    let Form(Sent { offer, version, was, sale_was, seen, .. }) = form;
     let (offer, here) = (offer.tidied(), format!("/sales/{id}/edit"));
-    let read = offer.read(was.parse::<Time>().ok(), visit.words());
+    let moments = Moments { starts_at: was.parse().ok(), sale_ends_at: sale_was.parse().ok() };
+    let read = offer.read(moments, visit.words());
     let tag = format!("\"{version}\"");
     let (path, wish) = (format!("/api/tickets/{id}"), offer.wish(&read));
     let problem = match visit.call(Method::PUT, &path, &[("if-match", &tag)], Some(&wish)).await {
@@ -164,7 +171,7 @@ pub(crate) async fn edit(visit: Visit, id: Id, form: Form<Sent>) -> Answered {
         return form_page(Some(&problem), &overtaken(&visit, shell, offer, &seen, &ticket)?);
     }
     let problem = at_fields(problem, &read);
-    let change = Change { id: ticket.id, version, was, seen };
+    let change = Change { id: ticket.id, version, was, sale_was, seen };
     let page = SellPage::new(&visit, shell, offer, String::new());
     let page = SellPage { problem: Some(problem), change: Some(change), ..page };
     form_page(page.problem.as_ref(), &page)
@@ -177,7 +184,7 @@ fn overtaken(visit: &Visit, shell: Shell, offer: Offer, seen: &str, ticket: &Tic
     // Of a form that does not say what it showed, all is taken for typed.
     let seen = serde_json::from_str(seen).unwrap_or_default();
     let (offer, others) = offer.onto(seen, now);
-    let meanwhile = Some(Meanwhile { others, on_sale: ticket.on_sale });
+    let meanwhile = Some(Meanwhile { others, on_sale: ticket.on_sale || ticket.sale_ended });
     Ok(SellPage { change: Some(change), meanwhile, ..SellPage::new(visit, shell, offer, String::new()) })
 }
 

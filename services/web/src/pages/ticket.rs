@@ -30,6 +30,8 @@ pub(crate) struct Card {
     pub(crate) price: String,
     pub(crate) when: Option<String>,
     pub(crate) zone: String,
+    /// When the sale ends, where that is not simply the start.
+    pub(crate) sale_end: Option<String>,
     pub(crate) left: String,
 }
 
@@ -38,18 +40,20 @@ impl Card {
         let price = words.price(&ticket.price, &ticket.currency);
         let when = ticket.starts_at.map(|at| words.moment(at, &ticket.time_zone));
         let left = match ticket.available {
+            _ if ticket.sale_ended => "The sale has ended".to_owned(),
             _ if !ticket.on_sale => "Not on sale".to_owned(),
             0 if !ticket.is_sold_out() => "No place is free just now".to_owned(),
             0 => "Sold out".to_owned(),
             1 => "1 place left".to_owned(),
             many => format!("{} places left", words.number(many)),
         };
-        Self { price, when, zone: zone_name(&ticket.time_zone), left, ticket }
+        let sale_end = ticket.own_sale_end().map(|at| words.moment(at, &ticket.time_zone));
+        Self { price, when, zone: zone_name(&ticket.time_zone), sale_end, left, ticket }
     }
 }
 
 #[derive(Template)]
-#[template(path = "ticket.html", blocks = ["places", "price", "buy"])]
+#[template(path = "ticket.html", blocks = ["facts", "places", "price", "buy"])]
 struct TicketPage {
     shell: Shell,
     card: Card,
@@ -58,7 +62,7 @@ struct TicketPage {
     /// Makes the hold once, however often the form is sent.
     key: String,
     is_own: bool,
-    /// Whether form and price are sent along with the places, to be swapped out of turn.
+    /// Whether facts, form and price are sent along with the places, to be swapped out of turn.
     apart: bool,
 }
 
@@ -100,12 +104,15 @@ pub(crate) async fn live(visit: Visit, id: Id) -> Answered {
     let (words, key) = (visit.words().clone(), new_key(&visit));
     let mut shown = None;
     let pieces = look.states().map(move |ticket| {
-        let shape = (ticket.on_sale, ticket.most(), ticket.is_sold_out(), ticket.price.clone());
+        // What changes by itself stands with the places; all else is news.
+        let shape = Ticket { held: 0, sold: 0, available: ticket.most(), ..ticket.clone() };
+        let shape = (shape, ticket.is_sold_out());
         let reshaped = shown.replace(shape.clone()).is_some_and(|before| before != shape);
         let mut page = TicketPage::new(shell.clone(), ticket, &words, key.clone());
         let mut html = page.as_places().render().unwrap_or_default();
         if reshaped {
             page.apart = true;
+            html += &page.as_facts().render().unwrap_or_default();
             html += &page.as_price().render().unwrap_or_default();
             html += &page.as_buy().render().unwrap_or_default();
         }

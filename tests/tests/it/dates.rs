@@ -1,0 +1,146 @@
+//! The dates of a show: its sale ends, and it may move.
+
+use std::time::Duration;
+
+use common::clock::{Clock as _, SystemClock, Time};
+use docket_tests::{App, Browser, Person, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn path(ticket: &Value) -> String {
+    format!("/api/tickets/{}", ticket["id"].as_str().unwrap())
+}
+
+fn now() -> Time {
+    SystemClock.now()
+}
+
+fn soon(seconds: u64) -> Time {
+    now() + Duration::from_secs(seconds)
+}
+
+/// A listing with some more said about it.
+async fn list(seller: &Person, more: Value) -> Value {
+    let mut listing = json!({ "title": "Jazz night", "price": "19.99", "quantity": 10 });
+    listing.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    seller.post("/api/tickets", listing).await.expect(201)
+}
+
+/// Looks again and again until the answer says that the sale has ended. Before the moment none says so, and from it on each does.
+async fn ends_exactly(end: Time, what: &str, look: impl AsyncFn() -> Value) {
+    let ended = eventually(what, 30, || async {
+        let (before, seen, after) = (now(), look().await, now());
+        let (on_sale, ended) = (seen["onSale"].as_bool().unwrap(), seen["saleEnded"].as_bool().unwrap());
+        assert_eq!(on_sale, !ended, "{seen}");
+        assert!(before < end || ended, "{what} at {before}: {seen}");
+        assert!(after >= end || on_sale, "{what} at {after}: {seen}");
+        ended.then_some(seen)
+    })
+    .await;
+    assert_eq!(ended["saleEndsAt"], json!(end.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_ends_when_its_show_begins_and_what_was_held_before_may_be_paid() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let start = soon(3);
+    let ticket = list(&seller, json!({ "startsAt": start.to_string() })).await;
+    let order = buyer.hold(&ticket, 1).await.expect(201);
+    let visitor = app.visitor();
+    let first = visitor.get(&path(&ticket)).await;
+    let tag = first.headers["etag"].to_str().unwrap().to_owned();
+    let of_seller = format!("/api/tickets?sellerId={}", seller.id.as_str().unwrap());
+    let page = async || visitor.get(&path(&ticket)).await.expect(200);
+    let listed = async || visitor.get(&of_seller).await.expect(200)["items"][0].clone();
+    tokio::join!(ends_exactly(start, "the page", page), ends_exactly(start, "the list", listed));
+    visitor.send(Method::GET, &path(&ticket), &[("if-none-match", &tag)], Value::Null).await.expect(200);
+
+    let refused = buyer.hold(&ticket, 1).await.problem(409, "sale_ended");
+    assert_eq!(refused["saleEndsAt"], json!(start.to_string()));
+    buyer.pay(&order, "pm_card_visa").await.expect(201);
+    buyer.until_order(&order, "complete").await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seller_ends_a_sale_early_and_lets_it_go_on_after_the_start() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let (early, start) = (soon(2), soon(3600));
+    let times = json!({ "startsAt": start.to_string(), "saleEndsAt": early.to_string() });
+    let ticket = list(&seller, times).await;
+    let later = list(&seller, json!({ "title": "Later", "startsAt": soon(7200).to_string() })).await;
+    let visitor = app.visitor();
+    let listed = async || {
+        let found = visitor.get("/api/tickets").await.expect(200);
+        let items = found["items"].as_array().unwrap().clone();
+        items.into_iter().map(|item| (item["id"].clone(), item["onSale"].clone())).collect::<Vec<_>>()
+    };
+    let in_order = |on_sale: bool| vec![(later["id"].clone(), json!(true)), (ticket["id"].clone(), json!(on_sale))];
+    assert_eq!(listed().await[0].0, ticket["id"], "what comes soonest stands in front");
+    eventually("what cannot be bought any more stands behind", 30, || async {
+        (listed().await == in_order(false)).then_some(())
+    })
+    .await;
+    buyer.hold(&ticket, 1).await.problem(409, "sale_ended");
+
+    let began = now() - Duration::from_secs(60);
+    let change = json!({ "title": "Jazz night", "price": "19.99", "startsAt": began.to_string(), "saleEndsAt": soon(600).to_string() });
+    let changed = seller.put(&path(&ticket), change).await.expect(200);
+    assert_eq!((&changed["onSale"], &changed["saleEnded"]), (&json!(true), &json!(false)));
+    assert_eq!(listed().await[0].0, ticket["id"], "it has begun, and there are places left");
+    eventually("orders has heard of it", 20, || async { (buyer.hold(&ticket, 1).await.status == 201).then_some(()) })
+        .await;
+    let change = json!({ "title": "Jazz night", "price": "19.99", "startsAt": began.to_string() });
+    let changed = seller.put(&path(&ticket), change).await.expect(200);
+    assert_eq!((&changed["onSale"], &changed["saleEndsAt"]), (&json!(false), &json!(began.to_string())));
+    eventually("orders has heard of it", 20, || async {
+        let answer = buyer.hold(&ticket, 1).await;
+        (answer.status == 409 && answer.body["code"] == "sale_ended").then_some(())
+    })
+    .await;
+    let undated = list(&seller, json!({ "title": "Whenever" })).await;
+    assert_eq!((&undated["saleEndsAt"], &undated["onSale"]), (&Value::Null, &json!(true)));
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_says_that_the_sale_has_ended() {
+    let app = App::start().await;
+    let seller = app.sign_up().await;
+    let ticket = list(&seller, json!({ "startsAt": soon(8).to_string(), "timeZone": "Europe/Rome" })).await;
+    let shown = format!("/tickets/{}", ticket["id"].as_str().unwrap());
+    let page = Browser::phone().visit(&app.base()).await;
+    page.open(&shown).await;
+    page.see("10 places left").await;
+    page.see("The sale has ended").await;
+    page.see("It ended when the show began, on").await;
+    page.see_no("Hold places").await;
+    page.expect_accessible().await;
+    page.expect_no_errors().await;
+    page.open("/").await;
+    page.see("The sale has ended").await;
+
+    let own = Browser::desktop().visit_as(&seller).await;
+    own.open(&format!("/sales/{}", ticket["id"].as_str().unwrap())).await;
+    own.see("Sale ended").await;
+    own.click_link("Edit").await;
+    own.see("When the sale ends").await;
+    assert_eq!(own.value("Last day of sale").await, "", "it is the start");
+    own.fill("Last day of sale", "2099-05-01").await;
+    own.click_button("Save").await;
+    own.see("say the time as well").await;
+    own.expect_accessible().await;
+    own.fill("Until when there", "18:00").await;
+    own.click_button("Save").await;
+    own.see("See its page").await;
+    own.see("On sale").await;
+    let now = seller.get(&path(&ticket)).await.expect(200);
+    assert_eq!((&now["saleEndsAt"], &now["startsAt"]), (&json!("2099-05-01T16:00:00.000Z"), &ticket["startsAt"]));
+    page.open(&shown).await;
+    page.see("Sale ends").await;
+    page.see("Hold places").await;
+    own.expect_no_errors().await;
+    app.stop().await;
+}
