@@ -1,12 +1,13 @@
 //! HTTP in: orders, as their buyers have them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use actix_web::web;
 use common::clock::Time;
 use common::events::orders::RefundReason;
 use common::events::payments::DisputeStanding;
-use common::events::tickets::RefundPolicy;
+use common::events::tickets::{Listing, RefundPolicy};
 use common::http::{Body, Created, Creation, Fields, Page, Paging, PathOf, Principal, Problem, Role, Tagged};
 use common::id::{OrderId, TicketId, UserId};
 use common::money::charge;
@@ -19,9 +20,10 @@ use crate::Orders;
 use crate::box_office::Held;
 use crate::inventory::PendingHold;
 use crate::meter::Refusal;
+use crate::moved::{Show, Was};
 use crate::order::{Input, Order, OrderState};
 use crate::problems::of_change;
-use crate::store::Replica;
+use crate::store::{Replica, listings_of};
 
 pub(crate) mod admission;
 pub(crate) mod sold;
@@ -64,11 +66,16 @@ pub(crate) struct OrderBody {
     /// Shown to the buyer and administrators only.
     #[serde(skip_serializing_if = "Option::is_none")]
     buyer_id: Option<UserId>,
+    /// What the show is called by now, as venue, start and time zone are those of now.
     title: String,
     venue: Option<String>,
     starts_at: Option<Time>,
     /// The IANA name of the time zone in which `startsAt` is to be shown.
     time_zone: String,
+    /// What was said of these when the places were held, as far as it is different.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    was: Option<Was>,
     refund_policy: RefundPolicy,
     quantity: u32,
     /// The price of one place, in major units.
@@ -87,17 +94,21 @@ pub(crate) struct OrderBody {
 }
 
 impl OrderBody {
-    fn new(order: Versioned<Order>, with_buyer: bool, zone: &Zone) -> Self {
+    /// An order of a show that is sold as `listing` by now. Where no listing is known, what was said at the hold stands.
+    fn new(order: Versioned<Order>, listing: Option<&Listing>, with_buyer: bool, zone: &Zone) -> Self {
         let Versioned { version, value } = order;
+        let told = Show::told(&value, zone);
+        let show = listing.map_or_else(|| told.clone(), |listing| Show::present(listing, zone));
         Self {
             id: value.id,
             version,
             ticket_id: value.ticket_id,
             buyer_id: with_buyer.then_some(value.buyer_id),
-            title: value.title,
-            venue: value.venue,
-            starts_at: value.starts_at,
-            time_zone: value.time_zone.as_ref().unwrap_or(zone).to_string(),
+            was: Was::of(told, &show),
+            title: show.title,
+            venue: show.venue,
+            starts_at: show.starts_at,
+            time_zone: show.time_zone,
             refund_policy: value.refund_policy,
             quantity: value.quantity,
             price: value.unit_price.decimal(),
@@ -110,10 +121,6 @@ impl OrderBody {
             refund_reason: value.refund_reason,
             dispute: value.dispute.standing,
         }
-    }
-
-    fn tagged(order: Versioned<Order>, with_buyer: bool, zone: &Zone) -> Tagged<Self> {
-        Tagged { version: order.version, body: Self::new(order, with_buyer, zone) }
     }
 }
 
@@ -136,8 +143,11 @@ pub(crate) async fn create(
         None => orders.hold(ticket_id, buyer.user, quantity, &creation).await?,
     };
     let order = orders.with_passes_if_free(order).await;
-    let (location, version) = (format!("/api/orders/{}", order.value.id), order.version);
-    Ok(Created { location, version, body: OrderBody::new(order, true, &orders.zone) })
+    let location = format!("/api/orders/{}", order.value.id);
+    // A hold of this moment says what the listing says; an earlier attempt may have been told something else.
+    let listing = if creation.is_repeated() { orders.listing_of(ticket_id).await? } else { None };
+    let Tagged { version, body } = orders.shown(order, listing.as_ref(), true);
+    Ok(Created { location, version, body })
 }
 
 impl Orders {
@@ -209,6 +219,16 @@ impl Orders {
         Ok(order)
     }
 
+    /// What is known of a listing by now.
+    async fn listing_of(&self, ticket: TicketId) -> Result<Option<Listing>, Problem> {
+        Ok(self.tickets.get(ticket).await?.map(|replica| replica.value.listing))
+    }
+
+    /// The answer that shows an order.
+    fn shown(&self, order: Versioned<Order>, listing: Option<&Listing>, with_buyer: bool) -> Tagged<OrderBody> {
+        Tagged { version: order.version, body: OrderBody::new(order, listing, with_buyer, &self.zone) }
+    }
+
     /// Completes an order that costs nothing. If that fails, the hold is good all the same, and its deadline completes it.
     async fn with_passes_if_free(&self, order: Versioned<Order>) -> Versioned<Order> {
         if !order.value.is_free() || order.value.state != OrderState::Created {
@@ -251,7 +271,13 @@ pub(crate) async fn list(
     paging: Paging,
 ) -> Result<web::Json<Page<OrderBody>>, Problem> {
     let found = orders.orders.of_buyer(buyer.user, paging.after()?, paging.fetch()).await?;
-    let rows = found.into_iter().map(|order| OrderBody::new(order, true, &orders.zone)).collect();
+    let wanted: HashSet<TicketId> = found.iter().map(|order| order.value.ticket_id).collect();
+    let listings = listings_of(&orders.tickets, wanted).await?;
+    let shown = |order: Versioned<Order>| {
+        let listing = listings.get(&order.value.ticket_id);
+        orders.shown(order, listing, true).body
+    };
+    let rows = found.into_iter().map(shown).collect();
     Ok(web::Json(Page::from_rows(rows, &paging, |order: &OrderBody| order.id)))
 }
 
@@ -265,7 +291,8 @@ pub(crate) async fn show(
 ) -> Result<Tagged<OrderBody>, Problem> {
     let order = orders.visible(id.0, &principal).await?;
     let with_buyer = order.value.buyer_id == principal.user || principal.role == Role::Admin;
-    Ok(OrderBody::tagged(order, with_buyer, &orders.zone))
+    let listing = orders.listing_of(order.value.ticket_id).await?;
+    Ok(orders.shown(order, listing.as_ref(), with_buyer))
 }
 
 /// Gives a hold up, or asks for the money of a paid order back as the refund policy says. Twice is as good as once.
@@ -278,14 +305,16 @@ pub(crate) async fn cancel(
     id: PathOf<OrderId>,
 ) -> Result<Tagged<OrderBody>, Problem> {
     let order = orders.bought(id.0, &principal).await?.value;
-    let now = orders.clock.now();
+    let listing = orders.listing_of(order.ticket_id).await?;
+    let starts_at = listing.as_ref().map_or(order.starts_at, |listing| listing.starts_at);
+    let (wish, now) = (Input::BuyerCancels { starts_at }, orders.clock.now());
     let changed = orders
         .orders
-        .change(order.id, Some(principal.user), |order| order.handle(Input::BuyerCancels, now))
+        .change(order.id, Some(principal.user), |order| order.handle(wish, now))
         .await
         .map_err(of_change)?;
     if let Err(error) = orders.box_office.settle(changed.value.ticket_id, changed.value.id).await {
         tracing::warn!(order = %changed.value.id, %error, "the places of an order that ended are moved by the sweep");
     }
-    Ok(OrderBody::tagged(changed, true, &orders.zone))
+    Ok(orders.shown(changed, listing.as_ref(), true))
 }

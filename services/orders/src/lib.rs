@@ -7,6 +7,7 @@ pub mod inventory;
 mod jobs;
 mod listeners;
 mod meter;
+mod moved;
 pub mod order;
 mod pass_codes;
 mod problems;

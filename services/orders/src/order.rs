@@ -171,7 +171,7 @@ pub struct Order {
 }
 
 /// What can happen to an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
     /// The buyer began to pay.
     PaymentStarted,
@@ -184,7 +184,10 @@ pub enum Input {
     /// Somebody says that the deadline has passed.
     DeadlinePassed,
     /// The buyer does not want it any more.
-    BuyerCancels,
+    BuyerCancels {
+        /// When the show starts, as is known by now.
+        starts_at: Option<Time>,
+    },
     /// The places that were wanted back are taken.
     PlacesGranted,
     /// The places that were wanted back are gone.
@@ -252,6 +255,13 @@ pub enum OrderError {
     /// The pass was used before.
     #[error("the pass was used already")]
     AlreadyCheckedIn(CheckIn),
+}
+
+/// The start until which a buyer may give an order back that may go back until the show starts. A buyer relies on the later one
+/// of what was told at the hold and what holds now, so neither a show that is moved nor one that is moved back takes the right
+/// away. A date that is taken away is none; one that is told for the first time counts.
+pub fn counting_start(told: Option<Time>, present: Option<Time>) -> Option<Time> {
+    present.map(|present| told.map_or(present, |told| told.max(present)))
 }
 
 /// How a change of an order moves places in the inventory.
@@ -323,7 +333,7 @@ impl Order {
     pub fn handle(&self, input: Input, now: Time) -> Result<Option<Step>, OrderError> {
         use OrderState::{AwaitingPayment, Cancelled, Created, Expired, Expiring, Reacquiring};
         Ok(match (input, self.state) {
-            (Input::BuyerCancels, _) => return self.give_up(now),
+            (Input::BuyerCancels { starts_at }, _) => return self.give_up(starts_at, now),
             (Input::PaymentStarted, Created) => Some(self.step(AwaitingPayment, None)),
             (Input::PaymentSucceeded, Created | AwaitingPayment | Expiring) => {
                 Some(self.complete(now, Some(Move::Sell)))
@@ -383,7 +393,7 @@ impl Order {
         self.total.minor() == 0
     }
 
-    fn give_up(&self, now: Time) -> Result<Option<Step>, OrderError> {
+    fn give_up(&self, starts_at: Option<Time>, now: Time) -> Result<Option<Step>, OrderError> {
         use OrderState::{
             AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Reacquiring, Refunded, Refunding,
         };
@@ -394,7 +404,7 @@ impl Order {
             }
             Cancelled | Refunding | Refunded => Ok(None),
             Expired | Reacquiring => Err(OrderError::Ended(self.state)),
-            Complete => self.give_back(now).map(Some),
+            Complete => self.give_back(starts_at, now).map(Some),
         }
     }
 
@@ -403,11 +413,11 @@ impl Order {
         now.since(self.created_at) > self.expires_at.since(self.created_at) / 2
     }
 
-    fn give_back(&self, now: Time) -> Result<Step, OrderError> {
+    fn give_back(&self, starts_at: Option<Time>, now: Time) -> Result<Step, OrderError> {
         if self.passes.iter().any(|pass| pass.checked_in.is_some()) {
             return Err(OrderError::PassUsed);
         }
-        let started = self.starts_at.is_some_and(|start| now >= start);
+        let started = counting_start(self.starts_at, starts_at).is_some_and(|start| now >= start);
         match self.refund_policy {
             // What a newer build has promised, that build gives; or the seller does.
             RefundPolicy::Never | RefundPolicy::Unknown(_) => Err(OrderError::NotRefundable),

@@ -32,12 +32,12 @@ pub(crate) fn head() -> Result<Vec<u8>, csv::Error> {
     Ok([MARK, &lines(|sheet| sheet.write_record(HEAD))?].concat())
 }
 
-/// A line for each of the orders.
+/// A line for each of the orders of a listing, which is called `title` by now.
 ///
 /// # Errors
 /// Never in fact: they are written to memory.
-pub(crate) fn rows(orders: &[SoldOrder]) -> Result<Vec<u8>, csv::Error> {
-    lines(|sheet| orders.iter().try_for_each(|order| sheet.write_record(cells(order))))
+pub(crate) fn rows(title: &str, orders: &[SoldOrder]) -> Result<Vec<u8>, csv::Error> {
+    lines(|sheet| orders.iter().try_for_each(|order| sheet.write_record(cells(title, order))))
 }
 
 fn lines(write: impl FnOnce(&mut Writer<Vec<u8>>) -> Result<(), csv::Error>) -> Result<Vec<u8>, csv::Error> {
@@ -46,12 +46,12 @@ fn lines(write: impl FnOnce(&mut Writer<Vec<u8>>) -> Result<(), csv::Error>) -> 
     sheet.into_inner().map_err(|error| csv::Error::from(std::io::Error::other(error.to_string())))
 }
 
-fn cells(order: &SoldOrder) -> [String; 12] {
+fn cells(title: &str, order: &SoldOrder) -> [String; 12] {
     let currency = order.total.currency();
     let status = serde_json::to_value(order.state).unwrap_or_default();
     [
         order.id.to_string(),
-        harmless(&order.title),
+        harmless(title),
         status.as_str().unwrap_or_default().to_owned(),
         order.quantity.to_string(),
         order.unit_price.decimal(),
@@ -88,7 +88,6 @@ mod tests {
         let price = Money::parse("19.99", Currency::USD).unwrap();
         let order = SoldOrder {
             id: OrderId::derived(uuid::Uuid::nil(), "order"),
-            title: title.to_owned(),
             state: OrderState::AwaitingPayment,
             quantity: 2,
             unit_price: price,
@@ -99,7 +98,7 @@ mod tests {
             returned: Returned { amount: 500, version: 4 },
             dispute: Disputing { standing: Some(DisputeStanding::Won), version: 3 },
         };
-        String::from_utf8(rows(&[order]).unwrap()).unwrap()
+        String::from_utf8(rows(title, &[order]).unwrap()).unwrap()
     }
 
     #[test]

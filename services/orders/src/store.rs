@@ -1,6 +1,6 @@
 //! Collections, indexes and queries.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bson::doc;
 use common::clock::{SharedClock, Time};
@@ -123,6 +123,24 @@ pub(crate) const TICKETS: &str = "tickets";
 
 /// The replicas of all listings.
 pub(crate) type TicketReplicas = Projection<Replica>;
+
+/// What is known of these listings by now. What only a later build can read is passed over.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn listings_of(
+    tickets: &TicketReplicas,
+    ids: impl IntoIterator<Item = TicketId>,
+) -> Result<HashMap<TicketId, Listing>, StoreError> {
+    let ids: Vec<TicketId> = ids.into_iter().collect();
+    let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let replicas = tickets.states::<Replica>();
+    let found = replicas.find(doc! { "_id": { "$in": ids } }).sort(doc! { "_id": 1 }).limit(limit).await?;
+    Ok(found.into_iter().map(|replica| (replica.listing.ticket_id, replica.listing)).collect())
+}
 
 /// The orders, with the movements of places that stand beside them.
 #[derive(Clone)]

@@ -81,7 +81,7 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let after: Option<Position> = paging.after()?;
     let page = tickets.pages.list(filter.wanted()?, after, paging).await?;
-    Ok(page.value.answer(&request))
+    Ok(page.value.answer.answer(&request))
 }
 
 /// Shows one, also after it was withdrawn.

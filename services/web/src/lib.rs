@@ -33,7 +33,7 @@ use common::http::{FaultPage, Problem};
 use common::service::{Service, Site};
 
 use live::{Looks, Seats, Streams};
-use model::Ticket;
+use model::{Order, Ticket};
 use pages::{account, bought, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
@@ -116,6 +116,7 @@ pub struct Web {
     seats: Seats,
     listings: Looks<Ticket>,
     orders: Looks<order::Standing>,
+    paid_orders: Looks<Order>,
     sales: Looks<sales::Facts>,
     /// Whether the APIs are in other processes.
     apart: bool,
@@ -144,6 +145,7 @@ impl Web {
             seats: Seats::new(),
             listings: Looks::new(),
             orders: Looks::new(),
+            paid_orders: Looks::new(),
             sales: Looks::new(),
             apart,
             secure: site.settings().public_url().scheme() == "https",

@@ -7,9 +7,11 @@ use serde::Deserialize;
 
 mod payment;
 mod selling;
+mod was;
 
 pub(crate) use payment::{Payment, PaymentConfig, PaymentStatus, Refund};
 pub(crate) use selling::{Admitted, DaySales, Sale, SoldOrder, Standing};
+pub(crate) use was::Was;
 
 /// A page of a list.
 #[derive(Clone, Debug, Deserialize)]
@@ -130,6 +132,8 @@ pub(crate) struct Order {
     pub(crate) starts_at: Option<Time>,
     #[serde(default = "utc")]
     pub(crate) time_zone: String,
+    #[serde(default)]
+    pub(crate) was: Was,
     pub(crate) quantity: u32,
     pub(crate) price: String,
     pub(crate) total: String,

@@ -236,12 +236,12 @@ pub(crate) async fn export(
     principal: Principal,
     id: PathOf<TicketId>,
 ) -> Result<HttpResponse, Problem> {
-    orders.own_listing(id.0, &principal).await?;
+    let title = orders.own_listing(id.0, &principal).await?.listing.title;
     let found = orders.orders.all_sold(id.0).await?;
     let head = stream::once(async { sheet::head() }).map_err(Problem::internal);
     // What breaks off in the middle breaks the connection off, so that nobody takes a part for the whole.
-    let lines = found.try_chunks(LINES).map(|chunk| match chunk {
-        Ok(orders) => sheet::rows(&orders).map_err(Problem::internal),
+    let lines = found.try_chunks(LINES).map(move |chunk| match chunk {
+        Ok(orders) => sheet::rows(&title, &orders).map_err(Problem::internal),
         Err(broken) => Err(broken.1.into()),
     });
     Ok(attachment(&format!("orders-{}.csv", id.0)).streaming(head.chain(lines).map_ok(Bytes::from)))

@@ -13,6 +13,7 @@ use crate::inventory::{Inventory, Movement, PendingHold};
 const START: Time = Time::from_millis(1_000_000);
 const DEADLINE: Time = Time::from_millis(1_900_000);
 const SHOW: Time = Time::from_millis(9_000_000);
+const CANCELS: Input = Input::BuyerCancels { starts_at: Some(SHOW) };
 
 fn order(cents: i64) -> Order {
     let price = Money::from_minor(cents, Currency::USD).unwrap();
@@ -53,7 +54,7 @@ fn after(mut order: Order, inputs: &[Input]) -> Order {
 }
 
 fn refused(order: &Order, now: Time) -> OrderError {
-    order.handle(Input::BuyerCancels, now).unwrap_err()
+    order.handle(CANCELS, now).unwrap_err()
 }
 
 #[test]
@@ -92,36 +93,34 @@ fn late_money_gets_its_places_back_or_goes_back() {
 
 #[test]
 fn cancelling_twice_is_cancelling_once() {
-    let cancelled = after(order(500), &[Input::BuyerCancels]);
+    let cancelled = after(order(500), &[CANCELS]);
     assert_eq!(cancelled.state, OrderState::Cancelled);
-    assert_eq!(cancelled.handle(Input::BuyerCancels, START), Ok(None));
+    assert_eq!(cancelled.handle(CANCELS, START), Ok(None));
 }
 
 #[test]
 fn who_gives_a_hold_up_in_its_second_half_has_kept_the_places_from_others() {
     let half = START + DEADLINE.since(START) / 2;
-    let given_up = |at| order(500).handle(Input::BuyerCancels, at).unwrap().unwrap().next.given_up_late_at;
+    let given_up = |at| order(500).handle(CANCELS, at).unwrap().unwrap().next.given_up_late_at;
     let later = half + std::time::Duration::from_secs(1);
     assert_eq!((given_up(START), given_up(half), given_up(later)), (None, None, Some(later)));
-    let free = after(order(0), &[Input::NothingToPay, Input::BuyerCancels]);
+    let free = after(order(0), &[Input::NothingToPay, CANCELS]);
     assert_eq!((free.state, free.given_up_late_at), (OrderState::Cancelled, None), "it was no hold any more");
 }
 
 #[test]
 fn the_limits_count_what_is_held_unpaid_and_for_an_hour_what_was_kept_from_others_without_being_paid() {
-    use Input::{
-        BuyerCancels, DeadlinePassed, MoneyReturned, PaymentCancelled, PaymentStarted, PaymentSucceeded, PlacesGranted,
-    };
+    use Input::{DeadlinePassed, MoneyReturned, PaymentCancelled, PaymentStarted, PaymentSucceeded, PlacesGranted};
     let counts = |inputs: &[Input]| after(order(500), inputs).counts_until;
     let an_hour = Some(DEADLINE + std::time::Duration::from_secs(3600));
     for held in [&[][..], &[PaymentStarted], &[DeadlinePassed]] {
         assert_eq!(counts(held), Some(HELD), "{held:?}");
     }
     assert_eq!(counts(&[DeadlinePassed, PaymentCancelled]), an_hour, "run out");
-    assert_eq!(counts(&[BuyerCancels]), an_hour, "given up at the deadline");
-    let meanwhile = [BuyerCancels, PaymentSucceeded, MoneyReturned];
+    assert_eq!(counts(&[CANCELS]), an_hour, "given up at the deadline");
+    let meanwhile = [CANCELS, PaymentSucceeded, MoneyReturned];
     assert_eq!(counts(&meanwhile), an_hour, "paid when it was given up, and the money went back");
-    let soon = order(500).handle(BuyerCancels, START).unwrap().unwrap();
+    let soon = order(500).handle(CANCELS, START).unwrap().unwrap();
     assert_eq!(soon.next.counts_until, None, "given up soon");
     assert_eq!((counts(&[PaymentSucceeded]), counts(&[PaymentSucceeded, MoneyReturned])), (None, None), "paid");
     let late = [DeadlinePassed, PaymentCancelled, PaymentSucceeded];
@@ -131,7 +130,7 @@ fn the_limits_count_what_is_held_unpaid_and_for_an_hour_what_was_kept_from_other
 #[test]
 fn a_paid_order_goes_back_only_as_the_policy_says() {
     let paid = after(order(500), &[Input::PaymentSucceeded]);
-    assert_eq!(after(paid.clone(), &[Input::BuyerCancels]).state, OrderState::Refunding);
+    assert_eq!(after(paid.clone(), &[CANCELS]).state, OrderState::Refunding);
     assert_eq!(refused(&paid, SHOW), OrderError::NotRefundable);
     let never = Order { refund_policy: RefundPolicy::Never, ..paid.clone() };
     assert_eq!(refused(&never, START), OrderError::NotRefundable);
@@ -144,10 +143,37 @@ fn a_paid_order_goes_back_only_as_the_policy_says() {
 }
 
 #[test]
+fn a_buyer_relies_on_the_later_one_of_the_start_that_was_told_and_the_present_one() {
+    let at = |seconds: i64| Some(Time::from_millis(seconds * 1000));
+    for (told, present, counts) in [
+        (at(50), at(50), at(50)),
+        (at(50), at(90), at(90)),
+        (at(50), at(20), at(50)),
+        (at(50), None, None),
+        (None, at(50), at(50)),
+        (None, None, None),
+    ] {
+        assert_eq!(counting_start(told, present), counts, "told {told:?}, now {present:?}");
+    }
+    let paid = after(order(500), &[Input::PaymentSucceeded]);
+    let hour = std::time::Duration::from_secs(3600);
+    for (starts_at, now, goes_back) in [
+        (Some(SHOW + hour), SHOW, true),
+        (Some(SHOW + hour), SHOW + hour, false),
+        (Some(START), DEADLINE, true),
+        (Some(START), SHOW, false),
+        (None, SHOW + hour, true),
+    ] {
+        let step = paid.handle(Input::BuyerCancels { starts_at }, now);
+        assert_eq!(step.is_ok(), goes_back, "starts at {starts_at:?}, now {now}");
+    }
+}
+
+#[test]
 fn a_free_order_needs_no_payment_and_never_expires() {
     assert_eq!(after(order(0), &[Input::NothingToPay]).state, OrderState::Complete);
     assert_eq!(after(order(0), &[Input::DeadlinePassed]).state, OrderState::Complete);
-    assert_eq!(after(order(0), &[Input::NothingToPay, Input::BuyerCancels]).state, OrderState::Cancelled);
+    assert_eq!(after(order(0), &[Input::NothingToPay, CANCELS]).state, OrderState::Cancelled);
     assert_eq!(after(order(500), &[Input::NothingToPay]).state, OrderState::Created);
 }
 
@@ -200,7 +226,7 @@ fn while_its_payment_is_disputed_the_bank_decides() {
         let complete = after(order(500), &[Input::PaymentSucceeded]);
         Order { dispute: Disputing { standing: Some(standing), version: 3 }, ..complete }
     };
-    let cancel = |order: &Order| order.handle(Input::BuyerCancels, START).map(|step| step.map(|step| step.next.state));
+    let cancel = |order: &Order| order.handle(CANCELS, START).map(|step| step.map(|step| step.next.state));
     assert_eq!(cancel(&disputed(DisputeStanding::Open)), Err(OrderError::Disputed));
     for standing in [DisputeStanding::Inquiry, DisputeStanding::Won] {
         assert_eq!(cancel(&disputed(standing)), Ok(Some(OrderState::Refunding)), "{standing}");
@@ -208,7 +234,7 @@ fn while_its_payment_is_disputed_the_bank_decides() {
     let lost = disputed(DisputeStanding::Open).handle(Input::MoneyTakenBack, START).unwrap().unwrap();
     assert_eq!((lost.next.state, lost.places), (OrderState::Refunded, Some(Move::Return)));
     assert_eq!(lost.next.refund_reason, Some(RefundReason::ChargedBack));
-    let wanted = after(disputed(DisputeStanding::Won), &[Input::BuyerCancels, Input::MoneyTakenBack]);
+    let wanted = after(disputed(DisputeStanding::Won), &[CANCELS, Input::MoneyTakenBack]);
     assert_eq!(wanted.refund_reason, Some(RefundReason::BuyerRequest), "the buyer wanted it back here too");
 }
 
@@ -390,7 +416,7 @@ fn act(world: &mut World, others: &mut u32, act: &Act) {
             world.pay();
         }
         Act::Deadline => world.take(Input::DeadlinePassed),
-        Act::Cancel => world.take(Input::BuyerCancels),
+        Act::Cancel => world.take(CANCELS),
         Act::SellerRefunds if world.money_in => world.refund(),
         Act::SellerRefunds => {}
         Act::Deliver { nth, again } => {

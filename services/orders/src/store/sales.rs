@@ -42,7 +42,6 @@ pub(super) fn index_of_disputed() -> Document {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SoldOrder {
     pub(crate) id: OrderId,
-    pub(crate) title: String,
     pub(crate) state: OrderState,
     pub(crate) quantity: u32,
     pub(crate) unit_price: Money,
@@ -60,7 +59,7 @@ pub(crate) struct SoldOrder {
 
 fn fields() -> Document {
     doc! {
-        "id": 1, "title": 1, "state": 1, "quantity": 1, "unitPrice": 1, "total": 1, "createdAt": 1, "paidAt": 1,
+        "id": 1, "state": 1, "quantity": 1, "unitPrice": 1, "total": 1, "createdAt": 1, "paidAt": 1,
         "admitted": 1, "returned": 1, "dispute": 1,
     }
 }

@@ -1,14 +1,12 @@
 //! An order: how it stands, the clock that runs while its places are held, paying it, and its passes.
 
+mod changes;
+mod following;
 mod standing;
-
-use std::time::Duration;
 
 use actix_web::HttpResponse;
 use askama::Template;
-use common::clock::{SharedClock, Time};
-use futures::StreamExt as _;
-use futures::future::pending;
+use common::clock::Time;
 use futures::stream::unfold;
 use reqwest::Method;
 use serde::Deserialize;
@@ -20,15 +18,13 @@ use crate::fields::{Form, Id, Query};
 use crate::format::{Words, zone_name};
 use crate::html::{Answered, go, page, page_with_stripe};
 use crate::model::{Order, OrderStatus, Page, Pass, Payment, PaymentConfig, PaymentStatus, RefundReason};
-use crate::reader::{Asks as _, Reader};
+use crate::reader::Asks as _;
 use crate::shell::Shell;
 use crate::visit::Visit;
 
-use standing::look;
+use changes::{Change, Changes};
+use following::{Following, OpenPage};
 pub(crate) use standing::{Standing, passes};
-
-/// How long an open page waits after it could not learn where the bank asks.
-const BANK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// A test card, as the form offers it where no real money moves.
 pub(crate) struct TestCard {
@@ -59,6 +55,8 @@ pub(crate) struct Docket {
     pub(crate) price: String,
     pub(crate) when: Option<String>,
     pub(crate) zone: String,
+    /// What was told otherwise when the places were held.
+    pub(crate) changes: Changes,
 }
 
 impl Docket {
@@ -68,8 +66,21 @@ impl Docket {
             price: words.price(&order.price, &order.currency),
             when: order.starts_at.map(|at| words.moment(at, &order.time_zone)),
             zone: zone_name(&order.time_zone),
+            changes: Changes::of(&order, words),
             order,
         }
+    }
+
+    pub(crate) fn renamed(&self) -> Option<&Change> {
+        self.changes.title.as_ref()
+    }
+
+    pub(crate) fn moved(&self) -> Option<&Change> {
+        self.changes.when.as_ref()
+    }
+
+    pub(crate) fn venue_changed(&self) -> Option<&Change> {
+        self.changes.venue.as_ref()
     }
 
     pub(crate) fn places(&self) -> String {
@@ -124,6 +135,17 @@ impl OrderPage {
 
     fn shown(&self) -> Answered {
         if self.takes_cards() { page_with_stripe(self) } else { page(self) }
+    }
+
+    /// What changes of the page while it is open.
+    fn standing_html(&self) -> Option<String> {
+        self.as_standing().render().ok()
+    }
+
+    /// Whether somebody who looks at it is to hear what becomes of it.
+    fn is_followed(&self) -> bool {
+        let status = self.docket.order.status;
+        status.is_moving() || status == OrderStatus::Complete
     }
 
     /// Whether cards may be typed into Stripe's own frames here.
@@ -202,62 +224,17 @@ pub(crate) struct Shown {
     state: String,
 }
 
-/// How the order stands, whenever that is not what is shown. When it will not change any more, the stream is silent: if it
-/// ended, the browser would come back and ask.
+/// How the order stands, whenever that is not what is shown.
 pub(crate) async fn live(visit: Visit, id: Id, shown: Query<Shown>) -> Answered {
     let (shell, _) = visit.own_shell().await?;
-    let (look, reader) = (look(&visit, &id).await?, visit.reader()?);
+    let reader = visit.reader()?;
     let config = reader.read::<PaymentConfig>("/api/payments/config").await?;
     let web = visit.web();
-    let seat = web.seats.take(visit.viewer(&shell))?;
     let open = OpenPage { shell, reader, config, words: visit.words().clone(), clock: web.clock.clone() };
-    let going = Some((Box::pin(look.states()), open, shown.0.state));
-    let pieces = unfold(going, |going| async move {
-        let Some((mut states, open, shown)) = going else { return pending().await };
-        loop {
-            let standing = states.next().await?;
-            let moves = standing.order.status.is_moving();
-            if standing.state() != shown {
-                let page = open.page(standing).await?;
-                let html = page.as_standing().render().ok()?;
-                return Some((html, moves.then_some((states, open, page.state))));
-            }
-            if !moves {
-                drop(states);
-                return pending().await;
-            }
-        }
-    });
-    Ok(web.streams.answer(pieces, seat))
-}
-
-/// The page as it stands in a browser.
-struct OpenPage {
-    shell: Shell,
-    reader: Reader,
-    config: PaymentConfig,
-    words: Words,
-    clock: SharedClock,
-}
-
-impl OpenPage {
-    /// The page as it is to be shown; none if it is not to be shown to this visitor any more.
-    async fn page(&self, standing: Standing) -> Option<OrderPage> {
-        loop {
-            let standing = standing.clone();
-            let asked = self.config.publishable_key.is_none();
-            let seen = if asked { standing.with_the_banks_page(&self.reader).await } else { Ok(standing) };
-            match seen {
-                Ok(standing) => {
-                    let (shell, config) = (self.shell.clone(), self.config.clone());
-                    let page = OrderPage::new(shell, standing, config, &self.words, self.clock.now());
-                    return Some(OrderPage { live: true, ..page });
-                }
-                Err(failure) if failure.is_final() => return None,
-                Err(_) => tokio::time::sleep(BANK_AGAIN_AFTER).await,
-            }
-        }
-    }
+    let (viewer, following) =
+        (visit.viewer(&open.shell), Following::begin(web.clone(), open, &id, shown.0.state).await?);
+    let seat = web.seats.take(viewer)?;
+    Ok(web.streams.answer(unfold(following, Following::next), seat))
 }
 
 #[derive(Debug, Default, Deserialize)]

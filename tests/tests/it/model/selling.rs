@@ -38,12 +38,14 @@ impl Sale {
     pub(super) fn tell_order(&mut self, input: Input) {
         if !self.to_orders.contains(&input) {
             self.to_orders.push(input);
-            self.to_orders.sort_unstable_by_key(|input| *input as u8);
+            self.to_orders.sort_unstable();
         }
     }
 
     pub(super) fn cancel_order(&mut self) {
-        let wish = |order: &Arc<Order>| order.handle(Input::BuyerCancels, self.now()).ok().flatten();
+        let wish = |order: &Arc<Order>| {
+            order.handle(Input::BuyerCancels { starts_at: order.starts_at }, self.now()).ok().flatten()
+        };
         if let Some(step) = self.order.as_ref().and_then(|(_, order)| wish(order)) {
             self.write(step);
         }

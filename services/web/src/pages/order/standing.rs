@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::Web;
 use crate::failure::Failure;
-use crate::fields::Id;
 use crate::live::{Look, Pace};
 use crate::model::{Items, Order, OrderStatus, Page, Pass, Payment, PaymentStatus};
-use crate::reader::Asks;
-use crate::visit::Visit;
+use crate::reader::{Asks, Reader};
 
 /// How often an order is asked for while its page is open.
 const PACE: Pace = Pace { quick: Duration::from_secs(1), slow: Duration::from_secs(2) };
+
+/// How often a paid order is asked for, of which little is to be expected.
+const PACE_OF_PAID: Pace = Pace { quick: Duration::from_secs(3), slow: Duration::from_secs(5) };
 
 /// How an order stands.
 #[derive(Clone, PartialEq)]
@@ -54,13 +56,15 @@ impl Standing {
         Ok(self)
     }
 
-    /// What tells whether there is news: how the order and its payment stand, and what is said of a declined card, in a form
-    /// that tells nobody more.
+    /// What tells whether there is news: how the order and its payment stand, what is said of a declined card, and what of the
+    /// show, in a form that tells nobody more.
     pub(super) fn state(&self) -> String {
         let payment = self.payment.as_ref().map(|payment| payment.status);
         let mut said = DefaultHasher::new();
         let declined = self.payment.as_ref().and_then(|payment| payment.last_decline.as_ref());
         declined.map(|declined| &declined.message).hash(&mut said);
+        let Order { title, venue, starts_at, time_zone, was, .. } = &self.order;
+        (title, venue, starts_at, time_zone, was).hash(&mut said);
         format!("{:?}.{payment:?}.{:x}", self.order.status, said.finish()).to_lowercase()
     }
 }
@@ -71,8 +75,8 @@ pub(crate) async fn passes(asks: &impl Asks, id: &str) -> Result<Vec<Pass>, Fail
 }
 
 /// The look at the order that all open pages of this session share.
-pub(super) async fn look(visit: &Visit, id: &Id) -> Result<Arc<Look<Standing>>, Failure> {
-    let (web, reader, id) = (visit.web(), visit.reader()?, id.to_string());
+pub(super) async fn look(web: &Web, reader: &Reader, id: &str) -> Result<Arc<Look<Standing>>, Failure> {
+    let (reader, id) = (reader.clone(), id.to_owned());
     let subject = reader.subject(id.clone());
     if let Some(look) = web.orders.at(&subject) {
         return Ok(look);
@@ -83,4 +87,15 @@ pub(super) async fn look(visit: &Visit, id: &Id) -> Result<Arc<Look<Standing>>, 
         async move { Standing::of(&reader, &id).await }
     };
     Ok(web.orders.begin(subject, seen, PACE, ask))
+}
+
+/// The look at a paid order that all open pages of this session share.
+pub(super) fn look_at_paid(web: &Web, reader: &Reader, seen: &Order) -> Arc<Look<Order>> {
+    let (reader, path) = (reader.clone(), format!("/api/orders/{}", seen.id));
+    let subject = reader.subject(seen.id.clone());
+    let ask = move || {
+        let (reader, path) = (reader.clone(), path.clone());
+        async move { reader.read(&path).await }
+    };
+    web.paid_orders.begin(subject, seen.clone(), PACE_OF_PAID, ask)
 }
