@@ -9,7 +9,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::doors::Asked;
-use super::history::{Call, IN_PROGRESS, Outcome, Places, Said, Wish};
+use super::history::{Call, IN_PROGRESS, Outcome, Places, Said, Shown, Wish};
+use super::moves::listing;
 use super::plan::{After, Deal, Plan, Then, Webhooks};
 use super::world::World;
 use crate::person::Person;
@@ -36,7 +37,8 @@ const LATE: Duration = Duration::from_millis(2_600);
 pub(crate) struct Notes(Mutex<Vec<Call>>);
 
 impl Notes {
-    fn add(&self, call: Call) {
+    /// Writes down a call.
+    pub(crate) fn add(&self, call: Call) {
         self.0.lock().expect("nobody panics while writing").push(call);
     }
 
@@ -244,7 +246,7 @@ impl Buyer<'_> {
         let person = if matches!(wish, Wish::Refund { .. }) { &self.world.seller } else { self.person() };
         let (method, path, body) = request(&wish);
         let began = SystemClock.now();
-        let answer = self.world.doors.ask(person, Asked { method, path: &path, key, body }).await;
+        let answer = self.world.doors.ask(person, Asked { method, path: &path, key, tag: None, body }).await;
         let ended = SystemClock.now();
         let (outcome, body) = match answer {
             Ok(answer) => (judged(answer.status, &answer.body), answer.body),
@@ -271,12 +273,14 @@ fn request(wish: &Wish) -> (Method, String, Value) {
             let body = amount.map_or_else(|| json!({}), |amount| json!({ "amount": amount }));
             (Method::POST, format!("/api/payments/{order}/refunds"), body)
         }
+        Wish::Move { ticket, show } => (Method::PUT, format!("/api/tickets/{ticket}"), listing(show)),
         Wish::LookAtOrder { order } => (Method::GET, format!("/api/orders/{order}"), Value::Null),
         Wish::LookAtTicket { ticket } => (Method::GET, format!("/api/tickets/{ticket}"), Value::Null),
     }
 }
 
-fn judged(status: u16, body: &Value) -> Outcome {
+/// What an answer says.
+pub(crate) fn judged(status: u16, body: &Value) -> Outcome {
     let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
     match status {
         200..300 => Outcome::Acknowledged(Said {
@@ -284,6 +288,7 @@ fn judged(status: u16, body: &Value) -> Outcome {
             status: text("status"),
             expires_at: text("expiresAt").parse::<Time>().ok(),
             places: places(body),
+            shown: Shown::in_body(body),
         }),
         // Too many at once, or the first request with the key has not ended: nothing is said about what becomes of it.
         429 => Outcome::Unknown(format!("429 {}", text("code"))),

@@ -8,6 +8,7 @@ use common::clock::Time;
 use super::history::{Call, Charge, Counted, History, OrderSeen, Outcome, Places, Said, Wish};
 
 mod keys;
+mod moves;
 mod oversold;
 mod refunds;
 
@@ -47,6 +48,10 @@ pub enum Rule {
     RefundKept,
     /// What was given up stays given up.
     CancelKept,
+    /// A change of a show that was acknowledged is what its page says, unless another came after it.
+    MoveKept,
+    /// Every order says of its show what its page says, and what its buyer was told at the hold where that is different.
+    MoveShown,
     /// A pass that was let in stays used.
     CheckInKept,
     /// Every order comes to an end, and every event is handled.
@@ -76,6 +81,7 @@ pub fn check(history: &History) -> Vec<Violation> {
         refunds::refunds(&facts, id, order, &mut found);
     }
     promises(&facts, &mut found);
+    moves::moves(history, &mut found);
     let end = &history.end;
     end.waiting.iter().for_each(|line| found.add(Rule::ComesToRest, line.clone()));
     end.dead_letters.iter().for_each(|letter| found.add(Rule::NoDeadLetters, letter.clone()));

@@ -34,6 +34,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     /// The `Idempotency-Key`, if it has one.
     pub(crate) key: Option<&'a str>,
+    /// The version that is to be there, as an entity tag.
+    pub(crate) tag: Option<&'a str>,
     /// May be null.
     pub(crate) body: Value,
 }
@@ -79,7 +81,8 @@ impl Doors {
         for nth in 0..bases.len() {
             let base = &bases[(first + nth) % bases.len()];
             let key = asked.key.map(|key| ("Idempotency-Key", key));
-            let headers: Vec<(&str, &str)> = key.into_iter().collect();
+            let tag = asked.tag.map(|tag| ("If-Match", tag));
+            let headers: Vec<(&str, &str)> = key.into_iter().chain(tag).collect();
             let caller = who.at(base);
             let answer = caller.try_send(asked.method.clone(), asked.path, &headers, asked.body.clone());
             match self.patiently(answer).await? {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::clock::Time;
+use serde_json::Value;
 
 /// Everything the checker decides from.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +67,13 @@ pub enum Wish {
         /// How much, in minor units; all that is left if not said.
         amount: Option<i64>,
     },
+    /// The seller says something else of a show, or says it for the first time.
+    Move {
+        /// The listing.
+        ticket: String,
+        /// What is said.
+        show: Show,
+    },
     /// To see an order.
     LookAtOrder {
         /// The order.
@@ -105,6 +113,39 @@ pub struct Said {
     pub expires_at: Option<Time>,
     /// The places of a listing.
     pub places: Option<Places>,
+    /// What it says of a show.
+    pub shown: Shown,
+}
+
+/// What is said of a show: the fields of [`SHOW`], by their names.
+pub type Show = BTreeMap<String, Value>;
+
+/// What people go by who come to a show, as the API names it.
+pub const SHOW: [&str; 4] = ["title", "venue", "startsAt", "timeZone"];
+
+/// What an answer says of a show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// What holds by now.
+    pub now: Show,
+    /// What the buyer was told at the hold, where that is different.
+    pub was: Show,
+}
+
+impl Shown {
+    /// What an answer's body says.
+    pub fn in_body(body: &Value) -> Self {
+        let fields = |body: &Value| {
+            let said = SHOW.iter().filter_map(|field| Some(((*field).to_owned(), body.get(field)?.clone())));
+            said.collect()
+        };
+        Self { now: fields(body), was: fields(&body["was"]) }
+    }
+
+    /// What the buyer was told at the hold.
+    pub fn told(&self) -> Show {
+        self.now.iter().chain(&self.was).map(|(field, value)| (field.clone(), value.clone())).collect()
+    }
 }
 
 /// The places of a listing as its page shows them.
@@ -127,8 +168,12 @@ pub struct Snapshot {
     pub listed: BTreeMap<usize, Vec<String>>,
     /// The orders, by id; those that were promised and are not found are missing.
     pub orders: BTreeMap<String, OrderSeen>,
+    /// What the buyers' lists say of the shows, by order.
+    pub in_lists: BTreeMap<String, Shown>,
     /// The listings' pages, by id.
     pub tickets: BTreeMap<String, Places>,
+    /// What these pages say of the shows.
+    pub shows: BTreeMap<String, Show>,
     /// The listings as orders counts them, by id.
     pub inventories: BTreeMap<String, Counted>,
     /// All charges at the bank for these orders, and those that name no known order.
@@ -165,6 +210,8 @@ pub struct OrderSeen {
     pub status: String,
     /// How many passes it has.
     pub passes: u32,
+    /// What it says of its show.
+    pub shown: Shown,
 }
 
 /// One charge at the bank.

@@ -82,11 +82,11 @@ pub async fn start(folder: &Path, build: &Build) -> Result<World, String> {
 /// # Errors
 /// What keeps it from beginning, or a process that does not get ready.
 pub async fn run(world: &World, seed: u64, change: Change<'_>) -> Result<Report, String> {
-    let plan = plan(seed);
-    let tickets = listings(world, &plan).await?;
+    let (plan, notes) = (plan(seed), Notes::default());
+    let tickets = listings(world, &notes, &plan).await?;
     let capacities = tickets.iter().cloned().zip(plan.capacities.iter().copied()).collect();
     let mut history = History { capacities, insisted: true, ..History::default() };
-    let (notes, is_over, began) = (Notes::default(), AtomicBool::new(false), SystemClock.now());
+    let (is_over, began) = (AtomicBool::new(false), SystemClock.now());
     let replacing = async {
         let replaced = replace(world, change.to).await;
         is_over.store(true, Ordering::Relaxed);
@@ -143,7 +143,7 @@ async fn replace(world: &World, build: &Build) -> Result<(), String> {
 }
 
 async fn ask(world: &World, who: &Person, method: Method, path: &str, body: Value) -> Option<Value> {
-    let answer = world.doors.ask(who, Asked { method, path, key: None, body }).await.ok()?;
+    let answer = world.doors.ask(who, Asked { method, path, key: None, tag: None, body }).await.ok()?;
     (answer.status == 200).then_some(answer.body)
 }
 

@@ -10,6 +10,7 @@ mod faults;
 pub mod history;
 mod member;
 pub mod mixed;
+mod moves;
 mod nemesis;
 mod plan;
 mod rest;
@@ -33,7 +34,7 @@ pub use world::World;
 
 use buyers::Notes;
 use checker::{Rule, Violation};
-use history::{History, Outcome, Wish};
+use history::{Call, History, Outcome, Wish};
 use plan::Plan;
 
 /// In the run of every so many seeds everybody insists on an answer for as long as a killed process's lease may last.
@@ -65,14 +66,16 @@ pub struct Report {
 pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, String> {
     let mut plan = if world.is_mixed() { Plan::mixed(seed, length) } else { Plan::of(seed, length) };
     plan.faults.extend(server_faults::planned(seed, length, world.equipment()));
-    let tickets = listings(world, &plan).await?;
+    let notes = Notes::default();
+    let tickets = listings(world, &notes, &plan).await?;
     let capacities = tickets.iter().cloned().zip(plan.capacities.iter().copied()).collect();
     let insisted = seed.is_multiple_of(INSISTED_EACH);
     let mut history = History { capacities, skew_ms: plan.skew_ms(), insisted, ..History::default() };
-    let notes = Notes::default();
     let began = SystemClock.now();
     let label = format!("{seed}-{}", began.millis());
-    let ((), felt) = tokio::join!(buyers::buy(world, &notes, &tickets, &plan, &label), nemesis::harm(world, &plan));
+    let bought = buyers::buy(world, &notes, &tickets, &plan, &label);
+    let moved = moves::move_shows(world, &notes, &tickets, &plan);
+    let ((), (), felt) = tokio::join!(bought, moved, nemesis::harm(world, &plan));
     let harmed = SystemClock.now();
     let healed = nemesis::heal(world).await;
     if healed.is_ok() {
@@ -95,13 +98,19 @@ pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, Str
 }
 
 /// New listings, which orders knows already.
-async fn listings(world: &World, plan: &Plan) -> Result<Vec<String>, String> {
+async fn listings(world: &World, notes: &Notes, plan: &Plan) -> Result<Vec<String>, String> {
     nemesis::heal(world).await?;
     let mut tickets = Vec::new();
     for capacity in &plan.capacities {
-        let listing = json!({ "title": "Friday evening", "price": "19.99", "quantity": capacity });
+        let show = moves::said(0);
+        let mut listing = moves::listing(&show);
+        listing["quantity"] = json!(capacity);
+        let began = SystemClock.now();
         let made = world.seller.at(&world.doors.tickets[0]).post("/api/tickets", listing).await;
         let id = made.body["id"].as_str().ok_or_else(|| format!("no listing was made: {}", made.body))?;
+        let wish = Wish::Move { ticket: id.to_owned(), show };
+        let outcome = buyers::judged(made.status, &made.body);
+        notes.add(Call { who: 0, began, ended: SystemClock.now(), wish, key: None, outcome });
         tickets.push(id.to_owned());
     }
     Ok(tickets)
@@ -117,6 +126,7 @@ impl Report {
                 Wish::Pay { .. } => "pay",
                 Wish::Cancel { .. } => "cancel",
                 Wish::Refund { .. } => "refund",
+                Wish::Move { .. } => "move",
                 Wish::LookAtOrder { .. } | Wish::LookAtTicket { .. } => continue,
             };
             let nth = match call.outcome {

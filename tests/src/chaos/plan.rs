@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<Planned>,
     /// How the bank's webhooks come.
     pub(crate) webhooks: Webhooks,
+    /// When the show of each listing moves, each time after the one before.
+    pub(crate) moves: Vec<Vec<Duration>>,
 }
 
 /// One buyer's wish.
@@ -140,7 +142,9 @@ impl Plan {
         let deal = |rng: &mut StdRng| deal(rng, listings, longest_wait);
         let deals = (0..BUYERS).map(|_| (0..rounds).map(|_| deal(&mut rng)).collect()).collect();
         let faults = faults(&mut rng, length);
-        Self { capacities, deals, faults, webhooks: webhooks(&mut rng) }
+        let webhooks = webhooks(&mut rng);
+        let moves = (0..listings).map(|_| moves(&mut rng, longest_wait)).collect();
+        Self { capacities, deals, faults, webhooks, moves }
     }
 
     /// The same where two builds run side by side, of which a process changes to the other and back. Otherwise only that goes
@@ -149,6 +153,8 @@ impl Plan {
         let mut plan = Self::of(seed, length);
         plan.faults.retain(|planned| planned.fault.is_gentle());
         exchanges(&mut StdRng::seed_from_u64(seed), &mut plan.faults);
+        // Builds of before say nothing else of a show than what was told at the hold.
+        plan.moves.clear();
         plan
     }
 
@@ -193,6 +199,10 @@ fn deal(rng: &mut StdRng, listings: usize, longest_wait: u64) -> Deal {
         then,
         after,
     }
+}
+
+fn moves(rng: &mut StdRng, longest_wait: u64) -> Vec<Duration> {
+    (0..rng.random_range(1..=3)).map(|_| millis(rng, 0..2 * longest_wait)).collect()
 }
 
 fn webhooks(rng: &mut StdRng) -> Webhooks {
@@ -261,6 +271,13 @@ mod tests {
         for (cancels, won) in [(false, false), (false, true), (true, false), (true, true)] {
             assert!(deals.iter().any(|deal| deal.after == After::Disputes { cancels, won }), "{cancels}, {won}");
         }
+    }
+
+    #[test]
+    fn every_show_moves_unless_a_build_runs_that_does_not_tell() {
+        let plan = Plan::of(3, Length::Short);
+        assert_eq!((plan.moves.len(), plan.moves.iter().all(|moves| !moves.is_empty())), (plan.capacities.len(), true));
+        assert!(Plan::mixed(3, Length::Short).moves.is_empty());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::behind;
 use super::buyers::places;
 use super::checker::{Rule, Violation, check};
 use super::doors::Asked;
-use super::history::{Charge, History, OrderSeen, Outcome, Snapshot, Wish};
+use super::history::{Charge, History, OrderSeen, Outcome, Shown, Snapshot, Wish};
 use super::world::World;
 use crate::person::Person;
 use crate::wait::pause;
@@ -78,11 +78,16 @@ fn items(array: &Value) -> impl Iterator<Item = &Value> {
 }
 
 async fn look(world: &World, history: &History) -> Result<Snapshot, String> {
-    let mut snapshot = Snapshot { listed: listed(world, history).await?, ..Snapshot::default() };
+    let mut snapshot = Snapshot::default();
+    for (who, orders) in listed(world, history).await? {
+        snapshot.listed.insert(who, orders.iter().map(|(order, _)| order.clone()).collect());
+        snapshot.in_lists.extend(orders);
+    }
     snapshot.orders = orders(world, history, &snapshot.listed).await?;
     for ticket in history.capacities.keys() {
         let page = get(world, &world.seller, &format!("/api/tickets/{ticket}")).await?.unwrap_or_default();
         snapshot.tickets.insert(ticket.clone(), places(&page).unwrap_or_default());
+        snapshot.shows.insert(ticket.clone(), Shown::in_body(&page).now);
     }
     snapshot.inventories = behind::inventories(world, history).await?;
     snapshot.waiting = behind::waiting(world).await?;
@@ -93,7 +98,8 @@ async fn look(world: &World, history: &History) -> Result<Snapshot, String> {
 
 /// An answer with 200, or nothing for one with 404; all else is a reason to look again.
 async fn get(world: &World, who: &Person, path: &str) -> Result<Option<Value>, String> {
-    let answer = world.doors.ask(who, Asked { method: Method::GET, path, key: None, body: Value::Null }).await?;
+    let answer =
+        world.doors.ask(who, Asked { method: Method::GET, path, key: None, tag: None, body: Value::Null }).await?;
     match answer.status {
         200 => Ok(Some(answer.body)),
         404 => Ok(None),
@@ -101,13 +107,15 @@ async fn get(world: &World, who: &Person, path: &str) -> Result<Option<Value>, S
     }
 }
 
-async fn listed(world: &World, history: &History) -> Result<BTreeMap<usize, Vec<String>>, String> {
+/// The orders in the buyers' lists, with what these say of the shows.
+async fn listed(world: &World, history: &History) -> Result<BTreeMap<usize, Vec<(String, Shown)>>, String> {
     let lists = stream::iter(world.buyers.iter().enumerate()).map(|(who, buyer)| async move {
         let mut orders = Vec::new();
         let mut path = Some("/api/orders?limit=100".to_owned());
         while let Some(page) = path.take() {
             let page = get(world, buyer, &page).await?.unwrap_or_default();
-            orders.extend(items(&page["items"]).filter(|order| is_of(history, order)).map(|order| text(order, "id")));
+            let ours = items(&page["items"]).filter(|order| is_of(history, order));
+            orders.extend(ours.map(|order| (text(order, "id"), Shown::in_body(order))));
             path = page["nextCursor"].as_str().map(|cursor| format!("/api/orders?limit=100&cursor={cursor}"));
         }
         Ok::<_, String>((who, orders))
@@ -153,6 +161,7 @@ fn order_seen(who: usize, order: &Value, passes: usize) -> OrderSeen {
         total: text(order, "total").replace('.', "").parse().unwrap_or_default(),
         status: text(order, "status"),
         passes: u32::try_from(passes).unwrap_or(u32::MAX),
+        shown: Shown::in_body(order),
     }
 }
 

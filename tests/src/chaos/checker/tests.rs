@@ -3,6 +3,8 @@
 use super::*;
 use crate::chaos::history::{IN_PROGRESS, Snapshot};
 
+mod moves;
+
 const HELD_FOR: i64 = 1_000;
 
 fn at(millis: i64) -> Time {
@@ -112,7 +114,8 @@ fn said(id: &str, status: &str) -> Said {
 
 fn order(status: &str) -> OrderSeen {
     let passes = u32::from(status == "complete");
-    OrderSeen { buyer: 0, ticket: "t".to_owned(), quantity: 1, total: 100, status: status.to_owned(), passes }
+    let (ticket, status) = ("t".to_owned(), status.to_owned());
+    OrderSeen { ticket, quantity: 1, total: 100, status, passes, ..OrderSeen::default() }
 }
 
 fn charge(order: &str, returned: i64) -> Charge {
