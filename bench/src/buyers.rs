@@ -60,6 +60,7 @@ impl Mint {
             uv: 1,
             email: Some(format!("{id}@buyers.example")),
             name: None,
+            verified: false,
             scope: None,
             iat,
             exp: iat + i64::try_from(LIFETIME.as_secs())?,

@@ -27,6 +27,10 @@ pub(crate) struct Counts {
 /// How long somebody waits who was told to make less at a time.
 const BREATHER: Duration = Duration::from_secs(1);
 
+/// How long the mail to the seller is waited for, and how often it is looked for.
+const MAIL_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Docket as its seller sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Platform {
@@ -34,12 +38,30 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// Signs the seller up.
+    /// Signs the seller up, who follows the link in the mail: who sells has confirmed their address.
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let platform = Self { address };
         let call = Call::post("/api/users/signup", json!({ "email": SELLER, "password": PASSWORD }).to_string());
         let _: Value = platform.ask(&call, 201).await?;
+        let token = tokio::time::timeout(MAIL_WITHIN, platform.mailed_token()).await;
+        let token = token.map_err(|_| "no mail came to the seller")??;
+        let call = Call::post("/api/users/verify-email", json!({ "token": token }).to_string());
+        let _: Value = platform.ask(&call, 200).await?;
         Ok(platform)
+    }
+
+    /// What the link in the mail to the seller shows.
+    async fn mailed_token(&self) -> Result<String> {
+        loop {
+            let mails: Value = self.ask(&Call::get("/api/users/dev/mail"), 200).await?;
+            let texts = mails["items"].as_array().into_iter().flatten().filter_map(|mail| mail["text"].as_str());
+            let mut tokens =
+                texts.filter_map(|text| text.split_once("/verify-email?token=")?.1.split_whitespace().next());
+            if let Some(token) = tokens.next() {
+                return Ok(token.to_owned());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Puts so many listings of `capacity` places each on sale.

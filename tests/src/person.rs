@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::wait::eventually;
 
@@ -61,6 +62,8 @@ pub struct Person {
     base: String,
     client: reqwest::Client,
     cookies: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Whether they have confirmed their address, as far as is known here.
+    confirmed: Arc<OnceCell<()>>,
     /// Their id; null for a visitor.
     pub id: Value,
     /// Their address; empty for a visitor.
@@ -81,7 +84,8 @@ impl Person {
         let here = (Ipv4Addr::LOCALHOST, 0).into();
         let client = LOCAL.iter().fold(reqwest::Client::builder(), |client, host| client.resolve(host, here));
         let client = client.no_proxy().build().expect("a client without TLS roots can be made");
-        Self { base: base.to_owned(), client, cookies: Arc::default(), id: Value::Null, email: String::new() }
+        let (base, cookies, confirmed) = (base.to_owned(), Arc::default(), Arc::default());
+        Self { base, client, cookies, confirmed, id: Value::Null, email: String::new() }
     }
 
     /// Somebody who has just signed up with `email`.
@@ -107,6 +111,18 @@ impl Person {
         .await;
         self.post("/api/users/verify-email", json!({ "token": token })).await.expect(200);
         self.post("/api/users/refresh", Value::Null).await.expect(200);
+    }
+
+    /// The same, unless it was done before. Who sells must have done it.
+    pub async fn confirm(&self) {
+        let confirm = || async {
+            if self.get("/api/users/currentuser").await.expect(200)["currentUser"]["emailVerified"] != true {
+                self.verify_email().await;
+            }
+        };
+        if !self.email.is_empty() {
+            self.confirmed.get_or_init(confirm).await;
+        }
     }
 
     /// The same person on another device.
@@ -236,10 +252,15 @@ impl Person {
         self.send(Method::DELETE, path, &[], Value::Null).await
     }
 
+    /// Wants to put something on sale, with a confirmed address.
+    pub async fn list(&self, listing: Value) -> Answer {
+        self.confirm().await;
+        self.post("/api/tickets", listing).await
+    }
+
     /// Puts `quantity` places at 19.99 on sale.
     pub async fn sell(&self, quantity: u32) -> Value {
-        let ticket = json!({ "title": "Friday evening", "price": "19.99", "quantity": quantity });
-        self.post("/api/tickets", ticket).await.expect(201)
+        self.list(json!({ "title": "Friday evening", "price": "19.99", "quantity": quantity })).await.expect(201)
     }
 
     /// Wants to hold places.

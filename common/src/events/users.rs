@@ -103,7 +103,8 @@ pub struct UserEmailVerificationRequested {
     pub user_id: UserId,
 }
 
-/// Somebody has shown that they read what is sent to their address.
+/// Somebody has shown that they read what is sent to their address. Access tokens issued for an older version of the account, which
+/// do not say so, are void.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserEmailVerified {

@@ -17,6 +17,8 @@ pub enum Policy {
     Public,
     /// Whoever is signed in.
     SignedIn,
+    /// Whoever is signed in and has confirmed their address.
+    Confirmed,
     /// Whoever has one of the roles; an admin has them all.
     Roles(&'static [Role]),
     /// Whoever is signed in and has a part in the thing: the handler decides, by the thing itself.
@@ -34,7 +36,7 @@ impl Policy {
     /// Lets the principal pass, or tells why not.
     ///
     /// # Errors
-    /// 401 if nobody is signed in, 403 if the role is not enough.
+    /// 401 if nobody is signed in, 403 if the address is not confirmed or the role is not enough.
     pub fn admit(self, principal: Option<&Principal>) -> Result<(), Problem> {
         if !self.needs_principal() {
             return Ok(());
@@ -44,16 +46,22 @@ impl Policy {
             Self::Roles(roles) if !principal.is_admin() && !roles.contains(&principal.role) => {
                 Err(Problem::forbidden("role_required", "Your role does not allow this."))
             }
+            Self::Confirmed if !principal.verified => Err(Problem::forbidden("address_not_confirmed", CONFIRM_FIRST)),
             _ => Ok(()),
         }
     }
 }
+
+/// What somebody can do whose address is not confirmed.
+const CONFIRM_FIRST: &str = "Confirm your e-mail address first: follow the link in the mail that was sent to it, or ask for another \
+    mail (POST /api/users/verify-email/request). Then take a new access token.";
 
 impl std::fmt::Display for Policy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Public => f.write_str("public"),
             Self::SignedIn => f.write_str("signed-in"),
+            Self::Confirmed => f.write_str("confirmed"),
             Self::Owner => f.write_str("owner"),
             Self::Webhook => f.write_str("webhook"),
             Self::Roles(roles) => {
@@ -76,6 +84,7 @@ mod tests {
             user: uuid.into(),
             session: uuid.into(),
             role,
+            verified: false,
             scopes: None,
             user_version: 1,
             issued_at: Time::from_millis(0),
@@ -101,5 +110,15 @@ mod tests {
             let newer: Role = serde_json::from_value("stagehand".into()).unwrap();
             assert_eq!(status(policy, Some(newer)), member, "{policy}: a role that only a newer build knows");
         }
+    }
+
+    #[test]
+    fn some_things_want_a_confirmed_address_whatever_the_role() {
+        let status = |role: Role, verified: bool| {
+            let principal = Principal { verified, ..person(role) };
+            Policy::Confirmed.admit(Some(&principal)).map_or_else(|problem| problem.status().as_u16(), |()| 200)
+        };
+        assert_eq!([Role::Member, Role::Admin].map(|role| (status(role, false), status(role, true))), [(403, 200); 2]);
+        assert_eq!(Policy::Confirmed.admit(None).unwrap_err().status().as_u16(), 401);
     }
 }

@@ -1,7 +1,7 @@
 //! Mails as files, where there is no mail server: one `.eml` file each, which every mail program opens.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mail_parser::MessageParser;
 use tokio::fs::{self, OpenOptions};
@@ -10,6 +10,9 @@ use tokio::io::AsyncWriteExt as _;
 use super::Mail;
 use crate::clock::Time;
 use crate::id::MailId;
+
+/// The folder in the data directory.
+const NAME: &str = "mail";
 
 const ENDING: &str = ".eml";
 
@@ -21,8 +24,9 @@ const KEPT: usize = 1_000;
 pub struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self(path)
+    /// The one in a data directory, where mails are that are not sent.
+    pub fn of(data_dir: &Path) -> Self {
+        Self(data_dir.join(NAME))
     }
 
     /// Under another name first, so that nobody reads half a mail. They hold tokens, so only their owner may read them.
@@ -114,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_newest_mails_are_kept() {
         let path = std::env::temp_dir().join(MailId::generate(Time::from_millis(1)).to_string());
-        let folder = Folder::new(path.clone());
+        let folder = Folder(path.clone());
         let ids: Vec<MailId> = (1..=5).map(|at| MailId::generate(Time::from_millis(at))).collect();
         for id in &ids {
             folder.keep(*id, b"Subject: Hello\r\n\r\n").await.unwrap();

@@ -12,9 +12,6 @@ use super::{Folder, Mail};
 use crate::service::StartError;
 use crate::settings::Settings;
 
-/// The folder in the data directory.
-const FOLDER: &str = "mail";
-
 /// So long a mail server may take for one step of the conversation, and for all of it.
 const STEP: Duration = Duration::from_secs(15);
 const CONVERSATION: Duration = Duration::from_secs(45);
@@ -71,7 +68,7 @@ impl Post {
         let from = sender(settings)?;
         let way = match &settings.smtp_url {
             Some(url) => Way::Smtp(transport(url.expose_secret(), &from)?),
-            None => Way::Folder(Folder::new(settings.data_dir.join(FOLDER))),
+            None => Way::Folder(Folder::of(&settings.data_dir)),
         };
         Ok(Self { from, way, preview: settings.previews_mail() })
     }

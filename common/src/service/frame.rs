@@ -371,6 +371,9 @@ fn learn(revocations: &Revocations, received: &Received<UserEvent>) {
     match &received.event {
         UserEvent::SessionRevoked(revoked) => revocations.revoke_session(revoked.session_id, until),
         UserEvent::RoleChanged(changed) => revocations.require_version(changed.user_id, received.record.version, until),
+        UserEvent::EmailVerified(verified) => {
+            revocations.require_version(verified.user_id, received.record.version, until);
+        }
         UserEvent::Disabled(disabled) => revocations.disable(disabled.user_id, until),
         _ => {}
     }

@@ -190,6 +190,7 @@ impl TestApp {
             uv: 1,
             email: None,
             name: None,
+            verified: false,
             scope: None,
             iat: now.seconds(),
             exp: now.seconds() + 600,

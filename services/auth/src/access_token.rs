@@ -40,6 +40,7 @@ pub fn claims(user: &Versioned<User>, session: SessionId, scope: Option<String>,
         uv: user.version,
         email: Some(user.value.email.as_str().to_owned()),
         name: user.value.name.as_ref().map(|name| name.as_str().to_owned()),
+        verified: user.value.has_verified_email(),
         scope,
         iat,
         exp: iat + i64::try_from(LIFETIME.as_secs()).unwrap_or(i64::MAX),
@@ -82,6 +83,9 @@ mod tests {
         let claims = claims(&ana(), session, Some("*:read".to_owned()), NOW);
         assert_eq!((claims.sid, claims.role, claims.uv), (session, Role::Manager, 3));
         assert_eq!((claims.iat, claims.exp), (1_795_000_000, 1_795_000_600));
+        assert!(!claims.verified);
+        let (confirmed, _) = ana().value.verify_email(NOW).unwrap();
+        assert!(super::claims(&Versioned { version: 4, value: confirmed }, session, None, NOW).verified);
     }
 
     #[test]

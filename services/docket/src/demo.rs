@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::clock::Time;
+use common::mail::{Folder, Mail};
 use common::service::StartError;
+use common::settings::Settings;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use reqwest::{Client, StatusCode};
@@ -21,10 +23,15 @@ pub(crate) use auth::known_passwords::{BUYER, PASSWORD, SELLER};
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the mail to the seller is waited for, and how often it is looked for.
+const MAIL_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Makes two people and a few listings, unless they are there. What fails is logged: Docket runs without a demo too, and the
 /// next start completes it.
-pub(crate) async fn seed(base: &str, data_dir: &Path, now: Time) {
-    if let Err(error) = try_seed(base, &Mark::in_folder(data_dir), now).await {
+pub(crate) async fn seed(base: &str, settings: &Settings, now: Time) {
+    let mails = settings.smtp_url.is_none().then(|| Folder::of(&settings.data_dir));
+    if let Err(error) = try_seed(base, &Mark::in_folder(&settings.data_dir), mails, now).await {
         tracing::warn!(%error, "the demo data are not complete; the next start goes on with them");
     }
 }
@@ -47,20 +54,62 @@ impl Mark {
     }
 }
 
-async fn try_seed(base: &str, mark: &Mark, now: Time) -> Result<(), StartError> {
+async fn try_seed(base: &str, mark: &Mark, mails: Option<Folder>, now: Time) -> Result<(), StartError> {
     let client = Client::builder().no_proxy().timeout(PATIENCE).build().map_err(StartError::other)?;
     let there = sign_up(&client, base, SELLER, "Sam Seller").await?;
     if there == SignedUp::Before && mark.is_set() {
         return Ok(());
     }
     sign_up(&client, base, BUYER, "Bea Buyer").await?;
-    let token = token(&client, base).await?;
+    let Some(mails) = mails else { return Err(StartError::other(MAIL_IS_SENT)) };
+    let token = confirmed(&client, base, &mails).await?;
     let made = titles(&client, base, &token).await?;
     for show in SHOWS.iter().filter(|show| !made.contains(show.title)) {
         let request = client.post(format!("{base}/api/tickets")).bearer_auth(&token).json(&show.listing(now));
         request.send().await.and_then(reqwest::Response::error_for_status).map_err(StartError::other)?;
     }
     mark.set().map_err(StartError::other)
+}
+
+const MAIL_IS_SENT: &str =
+    "who sells has confirmed their address, and with SMTP_URL nobody reads the mail to the demo's seller";
+
+/// A token of the seller, who has followed the link in the mail.
+async fn confirmed(client: &Client, base: &str, mails: &Folder) -> Result<String, StartError> {
+    let of_before = token(client, base).await?;
+    if seller(client, base, &of_before).await?["emailVerified"] == true {
+        return Ok(of_before);
+    }
+    // The mail of an earlier start may be too old.
+    let again = client.post(format!("{base}/api/users/verify-email/request")).bearer_auth(&of_before);
+    again.send().await.map_err(StartError::other)?;
+    tokio::time::timeout(MAIL_WITHIN, follow_link(client, base, mails))
+        .await
+        .map_err(|_| StartError::other("no mail came to the demo's seller"))??;
+    token(client, base).await
+}
+
+/// Follows the link in each mail to the seller, as it comes, until one is good.
+async fn follow_link(client: &Client, base: &str, mails: &Folder) -> Result<(), StartError> {
+    let mut tried = HashSet::new();
+    loop {
+        for mail in mails.newest(MAILS).await.map_err(StartError::other)? {
+            let Some(token) = link_to_seller(&mail).filter(|_| tried.insert(mail.id)) else { continue };
+            let followed = client.post(format!("{base}/api/users/verify-email")).json(&json!({ "token": token }));
+            if followed.send().await.map_err(StartError::other)?.status().is_success() {
+                return Ok(());
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// How many mails are looked at, the newest ones.
+const MAILS: usize = 100;
+
+fn link_to_seller(mail: &Mail) -> Option<&str> {
+    let (_, after) = mail.text.split_once("/verify-email?token=").filter(|_| mail.to == SELLER)?;
+    after.split_whitespace().next()
 }
 
 #[derive(PartialEq, Eq)]
@@ -88,17 +137,22 @@ async fn token(client: &Client, base: &str) -> Result<String, StartError> {
     body["accessToken"].as_str().map(ToOwned::to_owned).ok_or_else(|| StartError::other("no access token"))
 }
 
+async fn get(client: &Client, base: &str, path: &str, token: &str) -> Result<Value, StartError> {
+    let answer = client.get(format!("{base}{path}")).bearer_auth(token).send().await;
+    let answer = answer.and_then(reqwest::Response::error_for_status).map_err(StartError::other)?;
+    answer.json::<Value>().await.map_err(StartError::other)
+}
+
+/// The account of the seller.
+async fn seller(client: &Client, base: &str, token: &str) -> Result<Value, StartError> {
+    Ok(get(client, base, "/api/users/currentuser", token).await?["currentUser"].take())
+}
+
 /// The titles of all that the seller has listed, withdrawn or not.
 async fn titles(client: &Client, base: &str, token: &str) -> Result<HashSet<String>, StartError> {
-    let get = async |path: String| {
-        let answer = client.get(format!("{base}{path}")).bearer_auth(token).send().await;
-        let answer = answer.and_then(reqwest::Response::error_for_status).map_err(StartError::other)?;
-        answer.json::<Value>().await.map_err(StartError::other)
-    };
-    let seller = get("/api/users/currentuser".to_owned()).await?;
-    let seller =
-        seller["currentUser"]["id"].as_str().ok_or_else(|| StartError::other("nobody is signed in"))?.to_owned();
-    let listings = get(format!("/api/tickets?sellerId={seller}&limit=100")).await?;
+    let seller = seller(client, base, token).await?;
+    let id = seller["id"].as_str().ok_or_else(|| StartError::other("nobody is signed in"))?;
+    let listings = get(client, base, &format!("/api/tickets?sellerId={id}&limit=100"), token).await?;
     let items = listings["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(items.iter().filter_map(|listing| listing["title"].as_str().map(str::to_owned)).collect())
 }

@@ -107,7 +107,7 @@ async fn serve_on(embedded: &embedded::Embedded, settings: Settings, mut signal:
     embedded.send_webhooks_to(&base);
     embedded.heal(&running);
     if settings.demo {
-        demo::seed(&base, &settings.data_dir, now).await;
+        demo::seed(&base, &settings, now).await;
     }
     home::greet(&base, &settings, embedded.test_mode());
     signal.received().await;

@@ -15,9 +15,10 @@ use crate::problems::of_change;
 use crate::ticket::Ticket;
 use crate::view::TicketBody;
 
-/// Puts tickets on sale.
+/// Puts tickets on sale. Who does that has confirmed their address.
 #[utoipa::path(post, path = "/api/tickets", request_body = TicketInput,
-    responses((status = 201, description = "On sale", body = TicketBody)))]
+    responses((status = 201, description = "On sale", body = TicketBody),
+        (status = 403, description = "`address_not_confirmed`: the mail to one's address says how")))]
 pub(crate) async fn create(
     tickets: web::Data<Tickets>,
     principal: Principal,

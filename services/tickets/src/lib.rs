@@ -32,7 +32,7 @@ use ticket::Ticket;
 pub fn service() -> Service {
     Service::new("tickets", Tickets::open)
         .routes(routes! { api:
-            create => Policy::SignedIn, idempotent;
+            create => Policy::Confirmed, idempotent;
             list => Policy::Public, cached;
             show => Policy::Public, cached;
             edit => Policy::Owner;

@@ -3,6 +3,9 @@
 use actix_web::http::StatusCode;
 use serde::Deserialize;
 
+/// The code of what is for people with a confirmed address only.
+pub(crate) const NOT_CONFIRMED: &str = "address_not_confirmed";
+
 /// A problem as the API tells it (RFC 9457).
 #[derive(Clone, Debug, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
@@ -165,6 +168,10 @@ impl ApiProblem {
             ("sold_out", Some(1)) => "Somebody was faster: only one place is left.".to_owned(),
             ("sold_out", Some(left)) => format!("Somebody was faster: only {left} places are left."),
             ("sale_ended", _) => "Too late: the sale of this show has ended.".to_owned(),
+            (NOT_CONFIRMED, _) => {
+                "Your address is not confirmed yet: follow the link in the mail to it, or have another one sent from your profile."
+                    .to_owned()
+            }
             ("idempotency_key_reused", _) => {
                 "You have sent this form before, with something else in it. Look whether that was done, or send it again."
                     .to_owned()

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use tokens::{is_token, set_cookies};
 
 use crate::Web;
-use crate::failure::{ApiProblem, Failure};
+use crate::failure::{ApiProblem, Failure, NOT_CONFIRMED};
 use crate::format::Words;
 use crate::live::Viewer;
 use crate::model::{Account, CurrentUser};
@@ -256,7 +256,7 @@ impl Visit {
         let token = self.cookie(ACCESS_COOKIE);
         // Pages ask several things at once; on the stack their calls would be large.
         let mut answer = Box::pin(self.ask(spared, method.clone(), path, headers, body.clone())).await?;
-        if answer.status == StatusCode::UNAUTHORIZED && self.has(REFRESH_COOKIE) && !path.ends_with("/signin") {
+        if is_of_an_old_token(&answer) && self.has(REFRESH_COOKIE) && !path.ends_with("/signin") {
             Box::pin(self.refresh(token)).await?;
             answer = Box::pin(self.ask(spared, method, path, headers, body)).await?;
         }
@@ -306,6 +306,12 @@ fn came_by(request: &HttpRequest) -> String {
     let known = request.headers().get_all(FORWARDED_FOR.as_str()).filter_map(|value| value.to_str().ok());
     let peer = request.peer_addr().map(|peer| peer.ip().to_string());
     known.map(str::to_owned).chain(peer).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a new access token may bring another answer: this one is refused, or was made before the address was confirmed.
+fn is_of_an_old_token(answer: &Answer) -> bool {
+    let not_confirmed = || answer.json::<ApiProblem>().is_ok_and(|problem| problem.code == NOT_CONFIRMED);
+    answer.status == StatusCode::UNAUTHORIZED || (answer.status == StatusCode::FORBIDDEN && not_confirmed())
 }
 
 /// The answer if it is a success, else what it says.

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::clock::{Clock, SystemClock};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use nemesis::Felt;
 pub use plan::Length;
@@ -100,13 +100,15 @@ pub async fn run(world: &World, seed: u64, length: Length) -> Result<Report, Str
 /// New listings, which orders knows already.
 async fn listings(world: &World, notes: &Notes, plan: &Plan) -> Result<Vec<String>, String> {
     nemesis::heal(world).await?;
+    // A build from before tokens told of confirmed addresses may have signed the one that the seller has.
+    world.seller.post("/api/users/refresh", Value::Null).await;
     let mut tickets = Vec::new();
     for capacity in &plan.capacities {
         let show = moves::said(0);
         let mut listing = moves::listing(&show);
         listing["quantity"] = json!(capacity);
         let began = SystemClock.now();
-        let made = world.seller.at(&world.doors.tickets[0]).post("/api/tickets", listing).await;
+        let made = world.seller.at(&world.doors.tickets[0]).list(listing).await;
         let id = made.body["id"].as_str().ok_or_else(|| format!("no listing was made: {}", made.body))?;
         let wish = Wish::Move { ticket: id.to_owned(), show };
         let outcome = buyers::judged(made.status, &made.body);

@@ -109,6 +109,7 @@ impl World {
         let doors = doors(&members);
         bank.set_webhook_url(Some(format!("{}/api/payments/webhook", doors.payments[0])));
         let seller = Person::sign_up(&doors.auth, "seller@example.com").await;
+        seller.confirm().await;
         let emails = (0..BUYERS).map(|nth| format!("buyer{nth}@example.com"));
         let buyers = join_all(emails.map(|email| async { Person::sign_up(&doors.auth, &{ email }).await })).await;
         let database = mongodb::Client::with_uri_str(servers.mongodb_uri()).await.map_err(|error| error.to_string())?;

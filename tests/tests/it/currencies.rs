@@ -75,7 +75,7 @@ struct Shop {
 impl Shop {
     async fn list(&self, currency: &str, price: &str) -> docket_tests::Answer {
         let ticket = json!({ "title": "Friday", "price": price, "currency": currency, "quantity": 5 });
-        self.seller.post("/api/tickets", ticket).await
+        self.seller.list(ticket).await
     }
 
     async fn charges(&self, order: &Value) -> Value {

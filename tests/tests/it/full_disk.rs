@@ -89,7 +89,7 @@ async fn events_are_published_soon_after_a_full_disk_has_room() {
     let listing = json!({ "title": "While the disk is full", "description": long, "price": "5", "quantity": 9 });
     let refused = eventually("publishing is refused, and said to be", 90, || async {
         // One person may not make listings as fast as this asks.
-        seller.post("/api/tickets", listing.clone()).await;
+        seller.list(listing.clone()).await;
         let publishing = docket.shared("publishing").await;
         (publishing["well"] == false).then_some(publishing)
     })
@@ -98,7 +98,7 @@ async fn events_are_published_soon_after_a_full_disk_has_room() {
     let (_, metrics) = ops_of(&docket.ops, "/metrics").await.unwrap();
     assert!(metrics.contains("publishing_failed_total{domain=\"tickets\"}"), "{metrics}");
     let meanwhile = eventually("a listing is made", 30, || async {
-        let made = seller.post("/api/tickets", listing.clone()).await;
+        let made = seller.list(listing.clone()).await;
         (made.status == 201).then_some(made.body)
     })
     .await;
@@ -126,7 +126,7 @@ async fn a_database_whose_disk_was_full_comes_back_with_all_that_was_promised() 
     // One person may not make listings as fast as this asks.
     let list = async || {
         let listing = json!({ "title": "A show", "price": "5", "quantity": 9 });
-        let answer = seller.post("/api/tickets", listing).await;
+        let answer = seller.list(listing).await;
         promised.fetch_add(usize::from(answer.status == 201), Ordering::Relaxed);
         answer
     };

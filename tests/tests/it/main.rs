@@ -36,6 +36,7 @@ mod rolling;
 mod sale;
 mod sales;
 mod secrets;
+mod sellers;
 mod stage;
 mod starts;
 mod stored;

@@ -18,12 +18,13 @@ async fn a_thousand_writes_while_the_broker_is_away_for_a_minute() {
     let broker = servers.nats().unwrap();
     let app = App::with(|settings| settings.nats_url = Some(SecretString::from(broker.url().to_owned()))).await;
     let seller = app.sign_up().await;
+    seller.confirm().await;
 
     broker.stop().await.unwrap();
     let writes = stream::iter(0..WRITES).map(|nth| {
         let ticket = json!({ "title": format!("Show {nth}"), "price": "5", "quantity": 2 });
         let seller = seller.clone();
-        async move { seller.post("/api/tickets", ticket).await.expect(201) }
+        async move { seller.list(ticket).await.expect(201) }
     });
     let (tickets, ()) = tokio::join!(writes.buffer_unordered(16).collect::<Vec<_>>(), pause(OUTAGE));
     assert_eq!(tickets.len(), WRITES);

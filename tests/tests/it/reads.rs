@@ -18,7 +18,7 @@ fn path(ticket: &Value) -> String {
 async fn list(seller: &Person, title: &str) -> Value {
     let long = "Two sets, and the bar is open. ".repeat(60);
     let body = json!({ "title": title, "price": "19.99", "quantity": 10, "description": long });
-    seller.post("/api/tickets", body).await.expect(201)
+    seller.list(body).await.expect(201)
 }
 
 async fn titles(person: &Person) -> Vec<String> {

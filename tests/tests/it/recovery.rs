@@ -230,6 +230,7 @@ async fn an_address_is_verified_by_the_mail_that_a_sign_up_sends() {
     assert!(mail["text"].as_str().unwrap().contains(&link) && mail["html"].as_str().unwrap().contains(&link), "{mail}");
     reset(&app, &token_of(&mail), NEW).await.problem(400, "reset_token_invalid");
     verify(&token_of(&mail)).await.expect(200);
+    ana.post("/api/users/refresh", Value::Null).await.expect(200);
     assert_eq!((verified(&ana).await, verified(&bo).await), (json!(true), json!(false)));
     verify(&token_of(&mail)).await.problem(400, "verification_token_invalid");
 
@@ -238,6 +239,7 @@ async fn an_address_is_verified_by_the_mail_that_a_sign_up_sends() {
     let second = token_of(&until_mails(&app, &bo.email, VERIFY, 2).await[0]);
     assert_ne!(first, second);
     verify(&first).await.expect(200);
+    bo.post("/api/users/refresh", Value::Null).await.expect(200);
     assert_eq!(verified(&bo).await, true);
     bo.post("/api/users/verify-email/request", Value::Null).await.expect(202);
     app.visitor().post("/api/users/verify-email/request", Value::Null).await.problem(401, "unauthenticated");
@@ -466,6 +468,7 @@ async fn the_audit_trail_tells_of_passwords_and_addresses() {
     ana.post("/api/users/verify-email/request", Value::Null).await.expect(202);
     let verification = token_of(&until_mails(&app, &ana.email, VERIFY, 2).await[0]);
     app.visitor().post("/api/users/verify-email", json!({ "token": verification })).await.expect(200);
+    ana.post("/api/users/refresh", Value::Null).await.expect(200);
     let passwords = json!({ "currentPassword": PASSWORD, "newPassword": NEW });
     ana.post("/api/users/change-password", passwords).await.expect(200);
     reset(&app, &reset_token(&app, &ana.email).await, PASSWORD).await.expect(200);

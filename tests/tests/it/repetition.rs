@@ -44,6 +44,7 @@ async fn app_behind_a_proxy() -> (App, FaultProxy) {
 async fn an_answer_that_could_not_be_kept_is_given_again_without_doing_the_work_again() {
     let app = App::start().await;
     let seller = app.sign_up().await;
+    seller.confirm().await;
     let database = app.database("tickets").await;
     let refuse = |validator: Document| database.run_command(doc! { "collMod": "idempotency", "validator": validator });
     refuse(doc! { "answer": null }).await.unwrap();
@@ -67,6 +68,7 @@ async fn an_answer_that_could_not_be_kept_is_given_again_without_doing_the_work_
 async fn who_hangs_up_at_any_moment_finds_one_listing_and_no_lease() {
     let (app, proxy) = app_behind_a_proxy().await;
     let seller = app.sign_up().await;
+    seller.confirm().await;
     listed(&seller, "warm").await;
     proxy.set(Way::Stalled);
     let hung_up = timeout(Duration::from_millis(300), list(&seller, "stalled")).await;

@@ -126,8 +126,7 @@ async fn a_seller_has_all_listings_on_one_page() {
     other.sell(1).await;
     let euros =
         json!({ "title": "In euros", "price": "30", "currency": "eur", "quantity": 4, "timeZone": "Europe/Rome" });
-    let (first, second, third) =
-        (seller.sell(3).await, seller.post("/api/tickets", euros).await.expect(201), seller.sell(1).await);
+    let (first, second, third) = (seller.sell(3).await, seller.list(euros).await.expect(201), seller.sell(1).await);
     let order = buyer.buy(&second, 2).await;
     give_back(&seller, &order, json!({ "amount": "10" })).await;
     buyer.hold(&third, 1).await.expect(201);
@@ -154,7 +153,7 @@ async fn an_export_is_a_table_that_calculates_nothing() {
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let title = "=HYPERLINK(\"http://evil.example\",\"Free\")";
     let ticket = json!({ "title": title, "price": "10", "quantity": 400 });
-    let ticket = seller.post("/api/tickets", ticket).await.expect(201);
+    let ticket = seller.list(ticket).await.expect(201);
     // More than are made at a time.
     hold_each(&buyer, &ticket, 270).await;
     let order = buyer.buy(&ticket, 2).await;

@@ -106,6 +106,7 @@ async fn use_docket(at: &Addresses<'_>, name: &str) {
     admin.verify_email().await;
     let [seller, buyer] = ["seller", "buyer"].map(|who| format!("{who}-{name}@example.com"));
     let (seller, buyer) = (Person::sign_up(at.auth, &seller).await, Person::sign_up(at.auth, &buyer).await);
+    seller.confirm().await;
     accounts(at, &admin, &buyer, name).await;
     let listing = json!({ "title": "Jazz by the river", "price": "19.99", "currency": "eur", "quantity": 10,
         "description": "Four sets.", "venue": "The old mill", "startsAt": "2099-06-01T18:00:00Z",

@@ -53,20 +53,20 @@ async fn what_nobody_sees_is_refused_and_what_looks_the_same_is_the_same() {
         for wrong in [TURNED, "a\u{200B}b", "a\u{200D}b", "a\0b", "\u{FEFF}x"] {
             let mut listing = json!({ "title": "Jazz", "price": "5" });
             listing[field] = wrong.into();
-            seller.post("/api/tickets", listing).await.refuses(field);
+            seller.list(listing).await.refuses(field);
         }
     }
     let listing =
         |title: &str| json!({ "title": title, "price": "5", "description": "one\r\ntwo", "venue": " \u{A0} " });
-    let composed = seller.post("/api/tickets", listing("Z\u{FC}rich")).await.expect(201);
-    let decomposed = seller.post("/api/tickets", listing("\u{A0}Zu\u{308}rich\u{3000}")).await.expect(201);
+    let composed = seller.list(listing("Z\u{FC}rich")).await.expect(201);
+    let decomposed = seller.list(listing("\u{A0}Zu\u{308}rich\u{3000}")).await.expect(201);
     assert_eq!(composed["title"], decomposed["title"]);
     assert_eq!((&composed["description"], &composed["venue"]), (&json!("one\ntwo"), &Value::Null));
     let family = "👨\u{200D}👩\u{200D}👧 می\u{200C}خواهم".to_owned();
-    assert_eq!(seller.post("/api/tickets", listing(&family)).await.expect(201)["title"], family);
+    assert_eq!(seller.list(listing(&family)).await.expect(201)["title"], family);
     let (fits, long) = ("👩🏽\u{200D}🎤".repeat(90), "é".repeat(201));
-    seller.post("/api/tickets", listing(&fits)).await.expect(201);
-    seller.post("/api/tickets", listing(&long)).await.refuses("title");
+    seller.list(listing(&fits)).await.expect(201);
+    seller.list(listing(&long)).await.refuses("title");
 
     let rename = async |name: &str| buyer.send(Method::PATCH, "/api/users/me", &[], json!({ "name": name })).await;
     rename(TURNED).await.refuses("name");
@@ -135,7 +135,7 @@ async fn a_search_finds_beginnings_of_words_whatever_case_and_accents() {
         json!({ "title": "İstanbul", "price": "5", "venue": "東京" }),
     ];
     for listing in listings {
-        seller.post("/api/tickets", listing).await.expect(201);
+        seller.list(listing).await.expect(201);
     }
     let searches = [
         ("strasse", "Straße"),
@@ -162,7 +162,7 @@ async fn a_search_finds_beginnings_of_words_whatever_case_and_accents() {
 async fn listings_of_earlier_builds_are_found_soon() {
     let app = App::start().await;
     let (seller, visitor) = (app.sign_up().await, app.visitor());
-    let listing = seller.post("/api/tickets", json!({ "title": "Straße", "price": "5" })).await.expect(201);
+    let listing = seller.list(json!({ "title": "Straße", "price": "5" })).await.expect(201);
     let tickets = app.database("tickets").await.collection::<Document>("tickets");
     let one = || doc! { "_id": text(&listing["id"]) };
     let stripped = tickets.update_one(one(), doc! { "$unset": { "offer.words": true } }).await.unwrap();
@@ -252,7 +252,7 @@ async fn names_and_titles_stand_apart_from_the_direction_of_the_page() {
         person.send(Method::PATCH, "/api/users/me", &[], json!({ "name": name })).await.expect(200);
     }
     let listing = json!({ "title": title, "venue": venue, "price": "5", "quantity": 5 });
-    let listing = seller.post("/api/tickets", listing).await.expect(201);
+    let listing = seller.list(listing).await.expect(201);
     let order = buyer.hold(&listing, 1).await.expect(201);
     buyer.pay(&order, "pm_card_visa").await.expect(201);
     buyer.until_order(&order, "complete").await;

@@ -32,6 +32,9 @@ pub struct Claims {
     /// Their name, for pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whether they have confirmed their address. A token that does not say so is of somebody who has not.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub verified: bool,
     /// What a machine's key is limited to, separated by spaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -41,6 +44,10 @@ pub struct Claims {
     pub exp: i64,
     /// Its own id.
     pub jti: String,
+}
+
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a token has proven. Whether it still does is for [`Proven::covers`] to say.
@@ -71,6 +78,7 @@ impl From<Claims> for Proven {
             user: claims.sub,
             session: claims.sid,
             role: claims.role,
+            verified: claims.verified,
             scopes,
             user_version: claims.uv,
             issued_at: Time::from_millis(claims.iat.saturating_mul(1_000)),

@@ -31,6 +31,8 @@ pub struct Principal {
     pub session: SessionId,
     /// What they may do. One whose role this build does not know may do what everybody may.
     pub role: Role,
+    /// Whether they have confirmed their address.
+    pub verified: bool,
     /// What a machine's key is limited to; a person's session is not limited.
     pub scopes: Option<Vec<String>>,
     /// The version of the user when the token was made.
@@ -100,6 +102,7 @@ mod tests {
             user: uuid.into(),
             session: uuid.into(),
             role: Role::Member,
+            verified: false,
             scopes: Some(scopes.iter().map(ToString::to_string).collect()),
             user_version: 1,
             issued_at: Time::from_millis(0),

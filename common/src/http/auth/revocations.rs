@@ -99,7 +99,7 @@ mod tests {
 
     fn principal(now: Time, user_version: i64) -> Principal {
         let (user, session) = (UserId::generate(now), SessionId::generate(now));
-        Principal { user, session, role: Role::Member, scopes: None, user_version, issued_at: now }
+        Principal { user, session, role: Role::Member, verified: false, scopes: None, user_version, issued_at: now }
     }
 
     #[test]

@@ -145,6 +145,7 @@ mod tests {
             uv: 1,
             email: None,
             name: None,
+            verified: false,
             scope: None,
             iat: now.seconds(),
             exp: now.seconds() + 600,

@@ -11,7 +11,7 @@ use crate::fields::{Form, Id};
 use crate::html::{Answered, form_page, go, page};
 use crate::local_time::zones;
 use crate::making::{NotMade, key_of, new_key};
-use crate::model::Ticket;
+use crate::model::{Account, Ticket};
 use crate::send_again::or_send_again;
 use crate::shell::Shell;
 use crate::visit::{Visit, broken};
@@ -103,9 +103,20 @@ impl SellPage {
     }
 }
 
+/// What stands in the place of the form for somebody whose address is not confirmed.
+#[derive(Template)]
+#[template(path = "confirm_first.html")]
+struct ConfirmFirstPage {
+    shell: Shell,
+    user: Account,
+}
+
 /// An empty form.
 pub(crate) async fn new_form(visit: Visit) -> Answered {
-    let (shell, _) = visit.own_shell().await?;
+    let (shell, user) = visit.own_shell().await?;
+    if !user.email_verified {
+        return page(&ConfirmFirstPage { shell, user });
+    }
     let text = |text: &str| text.to_owned();
     let offer = Offer {
         currency: text("USD"),

@@ -19,7 +19,7 @@ async fn a_turn_of_the_sweep_ends_all_holds_that_are_over() {
     let app = App::of(vec![auth::service(), tickets::service(), orders::service()], |_| {}).await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let show = serde_json::json!({ "title": "Jazz", "price": "5", "quantity": holds() });
-    let ticket = seller.post("/api/tickets", show).await.expect(201);
+    let ticket = seller.list(show).await.expect(201);
     let order = buyer.hold(&ticket, 1).await.expect(201);
 
     let orders = app.database("orders").await.collection::<Document>("orders");

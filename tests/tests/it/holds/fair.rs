@@ -10,7 +10,7 @@ use super::{counts, id};
 
 async fn list(seller: &Person, quantity: u32, limit: u32) -> Value {
     let show = json!({ "title": "Jazz", "price": "5", "quantity": quantity, "perOrderLimit": limit });
-    seller.post("/api/tickets", show).await.expect(201)
+    seller.list(show).await.expect(201)
 }
 
 /// Another process of orders on the same database.

@@ -74,7 +74,7 @@ async fn a_free_order_whose_completion_failed_is_held_and_completes_by_itself() 
     let app = App::start().await;
     let seller = app.sign_up().await;
     let show = json!({ "title": "Open day", "price": "0", "quantity": 10 });
-    let (ticket, buyer) = (seller.post("/api/tickets", show).await.expect(201), app.sign_up().await);
+    let (ticket, buyer) = (seller.list(show).await.expect(201), app.sign_up().await);
     app.sign_up().await.hold(&ticket, 1).await.expect(201);
     refuse(&app, "orders", doc! { "state": "created" }).await;
     let order = hold(&buyer, &ticket, "one").await.expect(201);

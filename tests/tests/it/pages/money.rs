@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 async fn sell_at(seller: &Person, price: &str, currency: &str) -> Value {
     let listing = json!({ "title": "Friday evening", "price": price, "currency": currency, "quantity": 10 });
-    seller.post("/api/tickets", listing).await.expect(201)
+    seller.list(listing).await.expect(201)
 }
 
 /// Whether the page could be broken within the amount: a space of the kind that ends a line.
@@ -70,6 +70,7 @@ const LINES_OF_AMOUNTS: &str = "(() => {
 async fn a_price_is_typed_as_the_pages_print_it() {
     let app = App::start().await;
     let seller = app.sign_up().await;
+    seller.confirm().await;
     let page = Browser::desktop().in_place("de-DE", "Europe/Berlin").visit_as(&seller).await;
     page.open("/sales/new").await;
     page.fill("Title", "Jazz by the river").await;

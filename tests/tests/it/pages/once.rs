@@ -14,6 +14,7 @@ async fn a_double_click_makes_one_hold_and_one_listing() {
     let app = App::start().await;
     let ticket = app.sign_up().await.sell(100).await;
     let person = app.sign_up().await;
+    person.confirm().await;
     let tab = Tab::of(&person, &app.base());
     let page = format!("/tickets/{}", ticket["id"].as_str().unwrap());
     let mut key = tab.get(&page).await.hidden("key");
@@ -40,7 +41,9 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_key() {
     let relay = Relay::to(&app.base());
     let pages = pages_at(relay.base()).await;
     let ticket = app.sign_up().await.sell(100).await;
-    let tab = Tab::of(&app.sign_up().await, &pages.base());
+    let person = app.sign_up().await;
+    person.confirm().await;
+    let tab = Tab::of(&person, &pages.base());
     let page = format!("/tickets/{}", ticket["id"].as_str().unwrap());
     let key = tab.get(&page).await.hidden("key");
     let (path, fields) = (format!("{page}/hold"), format!("quantity=1&key={key}"));
@@ -96,7 +99,9 @@ async fn a_page_that_cannot_be_had_keeps_what_was_sent_and_its_key() {
     let relay = Relay::to(&app.base());
     let pages = pages_at(relay.base()).await;
     let ticket = app.sign_up().await.sell(100).await;
-    let tab = Tab::of(&app.sign_up().await, &pages.base());
+    let person = app.sign_up().await;
+    person.confirm().await;
+    let tab = Tab::of(&person, &pages.base());
     let (id, who) = (ticket["id"].as_str().unwrap(), "GET /api/users/currentuser");
     let key = tab.get(&format!("/tickets/{id}")).await.hidden("key");
     for _ in 0..4 {
@@ -166,6 +171,7 @@ async fn nonsense_in_a_hidden_field_or_a_cookie_is_no_outage() {
     let app = App::start().await;
     let ticket = app.sign_up().await.sell(10).await;
     let person = app.sign_up().await;
+    person.confirm().await;
     let tab = Tab::of(&person, &app.base());
     let page = format!("/tickets/{}", ticket["id"].as_str().unwrap());
     let long = "k".repeat(300);

@@ -97,6 +97,7 @@ async fn pages(app: &App) -> Vec<Seen> {
         seen("/sales", &seller, "Put tickets on sale"),
         seen("/sales", &buyer, "You have nothing on sale yet."),
         seen("/sales/new", &seller, "Time zone"),
+        seen("/sales/new", &buyer, "Confirm your address first"),
         of("sales", &ticket, &seller, "Download as CSV"),
         seen(&format!("/sales/{}/orders/{}", id(&ticket), id(&paid)), &seller, "Give money back"),
         seen(&format!("/sales/{}/orders/{}", id(&ticket), id(&refunded)), &seller, "went back"),

@@ -1,11 +1,34 @@
 //! Selling in a browser: putting tickets on sale, seeing them sell, and checking passes in at the door.
 
-use docket_tests::{App, Browser, Page};
+use docket_tests::{App, Browser, Page, eventually};
 use serde_json::{Value, json};
 
 use super::tab::Tab;
 
 const TITLE: &str = "Jazz by the river";
+
+/// Who sells is told to confirm their address first, before they have filled in a form, and goes on at once when they have.
+async fn follow_the_link(app: &App, page: &Page, email: &str) {
+    page.open("/sales/new").await;
+    page.see("Confirm your address first").await;
+    page.see(email).await;
+    assert!(page.names("button").await.contains(&"Send me another mail".to_owned()));
+    let mails = page.tab().await;
+    eventually("the mail is written", 10, || async {
+        let written = app.visitor().get("/api/users/dev/mail").await.expect(200);
+        written.to_string().contains("verify-email").then_some(())
+    })
+    .await;
+    mails.open("/dev/mail").await;
+    mails.click_link(&format!("Follow the link in “Is this your address?” to {email}")).await;
+    mails.click_button("Confirm my address").await;
+    mails.see("Your address is confirmed").await;
+    page.click_link("I have followed the link").await;
+    page.see("Price of one place").await;
+    for page in [page, &mails] {
+        page.expect_no_errors().await;
+    }
+}
 
 /// From an empty dashboard to a listing that is on sale; what it answers is the listing for the API's sake.
 async fn put_on_sale(page: &Page) -> Value {
@@ -37,7 +60,9 @@ async fn until_figure(page: &Page, name: &str, shown: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seller_lists_and_sees_the_sale_while_it_happens() {
     let app = App::start().await;
-    let page = Browser::phone().visit_as(&app.sign_up().await).await;
+    let seller = app.sign_up().await;
+    let page = Browser::phone().visit_as(&seller).await;
+    follow_the_link(&app, &page, &seller.email).await;
     let ticket = put_on_sale(&page).await;
     let buyer = app.sign_up().await;
     let order = buyer.hold(&ticket, 2).await.expect(201);
@@ -115,6 +140,7 @@ async fn a_form_that_cannot_be_read_gives_nothing_back() {
 async fn an_edit_says_what_somebody_else_has_changed_meanwhile() {
     let app = App::start().await;
     let seller = app.sign_up().await;
+    seller.confirm().await;
     let page = Browser::desktop().visit_as(&seller).await;
     let ticket = put_on_sale(&page).await;
     let path = format!("/api/tickets/{}", ticket["id"].as_str().unwrap());
