@@ -61,6 +61,13 @@ pub struct Listing {
     pub sale_ends_at: Option<Time>,
     /// Whether paid orders may be given back.
     pub refund_policy: RefundPolicy,
+    /// Whether it is off sale because the account of its seller was closed. Orders that exist stay as they are.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub suspended: bool,
+}
+
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl Listing {

@@ -195,7 +195,7 @@ impl Orders {
             self.meter.refused(Refusal::OwnTicket);
             return Err(Problem::forbidden("own_ticket", "you cannot buy your own ticket"));
         }
-        if ticket.withdrawn {
+        if !ticket.is_on_sale() {
             self.meter.refused(Refusal::NotOnSale);
             return Err(Problem::conflict("not_on_sale", "this ticket is not on sale any more"));
         }

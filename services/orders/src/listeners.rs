@@ -27,7 +27,11 @@ pub(crate) async fn on_ticket(orders: Arc<Orders>, received: Received<TicketEven
     match &received.event {
         TicketEvent::Created(created) => open_inventory(&orders, &created.listing).await?,
         TicketEvent::Updated(updated) => {
-            alter(&orders, &received.record, |inventory| inventory.resize(updated.listing.quantity)).await?;
+            let follow = |inventory: &mut Inventory| {
+                inventory.resize(updated.listing.quantity);
+                inventory.on_sale &= !updated.listing.suspended;
+            };
+            alter(&orders, &received.record, follow).await?;
         }
         TicketEvent::Withdrawn(_) => alter(&orders, &received.record, |inventory| inventory.on_sale = false).await?,
         TicketEvent::Snapshot(TicketSnapshot { listing, withdrawn }) => {
@@ -35,7 +39,7 @@ pub(crate) async fn on_ticket(orders: Arc<Orders>, received: Received<TicketEven
             open_inventory(&orders, listing).await?;
             let follow = |inventory: &mut Inventory| {
                 inventory.resize(listing.quantity);
-                inventory.on_sale = !withdrawn;
+                inventory.on_sale = !withdrawn && !listing.suspended;
             };
             alter(&orders, &received.record, follow).await?;
         }

@@ -83,6 +83,11 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
+    /// Whether places may be held, as far as the listing says.
+    pub(crate) fn is_on_sale(&self) -> bool {
+        !self.withdrawn && !self.listing.suspended
+    }
+
     /// The order that makes a hold good.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ pub(crate) async fn create(
         Err(StoreError::Exists) if creation.is_repeated() => tickets.made_before(creation.id(), principal.user).await?,
         made => made?,
     };
+    let made = tickets.suspended_if_closed(made).await?;
     tickets.pages.written(&made);
     let location = format!("/api/tickets/{}", made.value.id);
     Ok(Created { location, version: made.version, body: TicketBody::of(made, &tickets.zone, now) })
@@ -104,7 +105,7 @@ pub(crate) async fn show(
 #[utoipa::path(put, path = "/api/tickets/{id}", request_body = TicketInput,
     params(("id" = TicketId, Path, description = "The ticket")),
     responses((status = 200, description = "The ticket as it is now", body = TicketBody),
-        (status = 409, description = "`quantity_below_taken`, `price_locked`, `currency_locked`, `withdrawn`")))]
+        (status = 409, description = "`quantity_below_taken`, `price_locked`, `currency_locked`, `withdrawn`, `suspended`")))]
 pub(crate) async fn edit(
     tickets: web::Data<Tickets>,
     principal: Principal,

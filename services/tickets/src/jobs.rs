@@ -29,3 +29,11 @@ pub(crate) async fn add_words(tickets: Arc<Tickets>) -> Result<(), JobError> {
     }
     Ok(())
 }
+
+/// Goes on with taking listings of closed accounts off sale.
+///
+/// # Errors
+/// If the store failed.
+pub(crate) async fn suspend_listings(tickets: Arc<Tickets>) -> Result<(), JobError> {
+    Ok(tickets.look_at_closed_accounts().await?)
+}

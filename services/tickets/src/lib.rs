@@ -2,6 +2,7 @@
 
 mod api;
 mod catalogue;
+mod closed_accounts;
 pub mod fields;
 mod input;
 mod jobs;
@@ -18,12 +19,13 @@ mod view;
 use std::time::Duration;
 
 use common::clock::SharedClock;
-use common::events::InventoryEvent;
+use common::events::{InventoryEvent, UserEvent};
 use common::http::{Policy, routes};
 use common::service::{Context, Service, StartError};
 use common::store::Aggregate;
 use common::zone::Zone;
 
+use closed_accounts::ClosedAccounts;
 use pages::Pages;
 use store::TicketStore;
 use ticket::Ticket;
@@ -41,6 +43,9 @@ pub fn service() -> Service {
         .owns::<Ticket>()
         .listen_passing_over(listeners::older_counts, listeners::on_inventory)
         .projection_within::<InventoryEvent>(Ticket::COLLECTION, "places.version")
+        .listen(listeners::on_user)
+        .projection::<UserEvent>(ClosedAccounts::COLLECTION)
+        .job("suspend listings of closed accounts", Duration::from_secs(2), jobs::suspend_listings)
         .job("shelve ended sales", Duration::from_secs(10), jobs::shelve_ended)
         .job("search words", Duration::from_secs(10), jobs::add_words)
         .indexes(store::indexes())
@@ -53,6 +58,7 @@ pub struct Tickets {
     /// The time zone of shows whose sellers say none.
     zone: Zone,
     tickets: TicketStore,
+    closed_accounts: ClosedAccounts,
     pages: Pages,
 }
 
@@ -60,6 +66,7 @@ impl Tickets {
     async fn open(ctx: Context) -> Result<Self, StartError> {
         let tickets = TicketStore::new(ctx.aggregates());
         let pages = Pages::open(&ctx, tickets.clone()).await?;
-        Ok(Self { clock: ctx.clock(), zone: ctx.settings().business_zone(), tickets, pages })
+        let (clock, zone) = (ctx.clock(), ctx.settings().business_zone());
+        Ok(Self { clock, zone, tickets, closed_accounts: ClosedAccounts::new(ctx.database()), pages })
     }
 }

@@ -11,6 +11,7 @@ impl From<TicketError> for Problem {
         match error {
             TicketError::NotOwner => Self::forbidden("not_owner", says),
             TicketError::Withdrawn => Self::conflict("withdrawn", says),
+            TicketError::Suspended => Self::conflict("suspended", says),
             TicketError::QuantityBelowTaken { held, sold } => {
                 Self::conflict("quantity_below_taken", says).with("held", held).with("sold", sold)
             }

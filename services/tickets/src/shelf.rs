@@ -38,7 +38,7 @@ impl Shelf {
         Self { rank: Self::OPEN, order, until: sale_end }
     }
 
-    /// Where a listing stands that was taken from sale.
+    /// Where a listing stands that was taken from sale, by its seller or because their account was closed.
     pub fn withdrawn(starts_at: Option<StartsAt>) -> Self {
         Self::behind(Self::WITHDRAWN, starts_at)
     }

@@ -10,6 +10,7 @@ use common::id::{TicketId, UserId};
 use common::store::{Aggregate, Aggregates, Change, ChangeError, Indexes, StoreError, Versioned};
 
 use crate::catalogue::{Position, WORDS, Wanted};
+use crate::closed_accounts::ClosedAccounts;
 use crate::places::Places;
 use crate::shelf::Shelf;
 use crate::ticket::{Changed, Ticket};
@@ -42,7 +43,7 @@ pub(crate) fn indexes() -> Vec<Indexes> {
     let going_on = doc! { "shelf.rank": Shelf::OPEN };
     let by_seller: Document = doc! { "sellerId": 1 }.into_iter().chain(shelf_order()).collect();
     let indexes = Indexes::of(Ticket::COLLECTION).outbox().on(shelf_order()).on(by_seller).on(doc! { WORDS: 1 });
-    vec![indexes.partial(doc! { "shelf.until": 1 }, going_on)]
+    vec![indexes.partial(doc! { "shelf.until": 1 }, going_on), ClosedAccounts::indexes()]
 }
 
 /// The listings.
@@ -89,6 +90,28 @@ impl TicketStore {
             Change::new(next, event)
         };
         self.tickets.change(id, |current| Ok(rule(current)?.map(written))).await
+    }
+
+    /// Takes a listing off sale whose seller's account was closed; `None` if there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn suspend(&self, id: TicketId) -> Result<Option<Versioned<Ticket>>, StoreError> {
+        let suspended = |current: &Versioned<Ticket>| {
+            let (next, event) = current.value.suspend()?;
+            Some(Change::new(next, event.by_system()))
+        };
+        self.tickets.advance(id, suspended).await
+    }
+
+    /// Up to `limit` listings of a seller that are on sale. Each that is taken off sale stands elsewhere in the index, so asking
+    /// again finds the next ones.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn on_sale_of(&self, seller: UserId, limit: i64) -> Result<Vec<Versioned<Ticket>>, StoreError> {
+        let on_sale = doc! { "sellerId": seller, "shelf.rank": { "$in": [Shelf::UPCOMING, Shelf::STARTED] } };
+        self.tickets.find_work(on_sale, Document::new(), limit).await
     }
 
     /// Up to `limit` of what is wanted, behind `after`, in the order of the shelves.
@@ -174,11 +197,13 @@ mod tests {
     use common::store::fixtures::{Fixtures, element};
 
     use super::*;
+    use crate::closed_accounts::ClosedAccount;
 
     #[test]
     fn stored_documents_of_every_version_are_read() {
         let fixtures =
             Fixtures::of(env!("CARGO_MANIFEST_DIR"), indexes()).aggregate::<Ticket>(&[("places", element::<Places>)]);
+        let fixtures = fixtures.documents::<ClosedAccount>(ClosedAccounts::COLLECTION);
         assert_eq!(fixtures.wrong(), Vec::<String>::new());
     }
 }

@@ -83,6 +83,9 @@ pub enum TicketError {
     /// It was taken from sale.
     #[error("this ticket was withdrawn from sale")]
     Withdrawn,
+    /// The account of its seller was closed.
+    #[error("this ticket is off sale, as the account of its seller was closed")]
+    Suspended,
     /// More places are held and sold than there would be.
     #[error("{held} places are held and {sold} are sold; there cannot be fewer")]
     QuantityBelowTaken {
@@ -120,6 +123,9 @@ pub struct Ticket {
     pub offer: Offer,
     /// Whether it was taken from sale.
     pub withdrawn: bool,
+    /// Whether it is off sale because the account of its seller was closed.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub suspended: bool,
     /// When it was listed.
     pub created_at: Time,
     /// Where it stands in the catalogue.
@@ -138,6 +144,7 @@ impl Ticket {
             id,
             seller_id,
             withdrawn: false,
+            suspended: false,
             created_at: now,
             shelf: Shelf::of(offer.starts_at, offer.sale_end(), now),
             resized_at: 0,
@@ -163,6 +170,9 @@ impl Ticket {
     pub fn edit(&self, offer: Offer, now: Time) -> Result<Option<Changed>, TicketError> {
         if self.withdrawn {
             return Err(TicketError::Withdrawn);
+        }
+        if self.suspended {
+            return Err(TicketError::Suspended);
         }
         let offer = offer.changing(&self.offer).findable();
         if offer == self.offer.clone().findable() {
@@ -206,6 +216,13 @@ impl Ticket {
         (!self.withdrawn).then(|| (next, event.into()))
     }
 
+    /// Takes it from sale because the account of its seller was closed; `None` if it is off sale for good already.
+    pub fn suspend(&self) -> Option<Changed> {
+        let next = Self { suspended: true, shelf: Shelf::withdrawn(self.offer.starts_at), ..self.clone() };
+        let event = TicketUpdated { listing: next.listing() };
+        (!self.withdrawn && !self.suspended).then(|| (next, event.into()))
+    }
+
     /// How many places there are: as the authority says, once it knows what the seller wants.
     pub fn quantity(&self) -> u32 {
         if self.places.version > self.resized_at { self.places.capacity } else { self.offer.quantity.get() }
@@ -218,7 +235,7 @@ impl Ticket {
 
     /// Whether places may be held at `now`, as long as some are free.
     pub fn on_sale(&self, now: Time) -> bool {
-        !self.withdrawn && self.places.on_sale && !self.sale_is_over(now)
+        !self.withdrawn && !self.suspended && self.places.on_sale && !self.sale_is_over(now)
     }
 
     /// Whether its sale has ended by itself at `now`.
@@ -245,8 +262,13 @@ impl Ticket {
             time_zone: offer.time_zone,
             sale_ends_at: offer.sale_ends_at.map(SaleEndsAt::time),
             refund_policy: offer.refund_policy,
+            suspended: self.suspended,
         }
     }
+}
+
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]

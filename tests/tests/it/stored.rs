@@ -205,6 +205,10 @@ async fn accounts(at: &Addresses<'_>, admin: &Person, buyer: &Person, name: &str
     let role = format!("/api/users/{}/role", text(&other.id));
     admin.put(&role, json!({ "role": "admin" })).await.expect(200);
     admin.put(&role, json!({ "role": "member" })).await.expect(200);
+    other.post("/api/users/refresh", Value::Null).await.expect(200);
+    other.confirm().await;
+    let listing = json!({ "title": "Taken from sale", "price": "5" });
+    post(&other, at.tickets, "/api/tickets", listing).await.expect(201);
     admin.post(&format!("/api/users/{}/disable", text(&other.id)), Value::Null).await.expect(200);
 }
 

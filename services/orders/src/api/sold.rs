@@ -138,6 +138,7 @@ impl Orders {
     }
 
     fn standing(&self, ticket: Replica, inventory: Option<&Inventory>, revenue: i64) -> ListingSales {
+        let is_open = ticket.is_on_sale();
         let Replica { listing, withdrawn } = ticket;
         let (currency, sale_ends_at) = (listing.price.currency(), listing.sale_end());
         let sale_goes_on = sale_ends_at.is_none_or(|end| self.clock.now() < end);
@@ -146,7 +147,7 @@ impl Orders {
             title: listing.title,
             starts_at: listing.starts_at,
             time_zone: listing.time_zone.as_ref().unwrap_or(&self.zone).to_string(),
-            on_sale: !withdrawn && sale_goes_on,
+            on_sale: is_open && sale_goes_on,
             withdrawn,
             sale_ends_at,
             capacity: inventory.map_or(listing.quantity, |inventory| inventory.capacity),

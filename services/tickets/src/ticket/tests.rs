@@ -155,3 +155,18 @@ fn counts_out_of_the_store_are_not_written_again() {
     assert_eq!(read.offer, fresh.offer);
     assert!(!to_document(&read).unwrap().contains_key("places"));
 }
+
+#[test]
+fn a_listing_of_a_closed_account_is_off_sale_for_good() {
+    let ticket = ticket(told(10, 2, 3, 4));
+    let (suspended, event) = ticket.suspend().unwrap();
+    assert!(!suspended.on_sale() && suspended.shelf == Shelf::withdrawn(None));
+    assert_eq!((suspended.available(), suspended.places), (5, ticket.places), "what is taken stays taken");
+    let TicketEvent::Updated(updated) = event else { panic!("{event:?}") };
+    assert!(updated.listing.suspended);
+    assert!(matches!(suspended.told(), TicketEvent::Snapshot(told) if told.listing.suspended && !told.withdrawn));
+    assert_eq!(suspended.suspend(), None);
+    assert_eq!(suspended.edit(with_quantity(9), NOW), Err(TicketError::Suspended));
+    assert_eq!(suspended.withdraw().unwrap().0.suspend(), None);
+    assert_eq!(ticket.withdraw().unwrap().0.suspend(), None, "it is off sale for good already");
+}
