@@ -71,15 +71,14 @@ impl Auth {
         name: Option<DisplayName>,
         place: &ClientAddress,
     ) -> Result<Versioned<User>, AccountError> {
-        let mailbox = tagged_mailbox(email.as_str()).map(|mailbox| (SIGN_UPS_OF_MAILBOX, mailbox));
-        let counted: Vec<Counted> = mailbox.into_iter().chain(SIGN_UPS.of(place)).collect();
-        if let Some(wait) = self.attempts.count_all(&counted, self.clock.now()).await? {
-            return Err(AccountError::TooManySignUps(wait));
-        }
+        let of_place: Vec<Counted> = SIGN_UPS.of(place).collect();
+        self.count_sign_up(&of_place).await?;
         // The unique index decides; to look first only saves the work of hashing.
         if user_by_email(&self.users, &TypedEmail::from(&email)).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
+        let mailbox = tagged_mailbox(email.as_str()).map(|mailbox| (SIGN_UPS_OF_MAILBOX, mailbox));
+        self.count_sign_up(mailbox.as_slice()).await?;
         let password_hash = self.hashing.hash(password).await?;
         let new = NewUser { email, name, password_hash, role: Role::Member };
         let (user, created) = User::sign_up(new, self.clock.now());
@@ -89,6 +88,11 @@ impl Auth {
             StoreError::Exists => AccountError::EmailTaken,
             error => error.into(),
         })
+    }
+
+    async fn count_sign_up(&self, counted: &[Counted]) -> Result<(), AccountError> {
+        let wait = self.attempts.count_all(counted, self.clock.now()).await?;
+        wait.map_or(Ok(()), |wait| Err(AccountError::TooManySignUps(wait)))
     }
 
     /// Who has this address and password, as a caller says. Wrong ones are counted, whether or not there is an account; those that

@@ -51,13 +51,14 @@ impl PlaceLimits {
     }
 }
 
-/// Accounts made for one mailbox under addresses with a tag, such as ana+shop@example.org: each is sent a letter.
+/// Accounts made for one mailbox under addresses with a tag, such as ana+shop@example.org: each is sent a letter. What is counted of a
+/// mailbox is letters: who asks for what nobody has costs its owner nothing.
 pub const SIGN_UPS_OF_MAILBOX: Limit = Limit::hourly("sign-ups-of-mailbox", 5);
 /// Accounts made from one place in the network.
 pub const SIGN_UPS: PlaceLimits = PlaceLimits::hourly("sign-ups-by-client", "sign-ups-by-network", 60);
 /// Mails for a new password to one address, whether or not there is an account.
 pub const RESET_MAILS_TO_ADDRESS: Limit = Limit::hourly("reset-mails-to-address", 5);
-/// The same to one mailbox, for addresses with a tag.
+/// Mails for a new password that were written to one mailbox, for accounts under addresses with a tag.
 pub const RESET_MAILS_TO_MAILBOX: Limit = Limit::hourly("reset-mails-to-mailbox", 5);
 /// Mails for a new password wanted from one place in the network.
 pub const RESET_MAILS: PlaceLimits = PlaceLimits::hourly("reset-mails-by-client", "reset-mails-by-network", 60);

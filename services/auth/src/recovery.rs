@@ -77,10 +77,8 @@ impl Auth {
     /// Notes that somebody wants a mail for a new password. Whether there is an account is found out later, by a job: so
     /// neither the answer nor the time it takes tells.
     pub(crate) async fn forget_password(&self, email: TypedEmail, place: &ClientAddress) -> Result<(), RecoveryError> {
-        let address = email.one_spelling();
-        let mailbox = tagged_mailbox(&address).map(|mailbox| (RESET_MAILS_TO_MAILBOX, mailbox));
-        let to_address = [(RESET_MAILS_TO_ADDRESS, address)];
-        self.count(RESET_MAILS.of(place).chain(to_address).chain(mailbox)).await?;
+        let to_address = [(RESET_MAILS_TO_ADDRESS, email.one_spelling())];
+        self.count(RESET_MAILS.of(place).chain(to_address)).await?;
         Ok(self.reset_requests.insert(&ResetRequest::new(email, self.clock.now())).await?)
     }
 
@@ -99,7 +97,13 @@ impl Auth {
     }
 
     async fn write_reset_letter(&self, email: &TypedEmail) -> Result<(), StoreError> {
-        let Some(user) = user_by_email(&self.users, email).await? else { return Ok(()) };
+        let user = user_by_email(&self.users, email).await?.filter(|user| user.value.is_active());
+        let Some(user) = user else { return Ok(()) };
+        let mailbox = tagged_mailbox(user.value.email.as_str()).map(|mailbox| (RESET_MAILS_TO_MAILBOX, mailbox));
+        if self.attempts.count_all(mailbox.as_slice(), self.clock.now()).await?.is_some() {
+            tracing::info!(user = %user.value.id, "a mailbox has had as many mails for new passwords as it gets in an hour");
+            return Ok(());
+        }
         let letter = Letter::new(Note::ResetPassword, self.clock.now());
         let asked = self.users.advance(user.value.id, |current| {
             let event = UserEvent::from(UserPasswordResetRequested { user_id: current.value.id }).by_system();

@@ -15,6 +15,7 @@ mod full_disk;
 mod growth;
 mod holds;
 mod journey;
+mod mailboxes;
 mod model;
 mod observability;
 mod outage;
