@@ -347,6 +347,8 @@ async fn many_who_share_an_address_do_not_share_a_count() {
 async fn who_guesses_does_not_keep_the_owner_out_of_a_browser_that_is_known() {
     let app = App::start().await;
     let ana = app.sign_up().await;
+    let change = json!({ "currentPassword": PASSWORD, "newPassword": NEW });
+    ana.post("/api/users/change-password", change).await.expect(200);
     let from = async |person: &Person, place: &str, password: &str| {
         let body = json!({ "email": ana.email, "password": password });
         person.send(reqwest::Method::POST, "/api/users/signin", &[("x-forwarded-for", place)], body).await
@@ -360,9 +362,9 @@ async fn who_guesses_does_not_keep_the_owner_out_of_a_browser_that_is_known() {
         });
         join_all(guesses).await;
     }
-    from(&app.visitor(), "203.0.113.9", PASSWORD).await.problem(429, "too_many_requests");
+    from(&app.visitor(), "203.0.113.9", NEW).await.problem(429, "too_many_requests");
     ana.post("/api/users/signout", Value::Null).await.expect(200);
-    from(&ana, "203.0.113.10", PASSWORD).await.expect(200);
+    from(&ana, "203.0.113.10", NEW).await.expect(200);
     assert_eq!(ana.get("/api/users/currentuser").await.expect(200)["currentUser"]["email"], ana.email);
 
     // It is known for its own account only, and may guess no more than anybody else.
@@ -373,7 +375,7 @@ async fn who_guesses_does_not_keep_the_owner_out_of_a_browser_that_is_known() {
         from(&ana, "203.0.113.10", "battery staple").await.problem(401, "invalid_credentials");
     }
     ana.post("/api/users/signin", as_bob).await.problem(429, "too_many_requests");
-    from(&ana, "203.0.113.10", PASSWORD).await.problem(429, "too_many_requests");
+    from(&ana, "203.0.113.10", NEW).await.problem(429, "too_many_requests");
     app.stop().await;
 }
 
@@ -394,8 +396,7 @@ async fn sign_ups_are_few_for_one_mailbox_and_bounded_from_one_place() {
     refused.problem(429, "too_many_requests");
     sign_up("victim@example.org".to_owned(), "198.51.6.1").await.expect(201);
     for nth in 0..6 {
-        let answer = forget(&app, &format!("victim+x{nth}@example.org")).await;
-        assert!(answer.status == 202 || nth > 4, "{nth}: {}", answer.status);
+        forget(&app, &format!("victim+x{nth}@example.org")).await.expect(202);
     }
     forget(&app, "victim@example.org").await.expect(202);
 

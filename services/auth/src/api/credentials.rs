@@ -1,11 +1,12 @@
 //! Passwords that are forgotten or replaced, and addresses that are shown to be one's own.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use common::http::{Body, ClientAddress, Fields, Principal, Problem, Tagged};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::sign_in::{browser_cookie, caller, with_cookies};
 use super::{Account, person};
 use crate::Auth;
 use crate::email::TypedEmail;
@@ -90,7 +91,7 @@ pub(crate) async fn reset_password(
     Ok(done())
 }
 
-/// Replaces one's password. All other sessions end, and all API keys.
+/// Replaces one's password. All other sessions end, and all API keys. The browser in which it is done stays known.
 #[utoipa::path(
     post, path = "/api/users/change-password", request_body = NewPassword,
     responses(
@@ -101,9 +102,10 @@ pub(crate) async fn reset_password(
 )]
 pub(crate) async fn change_password(
     auth: web::Data<Auth>,
+    request: HttpRequest,
     principal: Principal,
     Body(input): Body<NewPassword>,
-) -> Result<Tagged<Account>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let user = person(&principal)?;
     let mut fields = Fields::default();
     // What can be nobody's password is not this one's either.
@@ -115,7 +117,14 @@ pub(crate) async fn change_password(
         RecoveryError::Unfit(fault) => Problem::invalid("newPassword", fault),
         error => error.into(),
     })?;
-    Ok(Tagged { version: user.version, body: Account::from(&user) })
+    let response = Tagged { version: user.version, body: Account::from(&user) }.respond_to(&request);
+    // A client without one may be no browser.
+    let caller = caller(&request);
+    if caller.browser.is_none() {
+        return Ok(response);
+    }
+    let browser = auth.know_browser(caller, &user.value).await?;
+    with_cookies(response, &[browser_cookie(&browser)])
 }
 
 /// Notes that the address of an account is its owner's, with the token from the mail.

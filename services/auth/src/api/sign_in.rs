@@ -268,7 +268,7 @@ impl FromRequest for Presented {
 }
 
 /// Who wants in.
-fn caller(request: &HttpRequest) -> Caller {
+pub(super) fn caller(request: &HttpRequest) -> Caller {
     let browser = request.cookie(BROWSER_COOKIE).and_then(|cookie| Secret::parse(cookie.value()));
     Caller { place: ClientAddress::of(request), browser }
 }
@@ -295,7 +295,7 @@ fn session_cookies(signed_in: &SignedIn) -> [Cookie<'static>; 2] {
     ]
 }
 
-fn browser_cookie(browser: &Secret) -> Cookie<'static> {
+pub(super) fn browser_cookie(browser: &Secret) -> Cookie<'static> {
     session_cookie(BROWSER_COOKIE, browser.expose(), known_browsers::LIVES)
 }
 
@@ -304,7 +304,7 @@ fn no_cookies() -> [Cookie<'static>; 2] {
     [expired_cookie(ACCESS_COOKIE), expired_cookie(REFRESH_COOKIE)]
 }
 
-fn with_cookies(mut response: HttpResponse, cookies: &[Cookie<'static>]) -> Result<HttpResponse, Problem> {
+pub(super) fn with_cookies(mut response: HttpResponse, cookies: &[Cookie<'static>]) -> Result<HttpResponse, Problem> {
     for cookie in cookies {
         response.add_cookie(cookie).map_err(|error| Problem::internal(error.to_string()))?;
     }
