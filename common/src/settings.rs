@@ -19,12 +19,13 @@ use url::Url;
 
 pub use self::read::read_from_env;
 use self::values::{
-    api_url, log_filter, mail_address, mail_from, mongodb_uri, namespace, nats_url, network, public_address,
-    publishable_key, secret_key, smtp_url, time_zone, web_address, webhook_secret,
+    api_url, log_filter, mail_from, mongodb_uri, namespace, nats_url, network, public_address, publishable_key,
+    secret_key, smtp_url, time_zone, web_address, webhook_secret,
 };
 pub use self::wrong::SettingsError;
 use crate::bus::StreamBounds;
 use crate::clock::{SharedClock, SystemClock, WrongClock};
+use crate::text::mail_address;
 use crate::zone::Zone;
 
 /// How log lines look.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
-use lettre::{Address, AsyncSmtpTransport, Tokio1Executor};
+use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use secrecy::SecretString;
 use url::{Host, Url};
 
@@ -54,12 +54,6 @@ pub(super) fn network(text: &str) -> Result<IpNet, &'static str> {
     let text = text.trim();
     let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     network.ok_or("must be networks such as 10.0.0.0/8 or 2001:db8::/32, separated by commas")
-}
-
-pub(super) fn mail_address(text: &str) -> Result<String, &'static str> {
-    let text = text.trim();
-    let right = text.parse::<Address>().is_ok();
-    right.then(|| text.to_owned()).ok_or("must be an address such as ana@example.org")
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {

@@ -83,7 +83,8 @@ async fn each_wrong_setting_is_told_at_once_by_its_name() {
         ("DOCKET_PUBLIC_URL", "https://docket.example.org/?from=1", &["must be a web address"]),
         ("DOCKET_PUBLIC_URL", "http://0.0.0.0:8080", &["must be a web address"]),
         ("BUSINESS_TIME_ZONE", "Mars/Base", &["Europe/Rome"]),
-        ("BOOTSTRAP_ADMIN_EMAIL", "admin", &["must be an address"]),
+        ("BOOTSTRAP_ADMIN_EMAIL", "admin", &["must be an e-mail address"]),
+        ("BOOTSTRAP_ADMIN_EMAIL", "admin@[127.0.0.1]", &["the name of a domain"]),
         ("RUST_LOG", "a=b=c", &["info,orders=debug"]),
         ("DOCKET_TRUSTED_PROXIES", "10.0.0.0/8, proxy", &["must be networks such as 10.0.0.0/8"]),
     ];
