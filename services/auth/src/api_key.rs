@@ -34,6 +34,9 @@ pub struct ApiKey {
     pub created_at: Time,
     /// When its owner took it back.
     pub revoked_at: Option<Time>,
+    /// When an access token was last taken for it, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Time>,
     /// How often the password had been replaced when it was made; `None` in builds before, as if it had never been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password_changes: Option<i64>,
@@ -58,6 +61,7 @@ impl ApiKey {
             secret_hash: secret.hash(),
             created_at: now,
             revoked_at: None,
+            last_used_at: None,
             password_changes: Some(owner.password_changes),
         };
         (key, event, shown.into())

@@ -11,7 +11,7 @@ use crate::Auth;
 use crate::access_token::{self, SigningError};
 use crate::api_key::{ApiKey, PresentedKey, Scope};
 use crate::display_name::DisplayName;
-use crate::store::live_api_keys;
+use crate::store::{live_api_keys, note_use};
 
 /// Why a key was not taken or not found.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +81,12 @@ impl Auth {
         let key = key.filter(|key| key.admits(&presented)).ok_or(ApiKeyError::Refused)?;
         let owner = self.users.get(key.user_id).await?.filter(|user| user.value.is_active() && key.is_of(&user.value));
         let owner = owner.ok_or(ApiKeyError::Refused)?;
-        let claims = access_token::claims(&owner, key.session(), Some(key.scope_claim()), self.clock.now());
-        Ok(self.keyring.sign(&claims)?)
+        let now = self.clock.now();
+        let claims = access_token::claims(&owner, key.session(), Some(key.scope_claim()), now);
+        let token = self.keyring.sign(&claims)?;
+        if let Err(error) = note_use(&self.api_keys, &key, now).await {
+            tracing::warn!(%error, key = %key.id, "it is not noted that a key was used");
+        }
+        Ok(token)
     }
 }

@@ -146,7 +146,8 @@ fn protect(headers: &mut HeaderMap) {
     }
 }
 
-/// The page that says that an address of ours had no answer: it took too long, or failed.
+/// The page that says that an address of ours had no answer: it took too long, or failed. The request and what was learnt in it are gone
+/// by then, and to ask once more who is signed in is a call that may hang after all that time. So the page is that of a visitor.
 pub(crate) fn fault_page(path: &str, fault: &Problem, request_id: &str) -> Option<HttpResponse> {
     if is_of_the_api(path) {
         return None;

@@ -98,6 +98,9 @@ fn routes(config: &mut ServiceConfig) {
         .route("/profile/password", post().to(profile::change_password))
         .route("/profile/verification", post().to(profile::send_verification))
         .route("/profile/sessions/{id}/end", post().to(profile::end_session))
+        .route("/profile/keys", get().to(profile::back))
+        .route("/profile/keys", post().to(profile::make_key))
+        .route("/profile/keys/{id}/end", post().to(profile::end_key))
         .route("/dev/mail", get().to(dev_mail::show))
         .default_service(web::to(pages::nothing));
     config.service(pages);

@@ -37,11 +37,14 @@ pub(crate) struct ApiKeyView {
     #[schema(value_type = Vec<String>)]
     scopes: BTreeSet<Scope>,
     created_at: Time,
+    /// When an access token was last taken for it, as far as is known.
+    last_used_at: Option<Time>,
 }
 
 impl From<ApiKey> for ApiKeyView {
     fn from(key: ApiKey) -> Self {
-        Self { id: key.id, name: key.name.into(), scopes: key.scopes, created_at: key.created_at }
+        let ApiKey { id, name, scopes, created_at, last_used_at, .. } = key;
+        Self { id, name: name.into(), scopes, created_at, last_used_at }
     }
 }
 

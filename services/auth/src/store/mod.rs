@@ -162,6 +162,14 @@ pub async fn live_api_keys(
     if readable.is_empty() { keys.find_all(filter, doc! { "_id": -1 }, 1).await } else { Ok(readable) }
 }
 
+/// Notes when a key was used. It is no change of the key: no version is made.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn note_use(keys: &Aggregates<ApiKey>, key: &ApiKey, now: Time) -> Result<(), StoreError> {
+    keys.table().update(doc! { "_id": key.id }, doc! { "$set": { "lastUsedAt": now } }).await
+}
+
 fn older_than(filter: &mut Document, after: Option<String>) {
     if let Some(after) = after {
         filter.insert("_id", doc! { "$lt": after });

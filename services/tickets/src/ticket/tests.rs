@@ -160,7 +160,7 @@ fn counts_out_of_the_store_are_not_written_again() {
 fn a_listing_of_a_closed_account_is_off_sale_for_good() {
     let ticket = ticket(told(10, 2, 3, 4));
     let (suspended, event) = ticket.suspend().unwrap();
-    assert!(!suspended.on_sale() && suspended.shelf == Shelf::withdrawn(None));
+    assert!(!suspended.on_sale(NOW) && suspended.shelf == Shelf::withdrawn(None));
     assert_eq!((suspended.available(), suspended.places), (5, ticket.places), "what is taken stays taken");
     let TicketEvent::Updated(updated) = event else { panic!("{event:?}") };
     assert!(updated.listing.suspended);

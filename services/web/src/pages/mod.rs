@@ -5,6 +5,7 @@ pub(crate) mod bought;
 pub(crate) mod check_in;
 pub(crate) mod dev_mail;
 pub(crate) mod home;
+mod keys;
 pub(crate) mod offer;
 pub(crate) mod order;
 pub(crate) mod passes;

@@ -4,6 +4,7 @@ mod account;
 mod answers;
 mod buying;
 mod card_form;
+mod keys;
 mod limits;
 mod money;
 mod once;
