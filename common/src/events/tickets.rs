@@ -56,7 +56,7 @@ pub struct Listing {
     /// In which time zone it takes place, if the seller says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<Zone>,
-    /// When its sale ends, if the seller says so; [`Listing::sale_end`] where nothing is said.
+    /// When its sale ends, if the seller says so; at the start where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sale_ends_at: Option<Time>,
     /// Whether paid orders may be given back.

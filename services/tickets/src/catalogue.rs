@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_page_goes_on_where_the_last_one_ended() {
-        let after = Position(Shelf { rank: 0, order: 150 }, true, TicketId::generate(FROM));
+        let after = Position(Shelf { rank: 0, order: 150, until: None }, true, TicketId::generate(FROM));
         let wanted = Wanted { from: Some(FROM), to: Some(TO), ..Wanted::default() };
         let rest: Bson = doc! { "$gt": 150_i64, "$lte": 200_i64 }.into();
         let behind = between(-200, -100);
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_list_is_no_error() {
-        let after = Position(Shelf { rank: 2, order: 0 }, true, TicketId::generate(FROM));
+        let after = Position(Shelf { rank: 2, order: 0, until: None }, true, TicketId::generate(FROM));
         assert_eq!(Wanted::default().filter(Some(after)), doc! { "$or": [{ "_id": { "$in": [] } }] });
     }
 }

@@ -110,7 +110,7 @@ impl TicketStore {
     /// # Errors
     /// The store's.
     pub(crate) async fn on_sale_of(&self, seller: UserId, limit: i64) -> Result<Vec<Versioned<Ticket>>, StoreError> {
-        let on_sale = doc! { "sellerId": seller, "shelf.rank": { "$in": [Shelf::UPCOMING, Shelf::STARTED] } };
+        let on_sale = doc! { "sellerId": seller, "shelf.rank": { "$in": [Shelf::OPEN, Shelf::ENDED] } };
         self.tickets.find_work(on_sale, Document::new(), limit).await
     }
 

@@ -100,6 +100,8 @@ impl World {
         let namespace = namespace();
         let targets = servers.targets();
         let mut shared = shared(&namespace, &bank);
+        // Mails are read that are not sent, and worlds beside each other have people of the same addresses.
+        shared.push(("DOCKET_DATA_DIR", folder.join(format!("data-{namespace}")).display().to_string()));
         shared.push(("NATS_REPLICAS", targets.nats.len().to_string()));
         let members = members(cast, &targets, &mut shared, folder, build).await;
         // One after the other: each makes streams and indexes that the next one finds.
