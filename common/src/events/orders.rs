@@ -22,6 +22,7 @@ domain_events! {
         RefundRequested(OrderRefundRequested) = "order.refund-requested", 1;
         Refunded(OrderRefunded) = "order.refunded", 1;
         PassCheckedIn(PassCheckedIn) = "pass.checked-in", 1;
+        PassCheckInUndone(PassCheckInUndone) = "pass.check-in-undone", 1;
         Snapshot(OrderSnapshot) = "order.snapshot", 1;
     }
 }
@@ -96,6 +97,21 @@ order_events! {
         at: Time,
         /// By whom.
         by: UserId,
+        /// At which entrance, if said.
+        place: Option<String>,
+    }
+    /// The use of a pass was undone: somebody was admitted by accident, or has left for good.
+    PassCheckInUndone {
+        /// The pass.
+        pass_id: PassId,
+        /// When it was undone.
+        at: Time,
+        /// By whom.
+        by: UserId,
+        /// When the pass was used.
+        checked_in_at: Time,
+        /// Who scanned it then.
+        checked_in_by: UserId,
         /// At which entrance, if said.
         place: Option<String>,
     }

@@ -37,7 +37,8 @@ impl Deadline {
             | OrderEvent::PlacesRequested(_)
             | OrderEvent::RefundRequested(_)
             | OrderEvent::Refunded(_)
-            | OrderEvent::PassCheckedIn(_) => None,
+            | OrderEvent::PassCheckedIn(_)
+            | OrderEvent::PassCheckInUndone(_) => None,
         }
     }
 }

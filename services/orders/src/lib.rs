@@ -46,6 +46,8 @@ pub fn service() -> Service {
             passes => Policy::Owner;
             pass_keys => Policy::Public;
             check_in => Policy::Owner, idempotent;
+            undo => Policy::Owner, idempotent;
+            check_ins => Policy::Owner;
         })
         .routes(routes! { sold:
             mine => Policy::SignedIn;

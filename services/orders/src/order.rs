@@ -11,7 +11,7 @@
 use common::clock::Time;
 use common::events::orders::{
     OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated, OrderExpired, OrderExpiring, OrderFacts,
-    OrderPlacesRequested, OrderRefundRequested, OrderRefunded, OrderSnapshot, OrderStatus, PassCheckedIn, RefundReason,
+    OrderPlacesRequested, OrderRefundRequested, OrderRefunded, OrderSnapshot, OrderStatus, RefundReason,
 };
 use common::events::payments::{DisputeStanding, PaymentSnapshot, PaymentStatus};
 use common::events::tickets::RefundPolicy;
@@ -20,13 +20,14 @@ use common::id::{OrderId, PassId, TicketId, UserId};
 use common::money::{Money, MoneyError};
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::hold_limits::REMEMBERED;
 use crate::inventory::PendingHold;
 
+mod door;
 mod told;
 
+pub use door::{CheckIn, Pass, UNDONE_REMEMBERED, Undone, Void};
 pub use told::{Disputing, Returned};
 
 /// Until when the limits count what is held and not paid: the last second that has a date of four digits.
@@ -69,40 +70,6 @@ impl From<OrderState> for OrderStatus {
             OrderState::Refunding => Self::Refunding,
             OrderState::Refunded => Self::Refunded,
         }
-    }
-}
-
-/// One admitted place.
-#[derive(Clone, Debug, PartialEq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Pass {
-    /// Derived from the order and the number, so that issuing twice issues the same.
-    pub id: PassId,
-    /// From 1 to the order's quantity.
-    pub number: u32,
-    /// Its use, if it was used.
-    pub checked_in: Option<CheckIn>,
-}
-
-/// The use of a pass.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CheckIn {
-    /// When.
-    pub at: Time,
-    /// Who scanned it.
-    pub by: UserId,
-    /// At which entrance, if said.
-    pub place: Option<String>,
-    /// The request that used it, the same for each of its repetitions; uses by earlier builds have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<Uuid>,
-}
-
-impl CheckIn {
-    /// Whether both are one scan by one person, sent twice.
-    fn repeats(&self, first: &Self) -> bool {
-        self.request.is_some() && (self.request, self.by) == (first.request, first.by)
     }
 }
 
@@ -155,6 +122,13 @@ pub struct Order {
     /// How many of them were used. Beside them, so that an index has it.
     #[serde(default)]
     pub admitted: u32,
+    /// Uses of its passes that were undone, the newest last; as many as an order remembers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<Undone>,
+    /// How many of its places stay sold although its money went back, because whoever has them was admitted. An order that an
+    /// earlier build refunded has returned all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inside: u32,
     /// When its buyer gave the hold up, if that was so late that the places were as good as kept from others until the deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up_late_at: Option<Time>,
@@ -168,6 +142,10 @@ pub struct Order {
     /// How its payment is disputed. Written and read as what went back.
     #[serde(default, skip_serializing)]
     pub dispute: Disputing,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What can happen to an order.
@@ -247,14 +225,20 @@ pub enum OrderError {
     #[error("a pass of this order was used already")]
     PassUsed,
     /// Its passes are not valid.
-    #[error("the order is not complete, so its passes are not valid")]
-    NotComplete,
+    #[error("{0}, so its passes are not valid")]
+    Void(Box<Void>),
     /// It has no such pass.
     #[error("the order has no such pass")]
     NoSuchPass,
     /// The pass was used before.
     #[error("the pass was used already")]
     AlreadyCheckedIn(CheckIn),
+    /// This scan has used the pass, and that was undone.
+    #[error("this scan was undone since; scan the pass again")]
+    ScanUndone,
+    /// The pass was not used at that moment; how it is used, if it is.
+    #[error("the pass was not checked in at that time")]
+    NotThatUse(Option<CheckIn>),
 }
 
 /// The start until which a buyer may give an order back that may go back until the show starts. A buyer relies on the later one
@@ -278,6 +262,15 @@ pub enum Move {
     Reacquire,
 }
 
+/// So many places of an order, and which way they move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moving {
+    /// Which way.
+    pub places: Move,
+    /// How many.
+    pub quantity: u32,
+}
+
 /// One change of an order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -286,7 +279,7 @@ pub struct Step {
     /// The event that says so.
     pub event: OrderEvent,
     /// What it does to the places.
-    pub places: Option<Move>,
+    pub places: Option<Moving>,
 }
 
 impl Order {
@@ -365,29 +358,6 @@ impl Order {
         Some(self.returned(places, otherwise))
     }
 
-    /// Uses a pass; `None` if the same scan has used it before.
-    ///
-    /// # Errors
-    /// If the order is not complete, has no such pass, or another scan has used the pass.
-    pub fn check_in(&self, pass: PassId, use_: CheckIn) -> Result<Option<Step>, OrderError> {
-        let known = self.passes.iter().find(|candidate| candidate.id == pass);
-        if known.and_then(|pass| pass.checked_in.as_ref()).is_some_and(|first| use_.repeats(first)) {
-            return Ok(None);
-        }
-        if self.state != OrderState::Complete {
-            return Err(OrderError::NotComplete);
-        }
-        let mut next = self.clone();
-        let found = next.passes.iter_mut().find(|candidate| candidate.id == pass).ok_or(OrderError::NoSuchPass)?;
-        if let Some(first) = &found.checked_in {
-            return Err(OrderError::AlreadyCheckedIn(first.clone()));
-        }
-        found.checked_in = Some(use_.clone());
-        next.admitted += 1;
-        let event = PassCheckedIn { order: self.facts(), pass_id: pass, at: use_.at, by: use_.by, place: use_.place };
-        Ok(Some(Step { next, event: event.into(), places: None }))
-    }
-
     /// Whether it costs nothing.
     pub fn is_free(&self) -> bool {
         self.total.minor() == 0
@@ -414,7 +384,7 @@ impl Order {
     }
 
     fn give_back(&self, starts_at: Option<Time>, now: Time) -> Result<Step, OrderError> {
-        if self.passes.iter().any(|pass| pass.checked_in.is_some()) {
+        if self.used() > 0 {
             return Err(OrderError::PassUsed);
         }
         let started = counting_start(self.starts_at, starts_at).is_some_and(|start| now >= start);
@@ -439,7 +409,12 @@ impl Order {
             (1..=self.quantity).map(|number| Pass { id: self.pass_id(number), number, checked_in: None }).collect();
         next.paid_at = Some(now);
         let passes = next.passes.iter().map(|pass| pass.id).collect();
-        Step { event: OrderCompleted { order: self.facts(), passes }.into(), next, places }
+        Step { event: OrderCompleted { order: self.facts(), passes }.into(), next, places: self.all(places) }
+    }
+
+    /// All its places, if any move.
+    fn all(&self, places: Option<Move>) -> Option<Moving> {
+        places.map(|places| Moving { places, quantity: self.quantity })
     }
 
     fn pass_id(&self, number: u32) -> PassId {
@@ -453,9 +428,13 @@ impl Order {
 
     fn returned(&self, places: Option<Move>, otherwise: RefundReason) -> Step {
         let reason = self.refund_reason.or(Some(otherwise));
-        let next = Self { refund_reason: reason, ..self.in_state(OrderState::Refunded) };
+        // Who was admitted keeps the place until the organiser undoes that.
+        let inside = if places == Some(Move::Return) { self.used() } else { 0 };
+        let next = Self { refund_reason: reason, inside, ..self.in_state(OrderState::Refunded) };
         // An order that is refunded because its places were gone has none to return.
         let places = places.filter(|places| *places != Move::Return || !self.passes.is_empty());
+        let places = places.map(|places| Moving { places, quantity: self.quantity.saturating_sub(inside) });
+        let places = places.filter(|moving| moving.quantity > 0);
         Step { next, event: OrderRefunded { order: self.facts() }.into(), places }
     }
 
@@ -468,7 +447,7 @@ impl Order {
             OrderState::Reacquiring => OrderPlacesRequested { order }.into(),
             _ => OrderCancelled { order }.into(),
         };
-        Step { next: self.in_state(state), event, places }
+        Step { next: self.in_state(state), event, places: self.all(places) }
     }
 
     fn in_state(&self, state: OrderState) -> Self {

@@ -2,10 +2,12 @@
 
 use common::http::{Overloaded, Problem};
 use common::store::ChangeError;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::box_office::HoldError;
 use crate::hold_limits::TooMany;
-use crate::order::OrderError;
+use crate::order::{CheckIn, OrderError, Void};
 
 impl From<HoldError> for Problem {
     fn from(error: HoldError) -> Self {
@@ -42,13 +44,28 @@ impl From<OrderError> for Problem {
             OrderError::NotRefundable => Self::conflict("not_refundable", says),
             OrderError::Disputed => Self::conflict("disputed", says),
             OrderError::PassUsed => Self::conflict("pass_used", says),
-            OrderError::NotComplete => Self::conflict("pass_void", says),
+            OrderError::Void(void) => {
+                let Void { state, reason, first } = *void;
+                let problem = Self::conflict("pass_void", says).with("orderStatus", as_told(&state));
+                used(problem.with("refundReason", as_told(&reason)), first)
+            }
             OrderError::NoSuchPass => Self::not_found(),
-            OrderError::AlreadyCheckedIn(first) => Self::conflict("already_checked_in", says)
-                .with("checkedInAt", first.at.to_string())
-                .with("place", first.place),
+            OrderError::AlreadyCheckedIn(first) => used(Self::conflict("already_checked_in", says), Some(first)),
+            OrderError::ScanUndone => Self::conflict("check_in_undone", says),
+            OrderError::NotThatUse(used_otherwise) => used(Self::conflict("not_checked_in", says), used_otherwise),
         }
     }
+}
+
+/// With how the pass is used, if it is.
+fn used(problem: Problem, first: Option<CheckIn>) -> Problem {
+    let Some(CheckIn { at, place, .. }) = first else { return problem };
+    problem.with("checkedInAt", at.to_string()).with("place", place)
+}
+
+/// As the API's answers write it.
+fn as_told(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
 }
 
 /// The problem of a change that was not made.

@@ -18,7 +18,7 @@ use futures::{Stream, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Movement, PendingHold};
-use crate::order::{Disputing, HELD, Input, Order, OrderError, OrderState, Returned, Step};
+use crate::order::{Disputing, HELD, Input, Moving, Order, OrderError, OrderState, Returned, Step};
 
 mod holds;
 pub(crate) mod sales;
@@ -115,6 +115,8 @@ impl Replica {
             refund_reason: None,
             passes: Vec::new(),
             admitted: 0,
+            undone: Vec::new(),
+            inside: 0,
             given_up_late_at: None,
             counts_until: Some(HELD),
             returned: Returned::default(),
@@ -250,12 +252,12 @@ impl OrderStore {
     fn written(&self, current: &Versioned<Order>, step: Step, actor: Option<UserId>, now: Time) -> Change<Order> {
         let event = actor.map_or_else(|| step.event.clone().by_system(), |actor| step.event.clone().by(actor));
         let change = Change::new(step.next, event);
-        let Some(places) = step.places else { return change };
+        let Some(Moving { places, quantity }) = step.places else { return change };
         let movement = Movement {
             key: format!("{}:{}", current.value.id, current.version + 1),
             order_id: current.value.id,
             places,
-            quantity: current.value.quantity,
+            quantity,
             at: now,
         };
         change.pushing("movements", &movement)

@@ -83,7 +83,8 @@ impl Duty {
             | OrderEvent::AwaitingPayment(_)
             | OrderEvent::Completed(_)
             | OrderEvent::PlacesRequested(_)
-            | OrderEvent::PassCheckedIn(_) => None,
+            | OrderEvent::PassCheckedIn(_)
+            | OrderEvent::PassCheckInUndone(_) => None,
         }
     }
 
@@ -137,7 +138,7 @@ impl OrderReplica {
             OrderEvent::Completed(_) => OrderState::Complete,
             OrderEvent::RefundRequested(_) => OrderState::Refunding,
             OrderEvent::Refunded(_) => OrderState::Refunded,
-            OrderEvent::PassCheckedIn(_) => return known,
+            OrderEvent::PassCheckedIn(_) | OrderEvent::PassCheckInUndone(_) => return known,
             OrderEvent::Snapshot(OrderSnapshot { order, title, expires_at, status }) => {
                 let (facts, title, expires_at) = (order.clone(), title.clone(), *expires_at);
                 return OrderState::of(*status).map(|state| Self { facts, title, state, expires_at });

@@ -23,17 +23,32 @@ pub(super) async fn inventories(world: &World, history: &History) -> Result<BTre
     let mut counts = BTreeMap::new();
     for ticket in history.capacities.keys() {
         for inventory in find(world, "orders", "inventories", doc! { "_id": ticket }).await? {
-            let count = |field: &str| match inventory.get(field) {
-                Some(bson::Bson::Int32(count)) => u32::try_from(*count).ok(),
-                Some(bson::Bson::Int64(count)) => u32::try_from(*count).ok(),
-                _ => None,
-            };
-            if let (Some(held), Some(sold)) = (count("held"), count("sold")) {
+            if let (Some(held), Some(sold)) = (count(&inventory, "held"), count(&inventory, "sold")) {
                 counts.insert(ticket.clone(), Counted { held, sold });
             }
         }
     }
     Ok(counts)
+}
+
+/// The orders whose money went back and whose guests are inside all the same, and how many these are.
+pub(super) async fn inside(world: &World, history: &History) -> Result<BTreeMap<String, u32>, String> {
+    let mut counts = BTreeMap::new();
+    for ticket in history.capacities.keys() {
+        for order in find(world, "orders", "orders", doc! { "ticketId": ticket, "inside": { "$gt": 0 } }).await? {
+            let id = order.get_str("_id").unwrap_or_default().to_owned();
+            counts.extend(count(&order, "inside").map(|inside| (id, inside)));
+        }
+    }
+    Ok(counts)
+}
+
+fn count(document: &Document, field: &str) -> Option<u32> {
+    match document.get(field)? {
+        bson::Bson::Int32(count) => u32::try_from(*count).ok(),
+        bson::Bson::Int64(count) => u32::try_from(*count).ok(),
+        _ => None,
+    }
 }
 
 /// The dead letters of all services, each as one line.

@@ -163,11 +163,9 @@ fn places(facts: &Facts<'_>, found: &mut Findings) {
     }
     for (ticket, shown) in &facts.history.end.tickets {
         page_adds_up(facts.history, ticket, *shown, found);
-        let of = |wanted: &dyn Fn(&OrderSeen) -> bool| -> u32 {
-            let orders = facts.history.end.orders.values().filter(|order| order.ticket == *ticket);
-            orders.filter(|order| wanted(order)).map(|order| order.quantity).sum()
-        };
-        let (held, sold) = (of(&OrderSeen::is_held), of(&|order| order.status == "complete"));
+        let orders = || facts.history.end.orders.values().filter(|order| order.ticket == *ticket);
+        let held: u32 = orders().filter(|order| order.is_held()).map(|order| order.quantity).sum();
+        let sold: u32 = orders().map(OrderSeen::sold).sum();
         if (shown.held, shown.sold) != (held, sold) {
             let seen = format!("ticket {ticket} shows {shown:?}, but its orders hold {held} and have bought {sold}");
             found.add(Rule::PlacesAddUp, seen);

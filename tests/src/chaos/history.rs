@@ -212,6 +212,8 @@ pub struct OrderSeen {
     pub passes: u32,
     /// What it says of its show.
     pub shown: Shown,
+    /// How many of its places stay sold although its money went back, because their guests are inside.
+    pub inside: u32,
 }
 
 /// One charge at the bank.
@@ -234,6 +236,11 @@ impl OrderSeen {
     /// Whether it holds places that are not paid.
     pub fn is_held(&self) -> bool {
         matches!(self.status.as_str(), "created" | "awaiting_payment" | "expiring")
+    }
+
+    /// How many of its places are sold.
+    pub fn sold(&self) -> u32 {
+        if self.status == "complete" { self.quantity } else { self.inside }
     }
 
     /// Whether nothing more will become of it by itself.

@@ -90,6 +90,9 @@ async fn look(world: &World, history: &History) -> Result<Snapshot, String> {
         snapshot.shows.insert(ticket.clone(), Shown::in_body(&page).now);
     }
     snapshot.inventories = behind::inventories(world, history).await?;
+    for (id, inside) in behind::inside(world, history).await? {
+        snapshot.orders.entry(id).and_modify(|order| order.inside = inside);
+    }
     snapshot.waiting = behind::waiting(world).await?;
     snapshot.charges = charges(world, &snapshot.orders).await;
     snapshot.dead_letters = behind::dead_letters(world).await?;
@@ -162,6 +165,7 @@ fn order_seen(who: usize, order: &Value, passes: usize) -> OrderSeen {
         status: text(order, "status"),
         passes: u32::try_from(passes).unwrap_or(u32::MAX),
         shown: Shown::in_body(order),
+        inside: 0,
     }
 }
 

@@ -10,6 +10,7 @@ mod delivery;
 mod demo;
 mod disputes;
 mod doctor;
+mod door;
 mod fault_proxy;
 mod full_disk;
 mod growth;

@@ -162,6 +162,8 @@ pub(super) mod tests {
             refund_reason: None,
             passes: Vec::new(),
             admitted: 0,
+            undone: Vec::new(),
+            inside: 0,
             given_up_late_at: None,
             counts_until: Some(HELD),
             returned: Returned::default(),

@@ -44,17 +44,17 @@ fn taken<'h>(history: &'h History, ticket: &str) -> Vec<Taken<'h>> {
     let mut taken = Vec::new();
     for (id, order) in history.end.orders.iter().filter(|(_, order)| order.ticket == ticket) {
         let ended = ended(history, id);
-        let mut add = |from: Option<Time>, until: Time| {
+        let mut add = |from: Option<Time>, until: Time, quantity: u32| {
             if let Some(from) = from.filter(|from| *from < until) {
-                taken.push(Taken { order: id, from, until, quantity: order.quantity });
+                taken.push(Taken { order: id, from, until, quantity });
             }
         };
         let (granted, deadline) = granted(history, id);
-        add(granted, deadline.min(ended));
-        add(seen_complete(history, id), ended);
+        add(granted, deadline.min(ended), order.quantity);
+        add(seen_complete(history, id), ended, order.quantity);
         // The end comes after all calls.
-        let complete_at_end = order.status == "complete";
-        add(complete_at_end.then_some(Time::from_millis(NEVER.millis() - 1)), NEVER);
+        let sold_at_end = order.sold();
+        add((sold_at_end > 0).then_some(Time::from_millis(NEVER.millis() - 1)), NEVER, sold_at_end);
     }
     taken
 }

@@ -393,3 +393,15 @@ fn an_event_given_up_and_a_process_that_died() {
     story.end().deaths.push("orders-1 ended by itself".to_owned());
     story.breaks(&[Rule::NoDeadLetters, Rule::NoDeaths]);
 }
+
+#[test]
+fn the_seat_of_a_guest_whose_money_went_back_is_sold_once() {
+    let mut story = Story::told();
+    story.order("o2").inside = 1;
+    story.breaks(&[Rule::PlacesAddUp]);
+    story.shows(Places { quantity: 3, held: 0, sold: 2, available: 1 });
+    story.breaks(&[]);
+    story.0.capacities.insert("t".to_owned(), 1);
+    story.shows(Places { quantity: 1, held: 0, sold: 2, available: 0 });
+    story.breaks(&[Rule::NeverOversold]);
+}

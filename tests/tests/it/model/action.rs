@@ -27,6 +27,10 @@ pub(super) enum Action {
     BankDecides(usize, bool),
     BankPaysLate(usize),
     RefundBounces(usize),
+    /// Somebody comes to the door with the pass of this place.
+    Scan(usize, usize),
+    /// It was an accident, or they leave for good.
+    Undo(usize, usize),
 
     // Orders.
     StoreOrder(usize),

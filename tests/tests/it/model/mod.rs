@@ -42,7 +42,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use action::Action;
 use properties::{
-    CANCELLED, CANCELLED_PAID, CLOSED, COMPLETE, COUNTS, EXPIRED, HELD_LATE, LATE_REFUNDED, NO_OVERSELL,
+    CANCELLED, CANCELLED_PAID, CLOSED, COMPLETE, COUNTS, EXPIRED, HELD_LATE, INSIDE, LATE_REFUNDED, LEFT, NO_OVERSELL,
     NOT_FOR_NOTHING, NOT_GONE, REACQUIRED, REFUNDED, REFUNDED_TWICE, SOLD_OUT,
 };
 use state::{Luck, State};
@@ -105,7 +105,7 @@ fn an_order_ends_whatever_its_buyer_and_the_bank_do() {
 
 #[test]
 fn money_that_comes_late_or_bounces_ends_with_passes_or_goes_back() {
-    let luck = Luck { late_money: 1, bounces: 1, seller_refunds: 1, declines: 0 };
+    let luck = Luck { late_money: 1, bounces: 1, seller_refunds: 1, ..Luck::default() };
     let reaches = vec![COMPLETE, EXPIRED, REFUNDED, REACQUIRED, REFUNDED_TWICE];
     holds(World { luck, reaches, ..rivals(&[500], 1) }, 10_000);
 }
@@ -151,6 +151,22 @@ fn a_write_that_lands_late_is_counted_once() {
 fn two_buyers_and_a_write_that_lands_late() {
     let reaches = vec![COMPLETE, SOLD_OUT, HELD_LATE];
     holds(World { late_writes: 1, reaches, ..rivals(&[0, 0], 1) }, 1_000);
+}
+
+/// Two guests of one order, who come, leave, or were let in by accident, while the money may go back.
+fn guests() -> World {
+    let luck = Luck { seller_refunds: 1, scans: 3, ..Luck::default() };
+    World { luck, duplicates: false, tidies: false, ..World::of_two_places(500) }
+}
+
+#[test]
+fn who_is_inside_keeps_the_place_until_the_organiser_says_that_they_left() {
+    holds(World { reaches: vec![COMPLETE, REFUNDED, INSIDE, LEFT], ..guests() }, 5_000);
+}
+
+#[test]
+fn if_a_refund_returns_the_place_of_a_guest_too_it_is_counted_twice() {
+    fails(World { removed: Removed::Inside, ..guests() }, COUNTS);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) const CANCELLED_PAID: &str = "money of an order cancelled meanwhile w
 pub(super) const LATE_REFUNDED: &str = "late money went back because the places were gone";
 pub(super) const REACQUIRED: &str = "late money got its places back";
 pub(super) const HELD_LATE: &str = "places are held for somebody who was told nothing";
+pub(super) const INSIDE: &str = "somebody is inside whose money went back";
+pub(super) const LEFT: &str = "somebody whose money went back has left, and the place is free";
 pub(super) const REFUNDED_TWICE: &str = "a refund that bounced was made again";
 
 const ENDS: [OrderState; 4] = [OrderState::Complete, OrderState::Expired, OrderState::Cancelled, OrderState::Refunded];
@@ -67,7 +69,7 @@ pub(super) fn of(world: &World) -> Vec<Property<World>> {
     all
 }
 
-fn possible() -> [Property<World>; 10] {
+fn possible() -> [Property<World>; 12] {
     [
         Property::sometimes(COMPLETE, |_, state| any(state, complete)),
         Property::sometimes(EXPIRED, |_, state| any(state, |sale| sale.is_in(&[OrderState::Expired]))),
@@ -84,6 +86,11 @@ fn possible() -> [Property<World>; 10] {
         Property::sometimes(REACQUIRED, |_, state| {
             let back = |sale: &Sale| sale.movements.iter().any(|movement| movement.places == Move::Reacquire);
             any(state, |sale| complete(sale) && back(sale))
+        }),
+        Property::sometimes(INSIDE, |_, state| any(state, |sale| money_back(sale) && inside(sale) > 0)),
+        Property::sometimes(LEFT, |_, state| {
+            let left = |sale: &Sale| money_back(sale) && undone(sale) && inside(sale) == 0;
+            any(state, left) && state.inventory.sold == 0
         }),
         Property::sometimes(REFUNDED_TWICE, |_, state| {
             any(state, |sale| money_back(sale) && sale.stripe.refunds.len() > 1)
@@ -111,6 +118,14 @@ fn money_back(sale: &Sale) -> bool {
     sale.payment_is(|payment| payment.state == PaymentState::Refunded) && sale.is_in(&[OrderState::Refunded])
 }
 
+fn inside(sale: &Sale) -> u32 {
+    sale.order.as_ref().map_or(0, |(_, order)| order.inside)
+}
+
+fn undone(sale: &Sale) -> bool {
+    sale.order.as_ref().is_some_and(|(_, order)| !order.undone.is_empty())
+}
+
 fn all_ended(state: &State) -> bool {
     state.inventory.pending.is_empty() && state.sales.iter().all(|sale| sale.order.is_none() || sale.is_in(&ENDS))
 }
@@ -118,49 +133,41 @@ fn all_ended(state: &State) -> bool {
 fn no_oversell(state: &State) -> bool {
     let inventory = &state.inventory;
     let orders = state.sales.iter().filter_map(|sale| sale.order.as_ref());
-    let promised = |order: &Order| if PROMISED.contains(&order.state) { order.quantity } else { 0 };
+    let promised = |order: &Order| if PROMISED.contains(&order.state) { order.quantity } else { order.inside };
     let promised: u32 = orders.map(|(_, order)| promised(order)).sum();
     inventory.held + inventory.sold <= inventory.capacity && promised <= inventory.capacity
 }
 
-/// Where the places of an order are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Places {
-    Free,
-    Held,
-    Sold,
-}
-
 /// Movements that the inventory has not made yet are still ahead of it.
 fn counts_match(world: &World, state: &State) -> bool {
-    let count = |places: Places| -> u32 {
-        let all = world.orders.iter().enumerate();
-        all.filter(|(buyer, _)| places_of(world, state, *buyer) == places).map(|(_, order)| order.quantity).sum()
-    };
-    (state.inventory.held, state.inventory.sold) == (count(Places::Held), count(Places::Sold))
+    let counted = (0..world.orders.len()).map(|buyer| places_of(world, state, buyer));
+    let (held, sold) = counted.fold((0, 0), |(held, sold), own| (held + own.0, sold + own.1));
+    (state.inventory.held, state.inventory.sold) == (held, sold)
 }
 
-fn places_of(world: &World, state: &State, buyer: usize) -> Places {
-    let sale = &state.sales[buyer];
+/// How many places of an order are held, and how many sold.
+fn places_of(world: &World, state: &State, buyer: usize) -> (u32, u32) {
+    let (sale, all) = (&state.sales[buyer], world.orders[buyer].quantity);
     let Some((_, order)) = &sale.order else {
-        return if world.is_pending(state, buyer) { Places::Held } else { Places::Free };
+        return (if world.is_pending(state, buyer) { all } else { 0 }, 0);
     };
     let made = |key: &str| state.inventory.settled.iter().find(|settled| settled.key == key);
-    match sale.movements.iter().find(|movement| made(&movement.key).is_none()).map(|movement| movement.places) {
-        Some(Move::Release | Move::Sell) => return Places::Held,
-        Some(Move::Return) => return Places::Sold,
-        Some(Move::Reacquire) => return Places::Free,
+    let ahead = || sale.movements.iter().filter(|movement| made(&movement.key).is_none());
+    match ahead().next().map(|movement| movement.places) {
+        Some(Move::Release | Move::Sell) => return (all, 0),
+        Some(Move::Return) => return (0, order.inside + ahead().map(|movement| movement.quantity).sum::<u32>()),
+        Some(Move::Reacquire) => return (0, 0),
         None => {}
     }
     let back = sale.movements.iter().find(|movement| movement.places == Move::Reacquire);
     let granted = back.and_then(|movement| made(&movement.key)).is_some_and(|settled| settled.granted);
     match order.state {
-        OrderState::Created | OrderState::AwaitingPayment | OrderState::Expiring => Places::Held,
-        OrderState::Complete => Places::Sold,
-        OrderState::Refunding if !order.passes.is_empty() => Places::Sold,
+        OrderState::Created | OrderState::AwaitingPayment | OrderState::Expiring => (all, 0),
+        OrderState::Complete => (0, all),
+        OrderState::Refunding if !order.passes.is_empty() => (0, all),
         // The answer has been given and not been told yet.
-        OrderState::Reacquiring if granted => Places::Sold,
-        _ => Places::Free,
+        OrderState::Reacquiring if granted => (0, all),
+        _ => (0, order.inside),
     }
 }
 

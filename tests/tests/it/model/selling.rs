@@ -6,7 +6,7 @@ use common::clock::Time;
 use common::events::OrderEvent;
 use expiration::deadline::Deadline;
 use orders::inventory::{Inventory, Movement, PendingHold};
-use orders::order::{Input, Move, Order, OrderState, Step};
+use orders::order::{CheckIn, Input, Move, Moving, Order, OrderState, Step};
 
 use super::state::{Alarm, DEADLINE, Desk, Mail, START, Sale, Shared, State};
 use super::world::{Late, Removed, World};
@@ -23,9 +23,10 @@ impl Sale {
     /// The one write of an order: its next state, its version, its movement and its event.
     fn write(&mut self, step: Step) {
         let version = self.order.as_ref().map_or(1, |(version, _)| version + 1);
-        let (order_id, quantity) = (step.next.id, step.next.quantity);
+        let order_id = step.next.id;
         let key = format!("{order_id}:{version}");
-        self.movements.extend(step.places.map(|places| Movement { key, order_id, places, quantity, at: START }));
+        let movement = |Moving { places, quantity }| Movement { key, order_id, places, quantity, at: START };
+        self.movements.extend(step.places.map(movement));
         self.order = Some((version, Arc::new(step.next)));
         self.publish(version, step.event);
     }
@@ -47,6 +48,38 @@ impl Sale {
             order.handle(Input::BuyerCancels { starts_at: order.starts_at }, self.now()).ok().flatten()
         };
         if let Some(step) = self.order.as_ref().and_then(|(_, order)| wish(order)) {
+            self.write(step);
+        }
+    }
+}
+
+/// The door of the show.
+impl Sale {
+    /// Whether somebody can come with this pass.
+    pub(super) fn may_scan(&self, nth: usize) -> bool {
+        let pass = self.order.as_ref().and_then(|(_, order)| order.passes.get(nth));
+        self.is_in(&[OrderState::Complete]) && pass.is_some_and(|pass| pass.checked_in.is_none())
+    }
+
+    pub(super) fn may_undo(&self, nth: usize) -> bool {
+        let pass = self.order.as_ref().and_then(|(_, order)| order.passes.get(nth));
+        pass.is_some_and(|pass| pass.checked_in.is_some())
+    }
+
+    pub(super) fn scan(&mut self, nth: usize) {
+        let Some((_, order)) = &self.order else { return };
+        let scan = CheckIn { at: self.now(), by: order.seller_id, place: None, request: None };
+        self.luck.scans -= 1;
+        if let Ok(Some(step)) = order.check_in(order.passes[nth].id, scan) {
+            self.write(step);
+        }
+    }
+
+    pub(super) fn undo(&mut self, nth: usize) {
+        let Some((_, order)) = &self.order else { return };
+        let pass = &order.passes[nth];
+        let Some(used_at) = pass.checked_in.as_ref().map(|used| used.at) else { return };
+        if let Ok(Some(step)) = order.undo_check_in(pass.id, used_at, order.seller_id, self.now()) {
             self.write(step);
         }
     }
@@ -123,7 +156,10 @@ impl World {
             }
             _ => order.handle(input, sale.now()),
         };
-        let Some(step) = step.ok().flatten() else { return };
+        let Some(mut step) = step.ok().flatten() else { return };
+        if self.removed == Removed::Inside {
+            step.places = step.places.map(|moving| Moving { quantity: step.next.quantity, ..moving });
+        }
         match step.next.state {
             // Without an arbiter nobody is asked: who did not pay until now is taken to be one who did not pay.
             OrderState::Expiring if self.removed.arbiter() => {

@@ -218,4 +218,5 @@ pub(super) struct Luck {
     pub(super) late_money: u8,
     pub(super) bounces: u8,
     pub(super) seller_refunds: u8,
+    pub(super) scans: u8,
 }

@@ -48,6 +48,10 @@ impl World {
         can(cancelled && sale.intent_is_known() && sale.luck.late_money > 0, Action::BankPaysLate(buyer));
         let back = sale.stripe.refunds.iter().any(|refund| !refund.bounced);
         can(back && sale.luck.bounces > 0, Action::RefundBounces(buyer));
+        for nth in 0..sale.order.as_ref().map_or(0, |(_, order)| order.passes.len()) {
+            can(sale.luck.scans > 0 && sale.may_scan(nth), Action::Scan(buyer, nth));
+            can(sale.may_undo(nth), Action::Undo(buyer, nth));
+        }
     }
 
     fn may_be_overdue(&self, state: &State, buyer: usize, sale: &Sale) -> bool {
@@ -174,6 +178,8 @@ impl World {
             A::BankDecides(buyer, yes) => state.alter(buyer, |sale| sale.bank_decides(yes)),
             A::BankPaysLate(buyer) => state.alter(buyer, Sale::bank_pays_late),
             A::RefundBounces(buyer) => state.alter(buyer, Sale::refund_bounces),
+            A::Scan(buyer, nth) => state.alter(buyer, |sale| sale.scan(nth)),
+            A::Undo(buyer, nth) => state.alter(buyer, |sale| sale.undo(nth)),
 
             A::CompleteFree(buyer) => state.alter(buyer, |sale| self.inform(sale, Told::NothingToPay)),
             A::SweepOverdue(buyer) => state.alter(buyer, |sale| self.inform(sale, Told::DeadlinePassed)),

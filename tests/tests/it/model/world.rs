@@ -37,6 +37,8 @@ pub(super) enum Removed {
     LostIsUnknown,
     /// A hold that is asked for again is not looked up among the orders.
     LookUp,
+    /// An order whose money went back returns all its places, whoever is inside.
+    Inside,
 }
 
 impl Removed {
@@ -103,6 +105,13 @@ impl World {
         }
     }
 
+    /// A buyer who wants two places.
+    pub(super) fn of_two_places(cents: i64) -> Self {
+        let order = order(0, cents);
+        let total = order.unit_price.times(2).unwrap();
+        Self { orders: vec![Order { quantity: 2, total, ..order }], ..Self::new(&[], 2) }
+    }
+
     pub(super) fn start(&self) -> State {
         let sale = Sale { luck: self.luck, ..Sale::default() };
         State {
@@ -139,6 +148,8 @@ fn order(buyer: usize, cents: i64) -> Order {
         refund_reason: None,
         passes: Vec::new(),
         admitted: 0,
+        undone: Vec::new(),
+        inside: 0,
         given_up_late_at: None,
         counts_until: Some(HELD),
         returned: Returned::default(),
