@@ -3,7 +3,8 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
-use ed25519_dalek::{Signature, Verifier as _};
+use ed25519_dalek::{Signature, Signer as _, Verifier as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header};
 use serde::de::DeserializeOwned;
@@ -49,6 +50,7 @@ pub struct PublicKey {
 #[derive(Clone)]
 pub struct SigningKey {
     private: EncodingKey,
+    bare: ed25519_dalek::SigningKey,
     public: PublicKey,
 }
 
@@ -81,7 +83,7 @@ impl SigningKey {
             kid: BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(public.as_bytes())[..12]),
             x: BASE64_URL_SAFE_NO_PAD.encode(public.as_bytes()),
         };
-        Ok(Self { private: EncodingKey::from_ed_der(der), public })
+        Ok(Self { private: EncodingKey::from_ed_der(der), bare: key, public })
     }
 
     /// The public half.
@@ -99,6 +101,26 @@ impl SigningKey {
         header.kid = Some(self.public.kid.clone());
         Ok(jsonwebtoken::encode(&header, claims, &self.private)?)
     }
+
+    /// Signs bytes for a purpose: its name, a zero byte and the message. What is signed for one purpose is no signature for
+    /// another, nor that of a token, as no token has a zero byte.
+    pub fn seal(&self, purpose: &'static str, message: &[u8]) -> [u8; SEAL_BYTES] {
+        self.bare.sign(&sealed(purpose, message)).to_bytes()
+    }
+
+    /// What belongs to a message for a purpose: always the same, and nobody can tell it who has not the private key.
+    pub fn secret_of(&self, purpose: &'static str, message: &[u8]) -> [u8; 32] {
+        let mut secret = Hmac::<Sha256>::new_from_slice(self.bare.as_bytes()).expect("a key may have any length");
+        secret.update(&sealed(purpose, message));
+        secret.finalize().into_bytes().into()
+    }
+}
+
+/// How long a signature over bytes is.
+pub const SEAL_BYTES: usize = ed25519_dalek::SIGNATURE_LENGTH;
+
+fn sealed(purpose: &str, message: &[u8]) -> Vec<u8> {
+    [purpose.as_bytes(), &[0], message].concat()
 }
 
 impl PublicKey {
@@ -109,6 +131,12 @@ impl PublicKey {
     pub fn verify<C: DeserializeOwned>(&self, typ: &'static str, token: &str) -> Result<C, SigningError> {
         header(typ, token)?;
         VerifyingKey::read(&self.x)?.claims(token)
+    }
+
+    /// Whether this key has signed the message for the purpose.
+    pub fn has_sealed(&self, purpose: &'static str, message: &[u8], seal: &[u8; SEAL_BYTES]) -> bool {
+        let key = VerifyingKey::read(&self.x);
+        key.is_ok_and(|key| key.0.verify_strict(&sealed(purpose, message), &Signature::from_bytes(seal)).is_ok())
     }
 }
 
@@ -167,6 +195,28 @@ mod tests {
         assert!(mine.public().verify::<serde_json::Value>("at+jwt", &token).is_err());
         assert!(other.public().verify::<serde_json::Value>("pass+jwt", &token).is_err());
         assert_ne!(mine.public().kid, other.public().kid);
+    }
+
+    #[test]
+    fn a_signature_for_one_purpose_is_none_for_another() {
+        let (mine, other) = (key(), key());
+        let seal = mine.seal("a purpose", b"message");
+        assert!(mine.public().has_sealed("a purpose", b"message", &seal));
+        assert_eq!(mine.seal("a purpose", b"message"), seal, "always the same one");
+        assert!(!mine.public().has_sealed("a purpos", b"emessage", &seal));
+        assert!(!mine.public().has_sealed("another", b"message", &seal));
+        assert!(!mine.public().has_sealed("a purpose", b"other", &seal));
+        assert!(!other.public().has_sealed("a purpose", b"message", &seal));
+        // Nobody can have a token signed that is a signature over bytes too.
+        let token = mine.sign("pass+jwt", &serde_json::json!({ "jti": "a pass" })).unwrap();
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap().try_into().unwrap();
+        assert!(!signed.contains('\0'));
+        for (purpose, message) in [("", signed.as_bytes()), ("pass+jwt", signed.as_bytes())] {
+            assert!(!mine.public().has_sealed(purpose, message, &signature));
+        }
+        assert_ne!(mine.secret_of("a", b"m"), mine.secret_of("b", b"m"));
+        assert_ne!(mine.secret_of("a", b"m"), other.secret_of("a", b"m"));
     }
 
     #[test]

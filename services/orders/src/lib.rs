@@ -86,14 +86,14 @@ pub struct Orders {
 impl Orders {
     async fn open(ctx: Context) -> Result<Self, StartError> {
         let clock = ctx.clock();
-        let orders = OrderStore::new(ctx.aggregates(), clock.clone());
+        let pass_codes = PassCodes::new(store::pass_key(ctx.database(), ctx.now()).await?);
+        let orders = OrderStore::new(ctx.aggregates(), pass_codes.clone(), clock.clone());
         let inventories: Aggregates<Inventory> = ctx.aggregates();
         let tickets: TicketReplicas = ctx.projection(store::TICKETS);
         let meter = Meter::new();
         let (inventory, replicas) = (inventories.clone(), tickets.clone());
         let limits = HoldLimits::of(ctx.settings());
         let box_office = BoxOffice::new(inventory, orders.clone(), replicas, limits, clock.clone(), meter.clone());
-        let pass_codes = PassCodes::new(store::pass_key(ctx.database(), ctx.now()).await?);
         let (hold, zone) = (ctx.settings().hold(), ctx.settings().business_zone());
         Ok(Self { hold, zone, clock, orders, inventories, tickets, box_office, pass_codes, meter })
     }

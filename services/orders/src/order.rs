@@ -122,6 +122,10 @@ pub struct Order {
     /// How many of them were used. Beside them, so that an index has it.
     #[serde(default)]
     pub admitted: u32,
+    /// What people read out in the place of its codes, without the number of the pass. Orders that an earlier build completed have
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_code: Option<String>,
     /// Uses of its passes that were undone, the newest last; as many as an order remembers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undone: Vec<Undone>,
@@ -467,4 +471,4 @@ impl Order {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

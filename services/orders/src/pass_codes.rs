@@ -1,18 +1,41 @@
-//! The codes on passes: tokens signed with Ed25519, so that a scanner with the public key can tell a forgery without a connection.
+//! The codes on passes, signed with Ed25519, so that a scanner with the public key can tell a forgery without a connection.
+//!
+//! What the QR image says is `D1:` and then, in base32 (RFC 4648, without padding), the order's id (16 bytes), the number of the
+//! pass (one byte) and the signature (64 bytes). Signed is the name of the purpose, a zero byte, the id of the listing, the order's
+//! id and the number: who stands at a door knows which show it is, and the code of another one does not fit. All characters
+//! are of the alphanumeric mode of QR codes, so that the image has few modules. docs/passes.md says it to who writes a scanner.
+//!
+//! Beside it stands a short code for people to read out: ten characters for the order, in Crockford's base32, and the number. It
+//! is not signed, but nobody can guess it. Earlier builds issued tokens (JWT); they stay valid.
 
 use std::sync::LazyLock;
 
 use common::id::{OrderId, PassId, TicketId};
-use common::signing::{PublicKey, SigningKey};
+use common::signing::{PublicKey, SEAL_BYTES, SigningKey};
+use data_encoding::BASE32_NOPAD;
 use qrcodegen::{DataTooLong, Mask, QrCode, QrCodeEcc, QrSegment, Version};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::order::{Order, Pass};
 
+/// The type of the tokens that earlier builds issued.
 const TYPE: &str = "pass+jwt";
+const PURPOSE: &str = "docket pass 1";
+const PURPOSE_SHORT: &str = "docket short code";
+/// With what a code begins: its version.
+const PREFIX: &str = "D1:";
+const ID_BYTES: usize = 16;
+const SIGNED_BYTES: usize = ID_BYTES + 1;
 
-/// What a code says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The digits of Crockford's base32: no letter looks or sounds like another one.
+const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// How many characters of a short code are the order's: 50 bits.
+const SHORT: usize = 10;
+
+/// What the token of an earlier build says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub(crate) struct PassClaims {
     /// The pass.
     #[serde(rename = "jti")]
@@ -23,7 +46,32 @@ pub(crate) struct PassClaims {
     pub(crate) ticket: TicketId,
 }
 
+/// What a code names. Whether its signature is good is known once the order is: see [`PassCodes::signed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignedPass {
+    pub(crate) order: OrderId,
+    number: u8,
+    seal: [u8; SEAL_BYTES],
+}
+
+/// A code as somebody shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// As the QR image has it.
+    Signed(SignedPass),
+    /// A token of an earlier build, whose signature is good.
+    Token(PassClaims),
+    /// As people read it out.
+    Short {
+        /// The order's.
+        code: String,
+        /// Which pass.
+        number: u32,
+    },
+}
+
 /// Signs and reads codes.
+#[derive(Clone)]
 pub(crate) struct PassCodes {
     key: SigningKey,
 }
@@ -42,28 +90,99 @@ impl PassCodes {
     /// The code of a pass: always the same one.
     ///
     /// # Errors
-    /// If the claims have no JSON form.
-    pub(crate) fn code(&self, order: &Order, pass: &Pass) -> Result<String, common::signing::SigningError> {
-        self.key.sign(TYPE, &PassClaims { pass: pass.id, order: order.id, ticket: order.ticket_id })
+    /// If an order has more passes than a byte can count.
+    pub(crate) fn code(&self, order: &Order, pass: &Pass) -> Result<String, std::num::TryFromIntError> {
+        let number = u8::try_from(pass.number)?;
+        let seal = self.key.seal(PURPOSE, &message(order.ticket_id, order.id, number));
+        Ok(PREFIX.to_owned() + &BASE32_NOPAD.encode(&[&order.id.uuid().as_bytes()[..], &[number], &seal].concat()))
     }
 
-    /// Reads a code; `None` if it was not signed here.
-    pub(crate) fn read(&self, code: &str) -> Option<PassClaims> {
-        self.key.public().verify(TYPE, code).ok()
+    /// Reads a code; `None` if none of this house can look like this, or if it is a token that was not signed here.
+    pub(crate) fn read(&self, code: &str) -> Option<Shown> {
+        if code.contains('.') {
+            return self.key.public().verify(TYPE, code).ok().map(Shown::Token);
+        }
+        let capitals = code.to_ascii_uppercase();
+        match capitals.strip_prefix(PREFIX) {
+            Some(signed) => read_signed(signed).map(Shown::Signed),
+            None => read_short(&capitals),
+        }
+    }
+
+    /// The pass that a code names, if it was signed here for a pass of this order.
+    pub(crate) fn signed(&self, shown: &SignedPass, order: &Order) -> Option<PassId> {
+        let message = message(order.ticket_id, shown.order, shown.number);
+        let good = shown.order == order.id && self.key.public().has_sealed(PURPOSE, &message, &shown.seal);
+        let pass = order.passes.iter().find(|pass| pass.number == u32::from(shown.number));
+        pass.filter(|_| good).map(|pass| pass.id)
+    }
+
+    /// The short code of an order, as it is stored: nobody can tell it from the order's id.
+    pub(crate) fn short(&self, order: OrderId) -> String {
+        let secret = self.key.secret_of(PURPOSE_SHORT, order.uuid().as_bytes());
+        // Each digit takes five bits of a byte; a byte has eight, and all are as good as random.
+        secret.iter().take(SHORT).map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect()
     }
 }
+
+/// What is signed. The listing is not in the code: who checks it knows of which show it must be.
+fn message(ticket: TicketId, order: OrderId, number: u8) -> Vec<u8> {
+    [&ticket.uuid().as_bytes()[..], order.uuid().as_bytes(), &[number]].concat()
+}
+
+fn read_signed(text: &str) -> Option<SignedPass> {
+    let bytes = BASE32_NOPAD.decode(text.as_bytes()).ok()?;
+    let (signed, seal) = bytes.split_at_checked(SIGNED_BYTES)?;
+    let (order, number) = signed.split_at(ID_BYTES);
+    let order = OrderId::from(Uuid::from_slice(order).ok()?);
+    Some(SignedPass { order, number: *number.first()?, seal: seal.try_into().ok()? })
+}
+
+/// Reads what somebody has heard: in any letters, with spaces and hyphens anywhere or nowhere.
+fn read_short(text: &str) -> Option<Shown> {
+    let plain = text.chars().filter(|c| !c.is_whitespace() && !is_hyphen(*c)).map(heard).collect::<Option<String>>()?;
+    let (code, number) = plain.split_at_checked(SHORT)?;
+    let number = number.parse().ok().filter(|_| number.len() <= 3)?;
+    Some(Shown::Short { code: code.to_owned(), number })
+}
+
+/// Phones write some of them by themselves.
+fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// The digit that is meant, as Crockford has it: O is 0, and I and L are 1.
+fn heard(c: char) -> Option<char> {
+    let meant = match c {
+        'O' => '0',
+        'I' | 'L' => '1',
+        other => other,
+    };
+    u8::try_from(meant).ok().filter(|digit| DIGITS.contains(digit)).map(char::from)
+}
+
+/// A short code as people read it: `K7QM2-9XD4R-2`.
+pub(crate) fn readable(short: &str, number: u32) -> String {
+    match short.split_at_checked(SHORT / 2) {
+        Some((first, second)) => format!("{first}-{second}-{number}"),
+        None => format!("{short}-{number}"),
+    }
+}
+
+/// The largest image that a door's camera should have to read: 45 modules a side (ISO/IEC 18004, version 7).
+const LARGEST: u8 = 7;
 
 /// The light border around the modules, in modules (ISO/IEC 18004).
 const QUIET_ZONE: i32 = 4;
 
-/// A code as a QR image. Its mask is always the same: choosing the best of eight takes longer than all the rest, and a code
+/// A code as a QR image, in the alphanumeric mode where its characters allow it. Its mask is always the same: choosing the best of eight takes longer than all the rest, and a code
 /// is as good as random anyhow.
 ///
 /// # Errors
 /// If the code is too long for one.
 pub(crate) fn qr_svg(code: &str) -> Result<String, DataTooLong> {
     let segments = QrSegment::make_segments(code);
-    let (least, most, mask) = (Version::MIN, Version::MAX, Mask::new(0));
+    let (least, most, mask) = (Version::MIN, Version::new(LARGEST), Mask::new(0));
     let image = QrCode::encode_segments_advanced(&segments, QrCodeEcc::Medium, least, most, Some(mask), true)?;
     let side = image.size() + 2 * QUIET_ZONE;
     Ok(format!(
@@ -72,8 +191,8 @@ pub(crate) fn qr_svg(code: &str) -> Result<String, DataTooLong> {
     ))
 }
 
-/// The longest row that a code can have, in modules (ISO/IEC 18004, version 40).
-const LONGEST_ROW: usize = 177;
+/// The longest row that an image can have, in modules.
+const LONGEST_ROW: usize = 45;
 
 /// How runs of dark and of light modules are drawn, by their lengths: an image has a thousand of them.
 static RUNS: LazyLock<Vec<[String; 2]>> =
@@ -94,19 +213,4 @@ fn dark_modules(image: &QrCode) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_image_has_each_dark_module() {
-        let code = "eyJ0eXAiOiJwYXNzK2p3dCJ9.".repeat(12);
-        let image = QrCode::encode_text(&code, QrCodeEcc::Medium).unwrap();
-        let dark = (0..image.size()).flat_map(|y| (0..image.size()).map(move |x| (x, y)));
-        let dark = dark.filter(|(x, y)| image.get_module(*x, *y)).count();
-        let drawn = dark_modules(&image);
-        let runs = drawn.split(['M', 'm']).flat_map(|run| run.split('h').skip(1));
-        assert_eq!(runs.map(|run| run.parse::<usize>().unwrap()).sum::<usize>(), dark);
-        assert!(qr_svg(&code).unwrap().starts_with("<svg "));
-        assert!(qr_svg(&"x".repeat(5000)).is_err());
-    }
-}
+pub(crate) mod tests;

@@ -19,9 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Movement, PendingHold};
 use crate::order::{Disputing, HELD, Input, Moving, Order, OrderError, OrderState, Returned, Step};
+use crate::pass_codes::PassCodes;
 
 mod holds;
 pub(crate) mod sales;
+mod short_codes;
 
 pub(crate) use holds::Wanting;
 
@@ -64,6 +66,7 @@ pub(crate) fn indexes() -> Vec<Indexes> {
             .on(doc! { "ticketId": 1, "_id": -1 })
             .on(sales::index())
             .partial(sales::index_of_disputed(), sales::disputed())
+            .partial(short_codes::index(), short_codes::coded())
             .partial(doc! { "expiresAt": 1 }, holds::holding())
             .partial(holds::index_of_counted(), holds::counted())
             .partial(doc! { "movements.at": 1 }, waiting),
@@ -115,6 +118,7 @@ impl Replica {
             refund_reason: None,
             passes: Vec::new(),
             admitted: 0,
+            short_code: None,
             undone: Vec::new(),
             inside: 0,
             given_up_late_at: None,
@@ -154,13 +158,14 @@ pub(crate) async fn listings_of(
 pub(crate) struct OrderStore {
     orders: Aggregates<Order>,
     counted: holds::Counted,
+    pass_codes: PassCodes,
     clock: SharedClock,
 }
 
 impl OrderStore {
     /// The store over the aggregates.
-    pub(crate) fn new(orders: Aggregates<Order>, clock: SharedClock) -> Self {
-        Self { counted: holds::ask_for_counted(orders.clone()), orders, clock }
+    pub(crate) fn new(orders: Aggregates<Order>, pass_codes: PassCodes, clock: SharedClock) -> Self {
+        Self { counted: holds::ask_for_counted(orders.clone()), orders, pass_codes, clock }
     }
 
     /// Reads an order.
@@ -251,7 +256,7 @@ impl OrderStore {
 
     fn written(&self, current: &Versioned<Order>, step: Step, actor: Option<UserId>, now: Time) -> Change<Order> {
         let event = actor.map_or_else(|| step.event.clone().by_system(), |actor| step.event.clone().by(actor));
-        let change = Change::new(step.next, event);
+        let change = Change::new(self.with_short_code(step.next), event);
         let Some(Moving { places, quantity }) = step.places else { return change };
         let movement = Movement {
             key: format!("{}:{}", current.value.id, current.version + 1),
@@ -261,6 +266,12 @@ impl OrderStore {
             at: now,
         };
         change.pushing("movements", &movement)
+    }
+
+    /// Orders get their short codes with their passes.
+    fn with_short_code(&self, order: Order) -> Order {
+        let due = order.state == OrderState::Complete && order.short_code.is_none() && order.admitted == 0;
+        if due { Order { short_code: Some(self.pass_codes.short(order.id)), ..order } } else { order }
     }
 
     /// The movements that wait in the given orders. None may be passed over: what is missing would count as made.

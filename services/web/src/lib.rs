@@ -33,8 +33,8 @@ use common::http::{FaultPage, Problem};
 use common::service::{Service, Site};
 
 use live::{Looks, Seats, Streams};
-use model::{Order, Ticket};
-use pages::{account, bought, check_in, dev_mail, home, order, passes, password, profile, sales, sell, ticket};
+use model::{Order, Sale, Ticket};
+use pages::{account, bought, check_in, dev_mail, door, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
 
@@ -80,8 +80,13 @@ fn routes(config: &mut ServiceConfig) {
         .route("/sales/{id}/edit", post().to(sell::edit))
         .route("/sales/{id}/withdraw", get().to(sales::back))
         .route("/sales/{id}/withdraw", post().to(sales::withdraw))
-        .route("/check-in", get().to(check_in::form))
+        .route("/check-in", get().to(check_in::shows))
         .route("/check-in", post().to(check_in::check))
+        .route("/check-in/{id}", get().to(door::show))
+        .route("/check-in/{id}", post().to(door::check))
+        .route("/check-in/{id}/live", get().to(door::live))
+        .route("/check-in/{id}/undo", get().to(door::back))
+        .route("/check-in/{id}/undo", post().to(door::undo))
         .route("/signin", get().to(account::sign_in_form))
         .route("/signin", post().to(account::sign_in))
         .route("/signup", get().to(account::sign_up_form))
@@ -121,6 +126,7 @@ pub struct Web {
     orders: Looks<order::Standing>,
     paid_orders: Looks<Order>,
     sales: Looks<sales::Facts>,
+    doors: Looks<Sale>,
     /// Whether the APIs are in other processes.
     apart: bool,
     clock: SharedClock,
@@ -150,6 +156,7 @@ impl Web {
             orders: Looks::new(),
             paid_orders: Looks::new(),
             sales: Looks::new(),
+            doors: Looks::new(),
             apart,
             secure: site.settings().public_url().scheme() == "https",
             clock: site.clock(),

@@ -10,7 +10,7 @@ mod selling;
 mod was;
 
 pub(crate) use payment::{Payment, PaymentConfig, PaymentStatus, Refund};
-pub(crate) use selling::{Admitted, DaySales, Sale, SoldOrder, Standing};
+pub(crate) use selling::{Admitted, DaySales, Sale, SoldOrder, Standing, Undone};
 pub(crate) use was::Was;
 
 /// A page of a list.
@@ -276,6 +276,8 @@ impl OrderStatus {
 pub(crate) struct Pass {
     pub(crate) number: u32,
     pub(crate) code: String,
+    /// What people can read out; passes of earlier builds have none.
+    pub(crate) short_code: Option<String>,
     pub(crate) qr: String,
     pub(crate) checked_in_at: Option<Time>,
     pub(crate) place: Option<String>,

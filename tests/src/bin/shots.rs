@@ -48,7 +48,7 @@ async fn shots(demo: &Demo) -> Vec<Shot> {
         shot("checkout", format!("/orders/{}", id(&waiting)), &buyer, "Held for you for"),
         shot("passes", format!("/orders/{}", id(&paid)), &buyer, "Pass 2 of 2"),
         shot("sale", format!("/sales/{}", id(ticket)), &seller, "Checked in"),
-        shot("check-in", "/check-in".to_owned(), &seller, "Check-in"),
+        shot("check-in", format!("/check-in/{}", id(ticket)), &seller, "inside"),
     ]
 }
 

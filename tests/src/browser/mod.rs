@@ -68,6 +68,12 @@ impl Browser {
         }
     }
 
+    /// Its screen is so many points wide.
+    #[must_use]
+    pub fn of_width(self, width: u32) -> Self {
+        Self { width, ..self }
+    }
+
     /// Its owner prefers dark colours.
     #[must_use]
     pub fn dark(self) -> Self {

@@ -23,10 +23,23 @@ impl Page {
     /// # Panics
     /// If there is no picture.
     pub async fn full_screenshot(&self) -> Vec<u8> {
+        self.capture_whole(json!({ "format": "webp", "quality": QUALITY })).await
+    }
+
+    /// The whole page with each pixel as it is drawn, as PNG.
+    ///
+    /// # Panics
+    /// If there is no picture.
+    pub async fn full_png(&self) -> Vec<u8> {
+        self.capture_whole(json!({ "format": "png" })).await
+    }
+
+    async fn capture_whole(&self, mut how: Value) -> Vec<u8> {
         let size = self.must("Page.getLayoutMetrics", json!({})).await["cssContentSize"].take();
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
-        let whole = json!({ "format": "webp", "quality": QUALITY, "captureBeyondViewport": true, "clip": clip });
-        self.capture(whole).await
+        how["captureBeyondViewport"] = true.into();
+        how["clip"] = clip;
+        self.capture(how).await
     }
 
     async fn capture(&self, what: Value) -> Vec<u8> {

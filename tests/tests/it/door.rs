@@ -219,3 +219,118 @@ async fn who_is_inside_keeps_the_seat_also_if_the_bank_took_the_money_back() {
     seller.until_counts(&ticket, 0, 1).await;
     app.stop().await;
 }
+
+/// By the words of docs/passes.md, with nothing but the public key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanner_without_a_connection_tells_a_good_code() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let (ticket, other) = (show(&seller, "Jazz night", 5).await, show(&seller, "Tonight", 5).await);
+    let order = buyer.buy(&ticket, 2).await;
+    let keys = app.visitor().get("/api/passes/keys").await.expect(200);
+    let key = data_encoding::BASE64URL_NOPAD.decode(text(&keys["keys"][0]["x"]).as_bytes()).unwrap();
+    let key = ed25519_dalek::VerifyingKey::from_bytes(&key.try_into().unwrap()).unwrap();
+    let uuid = |thing: &Value| text(&thing["id"]).parse::<uuid::Uuid>().unwrap().into_bytes();
+    for (code, number) in codes(&buyer, &order).await.iter().zip(1..) {
+        let bytes = text(code).strip_prefix("D1:").unwrap();
+        let bytes = data_encoding::BASE32_NOPAD.decode(bytes.as_bytes()).unwrap();
+        assert_eq!((bytes.len(), &bytes[..16], bytes[16]), (81, &uuid(&order)[..], number));
+        let signature = ed25519_dalek::Signature::from_slice(&bytes[17..]).unwrap();
+        let good = |ticket: &Value| {
+            let signed = [&b"docket pass 1\0"[..], &uuid(ticket), &bytes[..17]].concat();
+            key.verify_strict(&signed, &signature).is_ok()
+        };
+        assert!(good(&ticket) && !good(&other), "it is a pass of one show");
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_that_an_earlier_build_issued_is_good_at_the_same_door() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let (ticket, other) = (show(&seller, "Jazz night", 5).await, show(&seller, "Tonight", 5).await);
+    let order = buyer.buy(&ticket, 1).await;
+    let database = app.database("orders").await;
+    let stored = database.collection::<bson::Document>("pass_keys").find_one(bson::doc! { "_id": "current" }).await;
+    let stored = stored.unwrap().unwrap();
+    let key = common::signing::SigningKey::from_pkcs8(stored.get_binary_generic("pkcs8").unwrap()).unwrap();
+    let pass = buyer.passes(&order).await.remove(0);
+    let claims = json!({ "jti": pass["id"], "order": order["id"], "ticket": ticket["id"] });
+    let token = json!(key.sign("pass+jwt", &claims).unwrap());
+    scan(&seller, &other, &token).await.problem(409, "other_show");
+    scan(&seller, &ticket, &token).await.expect(200);
+    scan(&seller, &ticket, &pass["code"]).await.problem(409, "already_checked_in");
+    // Its order has no short code, and nobody is shown one.
+    let orders = database.collection::<bson::Document>("orders");
+    let none = bson::doc! { "$unset": { "shortCode": "" } };
+    orders.update_one(bson::doc! { "_id": text(&order["id"]) }, none).await.unwrap();
+    assert_eq!(buyer.passes(&order).await[0]["shortCode"], Value::Null);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_code_is_good_at_its_own_door_only() {
+    let app = App::start().await;
+    let (seller, other, buyer) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
+    let (ticket, tonight) = (show(&seller, "Jazz night", 5).await, show(&seller, "Tonight", 5).await);
+    let order = buyer.buy(&ticket, 2).await;
+    let short = |nth: usize| {
+        let buyer = buyer.clone();
+        let order = order.clone();
+        async move { text(&buyer.passes(&order).await[nth]["shortCode"]).to_owned() }
+    };
+    let (first, second) = (short(0).await, short(1).await);
+    assert!(first.len() == 13 && first.ends_with("-1") && second.ends_with("-2"), "{first}, {second}");
+    seller.post(CHECK_IN, json!({ "code": first })).await.refuses("ticketId");
+    scan(&seller, &tonight, &json!(first)).await.refuses("code");
+    scan(&other, &ticket, &json!(first)).await.problem(404, "not_found");
+    scan(&seller, &ticket, &json!(first.replace("-1", "-3"))).await.refuses("code");
+    let admitted = scan(&seller, &ticket, &json!(first.to_lowercase().replace('-', " "))).await.expect(200);
+    assert_eq!((&admitted["number"], &admitted["shortCode"]), (&json!(1), &json!(first)));
+    let again = scan(&seller, &ticket, &json!(first)).await.problem(409, "already_checked_in");
+    assert_eq!((&again["shortCode"], &again["title"]), (&json!(first), &json!("Jazz night")));
+    scan(&seller, &ticket, &json!(second.replace('-', ""))).await.expect(200);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_code_that_two_orders_share_admits_nobody() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = show(&seller, "Jazz night", 5).await;
+    let (one, two) = (buyer.buy(&ticket, 1).await, buyer.buy(&ticket, 1).await);
+    let orders = app.database("orders").await.collection::<bson::Document>("orders");
+    let same = bson::doc! { "$set": { "shortCode": "K7QM29XD4R" } };
+    let both = bson::doc! { "_id": { "$in": [text(&one["id"]), text(&two["id"])] } };
+    assert_eq!(orders.update_many(both, same).await.unwrap().modified_count, 2);
+    scan(&seller, &ticket, &json!("K7QM2-9XD4R-1")).await.problem(409, "short_code_shared");
+    assert_eq!(sums(&seller, &ticket).await["checkedIn"], 0);
+    scan(&seller, &ticket, &codes(&buyer, &one).await[0]).await.expect(200);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_code_is_found_by_its_index() {
+    use futures::TryStreamExt as _;
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let ticket = show(&seller, "Jazz night", 20).await;
+    let mut orders = Vec::new();
+    for _ in 0..8 {
+        orders.push(buyer.buy(&ticket, 1).await);
+    }
+    let short = buyer.passes(&orders[3]).await[0]["shortCode"].clone();
+    let database = app.database("orders").await;
+    database.run_command(bson::doc! { "profile": 2 }).await.unwrap();
+    scan(&seller, &ticket, &short).await.expect(200);
+    database.run_command(bson::doc! { "profile": 0 }).await.unwrap();
+    let asked =
+        bson::doc! { "ns": format!("{}.orders", database.name()), "command.filter.shortCode": { "$exists": true } };
+    let profile = database.collection::<bson::Document>("system.profile");
+    let asked: Vec<bson::Document> = profile.find(asked).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let count = |name: &str| asked[0].get_i32(name).unwrap();
+    assert_eq!((count("keysExamined"), count("docsExamined"), count("nreturned")), (1, 1, 1), "{asked:?}");
+    app.stop().await;
+}

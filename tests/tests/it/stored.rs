@@ -128,7 +128,12 @@ async fn use_docket(at: &Addresses<'_>, name: &str) {
     let passes = buyer.at(at.orders).passes(&order).await;
     let scan = json!({ "code": passes[0]["code"], "place": "north door" });
     post(&seller, at.orders, "/api/passes/check-in", scan).await.expect(200);
+    let scan = json!({ "code": passes[1]["code"], "ticketId": ticket["id"], "place": "south door" });
+    let admitted = post(&seller, at.orders, "/api/passes/check-in", scan).await.expect(200);
+    let undo = json!({ "orderId": order["id"], "passId": admitted["passId"], "checkedInAt": admitted["checkedInAt"] });
+    post(&seller, at.orders, "/api/passes/undo", undo).await.expect(200);
     refund(at, &seller, &order).await;
+    inside(at, &seller, &buyer, &ticket).await;
     let returned = hold(at, &buyer, &ticket, 1).await;
     pay(at, &buyer, &returned, "pm_card_visa").await.expect(201);
     buyer.at(at.orders).until_order(&returned, "complete").await;
@@ -158,6 +163,18 @@ async fn pay(at: &Addresses<'_>, buyer: &Person, order: &Value, method: &str) ->
         (!matches!(answer.status, 404 | 503)).then_some(answer)
     })
     .await
+}
+
+/// Somebody is inside whose money goes back.
+async fn inside(at: &Addresses<'_>, seller: &Person, buyer: &Person, ticket: &Value) {
+    let order = hold(at, buyer, ticket, 1).await;
+    pay(at, buyer, &order, "pm_card_visa").await.expect(201);
+    buyer.at(at.orders).until_order(&order, "complete").await;
+    let scan = json!({ "code": buyer.at(at.orders).passes(&order).await[0]["code"], "place": "north door" });
+    post(seller, at.orders, "/api/passes/check-in", scan).await.expect(200);
+    let refunds = format!("/api/payments/{}/refunds", text(&order["id"]));
+    post(seller, at.payments, &refunds, json!({})).await.expect(201);
+    buyer.at(at.orders).until_order(&order, "refunded").await;
 }
 
 /// Part of the money goes back, for a reason.

@@ -7,12 +7,13 @@ use common::http::{Body, Creation, Fields, PathOf, Principal, Problem};
 use common::id::{OrderId, PassId, TicketId, UserId};
 use common::signing::PublicKey;
 use common::text::{self, TextFault, one_line};
+use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Orders;
 use crate::order::{CheckIn, Order, OrderState, Pass, Undone};
-use crate::pass_codes::qr_svg;
+use crate::pass_codes::{Shown, qr_svg, readable};
 use crate::problems::of_change;
 
 /// One pass.
@@ -23,6 +24,9 @@ pub(crate) struct PassBody {
     number: u32,
     /// Signed with Ed25519; what the QR image says.
     code: String,
+    /// What people can read out in its place. Passes that an earlier build issued have none.
+    #[schema(example = "K7QM2-9XD4R-2")]
+    short_code: Option<String>,
     /// The code as a QR image (SVG).
     qr: String,
     checked_in_at: Option<Time>,
@@ -54,8 +58,13 @@ impl Orders {
         let code = self.pass_codes.code(order, pass).map_err(Problem::internal)?;
         let qr = qr_svg(&code).map_err(Problem::internal)?;
         let CheckInBody { at, place } = CheckInBody::of(pass.checked_in.as_ref());
-        Ok(PassBody { id: pass.id, number: pass.number, code, qr, checked_in_at: at, place })
+        let short_code = short_code(order, pass);
+        Ok(PassBody { id: pass.id, number: pass.number, code, short_code, qr, checked_in_at: at, place })
     }
+}
+
+fn short_code(order: &Order, pass: &Pass) -> Option<String> {
+    order.short_code.as_ref().map(|short| readable(short, pass.number))
 }
 
 #[derive(Default)]
@@ -77,6 +86,11 @@ pub(crate) struct PassKeys {
 }
 
 /// Shows the key with which a scanner verifies passes without a connection.
+///
+/// A code is `D1:` and then, in base32 (RFC 4648, capitals, without padding), 81 bytes: the order's id (16), the number of the pass
+/// (1), and an Ed25519 signature (64). It is a pass of the show whose `ticketId` is T if the signature is good for these bytes: the
+/// text `docket pass 1`, a zero byte, T as 16 bytes, and the first 17 bytes of the code. Codes with dots are tokens (JWT) of the type
+/// `pass+jwt` that earlier versions issued, signed by the same key; their claim `ticket` names the show.
 #[utoipa::path(get, path = "/api/passes/keys", responses((status = 200, description = "JWKS", body = PassKeys)))]
 pub(crate) async fn pass_keys(orders: web::Data<Orders>) -> web::Json<PassKeys> {
     web::Json(PassKeys { keys: vec![orders.pass_codes.public_key().clone()] })
@@ -86,8 +100,9 @@ pub(crate) async fn pass_keys(orders: web::Data<Orders>) -> web::Json<PassKeys> 
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Scan {
+    /// What the QR image of a pass says, or its short code, with or without spaces and hyphens.
     code: String,
-    /// The show at whose door it is: a pass of another one is refused. Without it the pass of any show will do.
+    /// The show at whose door it is: a pass of another one is refused. A short code needs it. Without it the pass of any show will do.
     #[serde(default)]
     ticket_id: Option<TicketId>,
     /// Which entrance; at most 100 characters.
@@ -105,6 +120,7 @@ pub(crate) struct Admitted {
     number: u32,
     of: u32,
     title: String,
+    short_code: Option<String>,
     /// When. With the order and the pass it names this check-in, so that it can be undone.
     checked_in_at: Time,
     place: Option<String>,
@@ -117,7 +133,7 @@ fn entrance(place: Option<String>) -> Result<Option<String>, TextFault> {
 /// Admits the bearer of a pass, once. Only the ticket's seller and administrators may scan.
 #[utoipa::path(post, path = "/api/passes/check-in", request_body = Scan,
     responses((status = 200, description = "Admitted; the same again for the same scan sent again", body = Admitted),
-        (status = 409, description = "`already_checked_in` with time and place of the first; `pass_void` with `orderStatus` and `refundReason`; `other_show` with `title`, `startsAt`, `timeZone` and `venue` of the show that the pass is for; `check_in_undone`: this very scan was undone since. What the pass is stands beside it: `orderId`, `passId`, `number`, `of`")))]
+        (status = 409, description = "`already_checked_in` with time and place of the first; `pass_void` with `orderStatus` and `refundReason`; `other_show` with `title`, `startsAt`, `timeZone` and `venue` of the show that the pass is for; `check_in_undone`: this very scan was undone since; `short_code_shared`: two orders have this short code, scan the QR image. What the pass is stands beside it: `orderId`, `passId`, `number`, `of`")))]
 pub(crate) async fn check_in(
     orders: web::Data<Orders>,
     principal: Principal,
@@ -126,21 +142,20 @@ pub(crate) async fn check_in(
 ) -> Result<web::Json<Admitted>, Problem> {
     let Scan { code, ticket_id, place } = body.0;
     let mut fields = Fields::default();
-    let claims =
-        fields.take("code", orders.pass_codes.read(text::code(&code)).ok_or("is not the code of a pass of this house"));
+    let shown = fields.take("code", orders.pass_codes.read(text::code(&code)).ok_or(NOT_OURS));
     let place = fields.take("place", entrance(place));
-    let (claims, place) = fields.finish((claims, place))?;
-    let order = orders.at_the_door(claims.order, &principal).await?;
+    let (shown, place) = fields.finish((shown, place))?;
+    let (order, pass) = orders.shown(shown, ticket_id, &principal).await?;
     if ticket_id.is_some_and(|ticket| ticket != order.ticket_id) {
-        return Err(orders.other_show(&order, claims.pass).await?);
+        return Err(orders.other_show(&order, pass).await?);
     }
     let scan = CheckIn { at: orders.clock.now(), by: principal.user, place, request: Some(creation.id()) };
     let changed = orders
         .orders
-        .change(order.id, Some(principal.user), |order| order.check_in(claims.pass, scan.clone()))
+        .change(order.id, Some(principal.user), |order| order.check_in(pass, scan.clone()))
         .await
-        .map_err(|error| about(of_change(error), &order, claims.pass))?;
-    admitted(&changed.value, claims.pass).map(web::Json)
+        .map_err(|error| about(of_change(error), &order, pass, &orders.zone))?;
+    admitted(&changed.value, pass).map(web::Json)
 }
 
 fn admitted(order: &Order, pass_id: PassId) -> Result<Admitted, Problem> {
@@ -153,17 +168,23 @@ fn admitted(order: &Order, pass_id: PassId) -> Result<Admitted, Problem> {
         number: pass.number,
         of: order.quantity,
         title: order.title.clone(),
+        short_code: short_code(order, pass),
         checked_in_at: used.at,
         place: used.place.clone(),
     })
 }
 
 /// With what the pass is, for whoever stands at the door.
-fn about(problem: Problem, order: &Order, pass_id: PassId) -> Problem {
+fn about(problem: Problem, order: &Order, pass_id: PassId, zone: &Zone) -> Problem {
     let Some(pass) = order.pass(pass_id).filter(|_| problem.status() == StatusCode::CONFLICT) else { return problem };
     let problem = problem.with("orderId", order.id.to_string()).with("passId", pass_id.to_string());
-    problem.with("number", pass.number).with("of", order.quantity)
+    let problem = problem.with("ticketId", order.ticket_id.to_string());
+    let problem =
+        problem.with("number", pass.number).with("of", order.quantity).with("shortCode", short_code(order, pass));
+    problem.with("title", order.title.clone()).with("timeZone", order.time_zone.as_ref().unwrap_or(zone).to_string())
 }
+
+const NOT_OURS: &str = "is not the code of a pass of this house";
 
 impl Orders {
     /// The order, if the principal may open the door of its show: its seller, and administrators where the seller cannot.
@@ -173,6 +194,52 @@ impl Orders {
         order.filter(opens).ok_or_else(Problem::not_found)
     }
 
+    /// The pass that a code stands for, if the principal may open the door of its show.
+    async fn shown(
+        &self,
+        shown: Shown,
+        ticket: Option<TicketId>,
+        principal: &Principal,
+    ) -> Result<(Order, PassId), Problem> {
+        match shown {
+            Shown::Token(claims) => Ok((self.at_the_door(claims.order, principal).await?, claims.pass)),
+            Shown::Signed(signed) => {
+                let order = self.orders.get(signed.order).await?.map(|order| order.value);
+                let pass = order.as_ref().and_then(|order| self.pass_codes.signed(&signed, order));
+                let pass = pass.ok_or_else(|| Problem::invalid("code", NOT_OURS))?;
+                Ok((self.at_the_door(signed.order, principal).await?, pass))
+            }
+            Shown::Short { code, number } => {
+                let door = "must say at which show's door a short code is read out";
+                let ticket = ticket.ok_or_else(|| Problem::invalid("ticketId", door))?;
+                self.read_out(&code, number, ticket, principal).await
+            }
+        }
+    }
+
+    async fn read_out(
+        &self,
+        code: &str,
+        number: u32,
+        ticket: TicketId,
+        principal: &Principal,
+    ) -> Result<(Order, PassId), Problem> {
+        let none = || Problem::invalid("code", "is not the code of a pass of this show");
+        self.own_listing(ticket, principal).await?;
+        match self.orders.of_short_code(ticket, code).await?.as_slice() {
+            [] => Err(none()),
+            [one] => {
+                let order = self.at_the_door(*one, principal).await?;
+                let pass = order.passes.iter().find(|pass| pass.number == number).map(|pass| pass.id);
+                Ok((order, pass.ok_or_else(none)?))
+            }
+            _ => {
+                let says = "two orders of this show have this short code: scan the QR image of the pass";
+                Err(Problem::conflict("short_code_shared", says))
+            }
+        }
+    }
+
     /// Which show a pass is for, as it is told now.
     async fn other_show(&self, order: &Order, pass: PassId) -> Result<Problem, Problem> {
         let listing = self.tickets.get(order.ticket_id).await?.map(|replica| replica.value.listing);
@@ -180,13 +247,13 @@ impl Orders {
             Some(listing) => (listing.title, listing.venue, listing.starts_at, listing.time_zone),
             None => (order.title.clone(), order.venue.clone(), order.starts_at, order.time_zone.clone()),
         };
-        let problem = Problem::conflict("other_show", format!("this pass is for another show: {title}"))
+        let problem = Problem::conflict("other_show", format!("this pass is for another show: {title}"));
+        let problem = about(problem, order, pass, &self.zone)
             .with("title", title)
-            .with("ticketId", order.ticket_id.to_string())
             .with("startsAt", starts_at.map(|at| at.to_string()))
             .with("timeZone", zone.as_ref().unwrap_or(&self.zone).to_string())
             .with("venue", venue);
-        Ok(about(problem, order, pass))
+        Ok(problem)
     }
 }
 
@@ -234,7 +301,7 @@ pub(crate) async fn undo(
             order.undo_check_in(pass_id, checked_in_at, principal.user, now)
         })
         .await
-        .map_err(|error| about(of_change(error), &order, pass_id))?
+        .map_err(|error| about(of_change(error), &order, pass_id, &orders.zone))?
         .value;
     if let Err(error) = orders.box_office.settle(changed.ticket_id, order_id).await {
         tracing::warn!(order = %order_id, %error, "the place of a guest who has left is moved by the sweep");

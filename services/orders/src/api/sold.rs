@@ -28,6 +28,7 @@ const LINES: usize = 256;
 pub(crate) struct ListingSales {
     ticket_id: TicketId,
     title: String,
+    venue: Option<String>,
     starts_at: Option<Time>,
     /// In which `startsAt` is to be shown.
     time_zone: String,
@@ -131,7 +132,7 @@ impl From<SoldOrder> for SoldOrderBody {
 
 impl Orders {
     /// The listing, if the principal sells it or is an administrator.
-    async fn own_listing(&self, id: TicketId, principal: &Principal) -> Result<Replica, Problem> {
+    pub(super) async fn own_listing(&self, id: TicketId, principal: &Principal) -> Result<Replica, Problem> {
         let ticket = self.tickets.get_soon(id.uuid(), &self.clock).await?.map(|ticket| ticket.value);
         let own = |ticket: &Replica| principal.is_admin() || ticket.listing.seller_id == principal.user;
         ticket.filter(own).ok_or_else(Problem::not_found)
@@ -145,6 +146,7 @@ impl Orders {
         ListingSales {
             ticket_id: listing.ticket_id,
             title: listing.title,
+            venue: listing.venue,
             starts_at: listing.starts_at,
             time_zone: listing.time_zone.as_ref().unwrap_or(&self.zone).to_string(),
             on_sale: is_open && sale_goes_on,

@@ -46,7 +46,11 @@ impl Queue {
             indexes.ensure(database).await.unwrap();
         }
         let inventories: Aggregates<Inventory> = Aggregates::new(database, relay.clone(), shared.clone());
-        let orders = OrderStore::new(Aggregates::new(database, relay, shared.clone()), shared.clone());
+        let orders = OrderStore::new(
+            Aggregates::new(database, relay, shared.clone()),
+            crate::pass_codes::tests::codes(),
+            shared.clone(),
+        );
         let limits = HoldLimits::of(&Settings::default_for_tests());
         let tickets = Projection::new(database, TICKETS);
         let box_office = BoxOffice::new(inventories.clone(), orders.clone(), tickets, limits, shared, Meter::new());

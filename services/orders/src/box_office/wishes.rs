@@ -162,6 +162,7 @@ pub(super) mod tests {
             refund_reason: None,
             passes: Vec::new(),
             admitted: 0,
+            short_code: None,
             undone: Vec::new(),
             inside: 0,
             given_up_late_at: None,

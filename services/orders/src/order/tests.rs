@@ -15,7 +15,7 @@ pub(super) const DEADLINE: Time = Time::from_millis(1_900_000);
 const SHOW: Time = Time::from_millis(9_000_000);
 const CANCELS: Input = Input::BuyerCancels { starts_at: Some(SHOW) };
 
-pub(super) fn order(cents: i64) -> Order {
+pub(crate) fn order(cents: i64) -> Order {
     let price = Money::from_minor(cents, Currency::USD).unwrap();
     Order {
         id: OrderId::generate(START),
@@ -37,6 +37,7 @@ pub(super) fn order(cents: i64) -> Order {
         refund_reason: None,
         passes: Vec::new(),
         admitted: 0,
+        short_code: None,
         undone: Vec::new(),
         inside: 0,
         given_up_late_at: None,

@@ -12,6 +12,7 @@ use super::OrderStatus;
 pub(crate) struct Standing {
     pub(crate) ticket_id: String,
     pub(crate) title: String,
+    pub(crate) venue: Option<String>,
     pub(crate) starts_at: Option<Time>,
     #[serde(default = "super::utc")]
     pub(crate) time_zone: String,
@@ -117,10 +118,23 @@ pub(crate) struct SoldOrder {
 
 /// A pass that was just used at the door.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Admitted {
+    pub(crate) order_id: String,
+    pub(crate) pass_id: String,
+    pub(crate) ticket_id: String,
+    pub(crate) checked_in_at: Time,
     pub(crate) number: u32,
     pub(crate) of: u32,
     pub(crate) title: String,
+    pub(crate) short_code: Option<String>,
+}
+
+/// A check-in that was undone.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Undone {
+    pub(crate) number: u32,
+    pub(crate) of: u32,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod bought;
 pub(crate) mod check_in;
 pub(crate) mod dev_mail;
+pub(crate) mod door;
 pub(crate) mod home;
 mod keys;
 pub(crate) mod offer;

@@ -148,6 +148,7 @@ fn order(buyer: usize, cents: i64) -> Order {
         refund_reason: None,
         passes: Vec::new(),
         admitted: 0,
+        short_code: None,
         undone: Vec::new(),
         inside: 0,
         given_up_late_at: None,

@@ -102,7 +102,9 @@ async fn pages(app: &App) -> Vec<Seen> {
         seen(&format!("/sales/{}/orders/{}", id(&ticket), id(&paid)), &seller, "Give money back"),
         seen(&format!("/sales/{}/orders/{}", id(&ticket), id(&refunded)), &seller, "went back"),
         seen(&format!("/sales/{}/edit", id(&ticket)), &seller, "Edit your listing"),
-        seen("/check-in", &seller, "Code of the pass"),
+        seen("/check-in", &seller, "At which door are you?"),
+        seen("/check-in", &buyer, "You have no show yet."),
+        of("check-in", &ticket, &seller, "Code of the pass"),
     ]
 }
 
