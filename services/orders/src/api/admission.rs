@@ -145,7 +145,7 @@ pub(crate) async fn check_in(
     let shown = fields.take("code", orders.pass_codes.read(text::code(&code)).ok_or(NOT_OURS));
     let place = fields.take("place", entrance(place));
     let (shown, place) = fields.finish((shown, place))?;
-    let (order, pass) = orders.shown(shown, ticket_id, &principal).await?;
+    let (order, pass) = orders.shown_at_the_door(shown, ticket_id, &principal).await?;
     if ticket_id.is_some_and(|ticket| ticket != order.ticket_id) {
         return Err(orders.other_show(&order, pass).await?);
     }
@@ -195,7 +195,7 @@ impl Orders {
     }
 
     /// The pass that a code stands for, if the principal may open the door of its show.
-    async fn shown(
+    async fn shown_at_the_door(
         &self,
         shown: Shown,
         ticket: Option<TicketId>,
