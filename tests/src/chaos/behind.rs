@@ -31,13 +31,14 @@ pub(super) async fn inventories(world: &World, history: &History) -> Result<BTre
     Ok(counts)
 }
 
-/// The orders whose money went back and whose guests are inside all the same, and how many these are.
-pub(super) async fn inside(world: &World, history: &History) -> Result<BTreeMap<String, u32>, String> {
+/// Of the orders some of whose guests were let in: how many, and how many of them keep their places although the money went back.
+pub(super) async fn guests(world: &World, history: &History) -> Result<BTreeMap<String, (u32, u32)>, String> {
     let mut counts = BTreeMap::new();
     for ticket in history.capacities.keys() {
-        for order in find(world, "orders", "orders", doc! { "ticketId": ticket, "inside": { "$gt": 0 } }).await? {
+        for order in find(world, "orders", "orders", doc! { "ticketId": ticket, "admitted": { "$gt": 0 } }).await? {
             let id = order.get_str("_id").unwrap_or_default().to_owned();
-            counts.extend(count(&order, "inside").map(|inside| (id, inside)));
+            let count = |field: &str| count(&order, field).unwrap_or_default();
+            counts.insert(id, (count("admitted"), count("inside")));
         }
     }
     Ok(counts)

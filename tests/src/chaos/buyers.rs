@@ -124,7 +124,7 @@ impl Buyer<'_> {
             Then::Process(yes) => self.pay_at_bank(nth, &order, "pm_card_processing", deal, yes).await,
         }
         if !matches!(deal.then, Then::Forget | Then::GiveUp) {
-            self.after(&order, deal).await;
+            self.after(nth, &order, deal).await;
         }
     }
 
@@ -178,7 +178,7 @@ impl Buyer<'_> {
         self.world.bank_lever(&format!("/test/payment_intents/{intent}/{lever}"), verdict).await;
     }
 
-    async fn after(&self, order: &str, deal: &Deal) {
+    async fn after(&self, nth: usize, order: &str, deal: &Deal) {
         self.look(order).await;
         if deal.after == After::Keep {
             return;
@@ -198,8 +198,37 @@ impl Buyer<'_> {
                 tokio::join!(self.refund(order, Some(PARTS[0])), self.refund(order, None));
             }
             After::Disputes { cancels, won } => self.dispute(order, cancels, won, deal.think).await,
+            After::Door { undone, refunded } => self.come(nth, order, deal, undone, refunded).await,
         }
         self.look(order).await;
+    }
+
+    /// They come, and the seller lets them in: perhaps the first of them by mistake, and perhaps their money goes back meanwhile.
+    async fn come(&self, nth: usize, order: &str, deal: &Deal, undone: bool, refunded: bool) {
+        let path = format!("/api/orders/{order}/passes");
+        let asked = Asked { method: Method::GET, path: &path, key: None, body: Value::Null };
+        let Ok(passes) = self.world.doors.ask(self.person(), asked).await else { return };
+        let key = |what: &str| format!("{}-{what}-{}-{nth}", self.run, self.who);
+        let mut first = None;
+        for (place, pass) in passes.body["items"].as_array().into_iter().flatten().enumerate() {
+            let code = pass["code"].as_str().unwrap_or_default().to_owned();
+            let wish = Wish::CheckIn { order: order.to_owned(), ticket: self.tickets[deal.ticket].clone(), code };
+            let admitted = self.until_answered(&wish, &key(&format!("scan-{place}")), REPEATED_FOR).await.1;
+            let named = || Some((pass["id"].as_str()?.to_owned(), admitted["checkedInAt"].as_str()?.to_owned()));
+            first = first.or_else(named);
+        }
+        let undoing = async {
+            if let Some((pass, at)) = first.filter(|_| undone) {
+                let wish = Wish::Undo { order: order.to_owned(), pass, at };
+                self.until_answered(&wish, &key("undo"), REPEATED_FOR).await;
+            }
+        };
+        let refunding = async {
+            if refunded {
+                self.refund(order, None).await;
+            }
+        };
+        tokio::join!(undoing, refunding);
     }
 
     /// Complains at the bank, if it has charged the order and tells of what it does; a bank that tells nothing of a dispute leaves
@@ -243,7 +272,8 @@ impl Buyer<'_> {
 
     /// Asks, and writes down what came of it.
     async fn ask(&self, wish: Wish, key: Option<&str>) -> (Outcome, Value) {
-        let person = if matches!(wish, Wish::Refund { .. }) { &self.world.seller } else { self.person() };
+        let by_seller = matches!(wish, Wish::Refund { .. } | Wish::CheckIn { .. } | Wish::Undo { .. });
+        let person = if by_seller { &self.world.seller } else { self.person() };
         let (method, path, body) = request(&wish);
         let began = SystemClock.now();
         let answer = self.world.doors.ask(person, Asked { method, path: &path, key, tag: None, body }).await;
@@ -274,6 +304,14 @@ fn request(wish: &Wish) -> (Method, String, Value) {
             (Method::POST, format!("/api/payments/{order}/refunds"), body)
         }
         Wish::Move { ticket, show } => (Method::PUT, format!("/api/tickets/{ticket}"), listing(show)),
+        Wish::CheckIn { ticket, code, .. } => {
+            let body = json!({ "code": code, "ticketId": ticket, "place": "North door" });
+            (Method::POST, "/api/passes/check-in".to_owned(), body)
+        }
+        Wish::Undo { order, pass, at } => {
+            let body = json!({ "orderId": order, "passId": pass, "checkedInAt": at });
+            (Method::POST, "/api/passes/undo".to_owned(), body)
+        }
         Wish::LookAtOrder { order } => (Method::GET, format!("/api/orders/{order}"), Value::Null),
         Wish::LookAtTicket { ticket } => (Method::GET, format!("/api/tickets/{ticket}"), Value::Null),
     }

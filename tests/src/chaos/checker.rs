@@ -7,6 +7,7 @@ use common::clock::Time;
 
 use super::history::{Call, Charge, Counted, History, OrderSeen, Outcome, Places, Said, Wish};
 
+mod door;
 mod keys;
 mod moves;
 mod oversold;
@@ -52,7 +53,7 @@ pub enum Rule {
     MoveKept,
     /// Every order says of its show what its page says, and what its buyer was told at the hold where that is different.
     MoveShown,
-    /// A pass that was let in stays used.
+    /// A pass that was let in stays used, unless that was undone; and what was undone is not used.
     CheckInKept,
     /// Every order comes to an end, and every event is handled.
     ComesToRest,
@@ -79,6 +80,7 @@ pub fn check(history: &History) -> Vec<Violation> {
     for (id, order) in &history.end.orders {
         money(&facts, id, order, &mut found);
         refunds::refunds(&facts, id, order, &mut found);
+        door::door(&facts, id, order, &mut found);
     }
     promises(&facts, &mut found);
     moves::moves(history, &mut found);

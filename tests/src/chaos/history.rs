@@ -74,6 +74,24 @@ pub enum Wish {
         /// What is said.
         show: Show,
     },
+    /// The seller lets somebody in.
+    CheckIn {
+        /// The order of the pass.
+        order: String,
+        /// At whose door.
+        ticket: String,
+        /// The code of the pass.
+        code: String,
+    },
+    /// The seller undoes that.
+    Undo {
+        /// The order of the pass.
+        order: String,
+        /// The pass.
+        pass: String,
+        /// When it was used.
+        at: String,
+    },
     /// To see an order.
     LookAtOrder {
         /// The order.
@@ -212,6 +230,8 @@ pub struct OrderSeen {
     pub passes: u32,
     /// What it says of its show.
     pub shown: Shown,
+    /// How many of its passes are used.
+    pub admitted: u32,
     /// How many of its places stay sold although its money went back, because their guests are inside.
     pub inside: u32,
 }

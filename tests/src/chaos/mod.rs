@@ -129,6 +129,8 @@ impl Report {
                 Wish::Cancel { .. } => "cancel",
                 Wish::Refund { .. } => "refund",
                 Wish::Move { .. } => "move",
+                Wish::CheckIn { .. } => "scan",
+                Wish::Undo { .. } => "undo",
                 Wish::LookAtOrder { .. } | Wish::LookAtTicket { .. } => continue,
             };
             let nth = match call.outcome {

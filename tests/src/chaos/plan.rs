@@ -114,6 +114,13 @@ pub(crate) enum After {
         /// Whether the bank decides for the seller.
         won: bool,
     },
+    /// They come to the door, and all are let in.
+    Door {
+        /// Whether one of them was let in by mistake.
+        undone: bool,
+        /// Whether the seller gives all the money back while they are inside.
+        refunded: bool,
+    },
 }
 
 /// How the bank tells of what happened.
@@ -183,7 +190,8 @@ fn deal(rng: &mut StdRng, listings: usize, longest_wait: u64) -> Deal {
         _ => Then::Process(rng.random_bool(0.7)),
     };
     let after = match rng.random_range(0..100) {
-        0..33 => After::Keep,
+        0..15 => After::Keep,
+        nth @ 15..33 => After::Door { undone: nth % 2 == 0, refunded: nth % 3 == 0 },
         33..45 => After::Disputes { cancels: rng.random_bool(0.5), won: rng.random_bool(0.5) },
         45..62 => After::BuyerReturns,
         62..74 => After::SellerRefunds,
@@ -278,6 +286,15 @@ mod tests {
         let plan = Plan::of(3, Length::Short);
         assert_eq!((plan.moves.len(), plan.moves.iter().all(|moves| !moves.is_empty())), (plan.capacities.len(), true));
         assert!(Plan::mixed(3, Length::Short).moves.is_empty());
+    }
+
+    #[test]
+    fn among_a_hundred_seeds_people_come_to_the_door_in_every_way() {
+        let plans: Vec<Plan> = (1..=100).map(|seed| Plan::of(seed, Length::of(seed))).collect();
+        let deals: Vec<&Deal> = plans.iter().flat_map(|plan| plan.deals.iter().flatten()).collect();
+        for (undone, refunded) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert!(deals.iter().any(|deal| deal.after == After::Door { undone, refunded }), "{undone}, {refunded}");
+        }
     }
 
     #[test]

@@ -90,8 +90,8 @@ async fn look(world: &World, history: &History) -> Result<Snapshot, String> {
         snapshot.shows.insert(ticket.clone(), Shown::in_body(&page).now);
     }
     snapshot.inventories = behind::inventories(world, history).await?;
-    for (id, inside) in behind::inside(world, history).await? {
-        snapshot.orders.entry(id).and_modify(|order| order.inside = inside);
+    for (id, (admitted, inside)) in behind::guests(world, history).await? {
+        snapshot.orders.entry(id).and_modify(|order| (order.admitted, order.inside) = (admitted, inside));
     }
     snapshot.waiting = behind::waiting(world).await?;
     snapshot.charges = charges(world, &snapshot.orders).await;
@@ -165,6 +165,7 @@ fn order_seen(who: usize, order: &Value, passes: usize) -> OrderSeen {
         status: text(order, "status"),
         passes: u32::try_from(passes).unwrap_or(u32::MAX),
         shown: Shown::in_body(order),
+        admitted: 0,
         inside: 0,
     }
 }

@@ -405,3 +405,34 @@ fn the_seat_of_a_guest_whose_money_went_back_is_sold_once() {
     story.shows(Places { quantity: 1, held: 0, sold: 2, available: 0 });
     story.breaks(&[Rule::NeverOversold]);
 }
+
+impl Story {
+    fn scan(&mut self, order: &str, key: &str) {
+        let wish = Wish::CheckIn { order: order.to_owned(), ticket: "t".to_owned(), code: "c".to_owned() };
+        self.call(wish, Some(key), 100, Outcome::Acknowledged(Said::default()));
+    }
+
+    fn undo(&mut self, order: &str, key: &str) {
+        let wish = Wish::Undo { order: order.to_owned(), pass: "p".to_owned(), at: "then".to_owned() };
+        self.call(wish, Some(key), 110, Outcome::Acknowledged(Said::default()));
+    }
+}
+
+#[test]
+fn as_many_are_inside_as_were_let_in_and_did_not_leave() {
+    let mut story = Story::told();
+    story.scan("o1", "scan");
+    story.scan("o1", "scan");
+    story.breaks(&[Rule::CheckInKept]);
+    story.order("o1").admitted = 1;
+    story.breaks(&[]);
+    story.undo("o1", "undo");
+    story.undo("o1", "undo");
+    story.breaks(&[Rule::CheckInKept]);
+    story.order("o1").admitted = 0;
+    story.breaks(&[]);
+    story.scan("o1", "again");
+    story.breaks(&[Rule::CheckInKept]);
+    story.order("o1").admitted = 1;
+    story.breaks(&[]);
+}
