@@ -206,7 +206,7 @@ impl Buyer<'_> {
     /// They come, and the seller lets them in: perhaps the first of them by mistake, and perhaps their money goes back meanwhile.
     async fn come(&self, nth: usize, order: &str, deal: &Deal, undone: bool, refunded: bool) {
         let path = format!("/api/orders/{order}/passes");
-        let asked = Asked { method: Method::GET, path: &path, key: None, body: Value::Null };
+        let asked = Asked { method: Method::GET, path: &path, key: None, tag: None, body: Value::Null };
         let Ok(passes) = self.world.doors.ask(self.person(), asked).await else { return };
         let key = |what: &str| format!("{}-{what}-{}-{nth}", self.run, self.who);
         let mut first = None;

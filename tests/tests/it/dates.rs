@@ -23,7 +23,7 @@ fn soon(seconds: u64) -> Time {
 async fn list(seller: &Person, more: Value) -> Value {
     let mut listing = json!({ "title": "Jazz night", "price": "19.99", "quantity": 10 });
     listing.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    seller.post("/api/tickets", listing).await.expect(201)
+    seller.list(listing).await.expect(201)
 }
 
 /// Looks again and again until the answer says that the sale has ended. Before the moment none says so, and from it on each does.
@@ -69,7 +69,7 @@ async fn a_seller_ends_a_sale_early_and_lets_it_go_on_after_the_start() {
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let (early, start) = (soon(4), soon(3600));
     let over = json!({ "title": "Jazz", "price": 5, "saleEndsAt": now().to_string() });
-    seller.post("/api/tickets", over).await.refuses("saleEndsAt");
+    seller.list(over).await.refuses("saleEndsAt");
     let times = json!({ "startsAt": start.to_string(), "saleEndsAt": early.to_string() });
     let ticket = list(&seller, times).await;
     let later = list(&seller, json!({ "title": "Later", "startsAt": soon(7200).to_string() })).await;

@@ -14,7 +14,7 @@ const UNDO: &str = "/api/passes/undo";
 async fn show(seller: &Person, title: &str, quantity: u32) -> Value {
     let listing = json!({ "title": title, "price": "19.99", "quantity": quantity, "venue": "Pier 9",
         "startsAt": "2099-12-05T19:00:00Z", "timeZone": "Europe/Rome", "refundPolicy": "always" });
-    seller.post("/api/tickets", listing).await.expect(201)
+    seller.list(listing).await.expect(201)
 }
 
 async fn codes(buyer: &Person, order: &Value) -> Vec<Value> {
@@ -75,7 +75,7 @@ async fn a_pass_that_is_void_says_what_became_of_its_order() {
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
     let ticket = show(&seller, "Jazz night", 5).await;
     let free = json!({ "title": "Open day", "price": "0", "quantity": 5, "refundPolicy": "always" });
-    let free = seller.post("/api/tickets", free).await.expect(201);
+    let free = seller.list(free).await.expect(201);
     let refunded = buyer.buy(&ticket, 1).await;
     let code = codes(&buyer, &refunded).await.remove(0);
     give_all_back(&seller, &buyer, &refunded).await;

@@ -13,7 +13,7 @@ use crate::inventory::{Inventory, Movement, PendingHold};
 pub(super) const START: Time = Time::from_millis(1_000_000);
 pub(super) const DEADLINE: Time = Time::from_millis(1_900_000);
 const SHOW: Time = Time::from_millis(9_000_000);
-const CANCELS: Input = Input::BuyerCancels { starts_at: Some(SHOW) };
+pub(super) const CANCELS: Input = Input::BuyerCancels { starts_at: Some(SHOW) };
 
 pub(crate) fn order(cents: i64) -> Order {
     let price = Money::from_minor(cents, Currency::USD).unwrap();

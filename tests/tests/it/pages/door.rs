@@ -8,7 +8,7 @@ use super::tab::Tab;
 async fn show(seller: &Person, title: &str, starts_at: &str) -> Value {
     let listing = json!({ "title": title, "price": "19.99", "quantity": 10, "venue": "Pier 9", "startsAt": starts_at,
         "timeZone": "Europe/Rome", "refundPolicy": "always" });
-    seller.post("/api/tickets", listing).await.expect(201)
+    seller.list(listing).await.expect(201)
 }
 
 fn id(thing: &Value) -> &str {

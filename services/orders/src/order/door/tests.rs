@@ -2,7 +2,7 @@ use common::events::OrderEvent;
 use uuid::Uuid;
 
 use super::super::Input;
-use super::super::tests::{DEADLINE, START, after, order};
+use super::super::tests::{CANCELS, DEADLINE, START, after, order};
 use super::*;
 
 fn paid() -> Order {
@@ -55,11 +55,11 @@ fn a_pass_that_is_void_says_why() {
     let paid = paid();
     let free = after(order(0), &[Input::NothingToPay]);
     for (inputs, from, why) in [
-        (&[Input::BuyerCancels][..], &paid, "the order is being refunded"),
-        (&[Input::BuyerCancels, Input::MoneyReturned], &paid, "the order was refunded"),
+        (&[CANCELS][..], &paid, "the order is being refunded"),
+        (&[CANCELS, Input::MoneyReturned], &paid, "the order was refunded"),
         (&[Input::MoneyReturned], &entered, "the order was refunded"),
         (&[Input::MoneyTakenBack], &paid, "the buyer's bank took the money back"),
-        (&[Input::BuyerCancels], &free, "the order was cancelled"),
+        (&[CANCELS], &free, "the order was cancelled"),
     ] {
         assert_eq!(told(inputs, from), (format!("{why}, so its passes are not valid"), true), "{inputs:?}");
     }
