@@ -33,6 +33,7 @@ pub use streams::{DOMAINS, DomainStream, Fill, StreamBounds};
 use std::time::Duration;
 
 use async_nats::jetstream;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind};
 use futures::future::join_all;
 
 use crate::events::{DecodeError, DomainEvent as _, UserEvent};
@@ -80,6 +81,32 @@ pub enum BusError {
     /// A message cannot be turned into an event.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+impl BusError {
+    /// Whether it may be otherwise in a moment: the broker is not there yet, or cannot say yet. What it refuses, it refuses again.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Connect(_) => true,
+            Self::Stream { source, .. } => refusal(&**source).is_none_or(|code| code == UNAVAILABLE),
+            _ => false,
+        }
+    }
+}
+
+/// The code by which JetStream says that it cannot do anything at this moment, as before its members have a leader.
+const UNAVAILABLE: usize = 503;
+
+/// The code of what JetStream itself said, if it said anything.
+fn refusal(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<usize> {
+    let making = error.downcast_ref::<CreateStreamError>().map(|error| error.kind());
+    let getting = error.downcast_ref::<GetStreamError>().map(|error| error.kind());
+    match (making, getting) {
+        (Some(CreateStreamErrorKind::JetStream(said)), _) | (_, Some(GetStreamErrorKind::JetStream(said))) => {
+            Some(said.code())
+        }
+        _ => None,
+    }
 }
 
 impl BusError {

@@ -51,7 +51,7 @@ impl StartError {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Connection(error) => !matches!(error, ConnectionError::Refused { .. }),
-            Self::Bus(error) => matches!(error, BusError::Connect(_) | BusError::Stream { .. }),
+            Self::Bus(error) => error.may_pass(),
             Self::Store(_) => true,
             Self::Settings(_) | Self::Telemetry(_) | Self::Listen { .. } | Self::Other(_) => false,
         }

@@ -102,7 +102,10 @@ async fn serve(settings: Settings, wrong: SettingsError) -> Result<(), StartErro
 async fn serve_on(embedded: &embedded::Embedded, settings: Settings, mut signal: StopSignal) -> Result<(), StartError> {
     let now = settings.clock().now();
     embedded.make_good(&settings).await?;
-    let running = common::service::start(services(), settings.clone()).await?;
+    let running = tokio::select! {
+        running = common::service::start(services(), settings.clone()) => running?,
+        () = signal.received() => return Ok(()),
+    };
     let base = format!("http://{}", running.http_addr());
     embedded.send_webhooks_to(&base);
     embedded.heal(&running);

@@ -1,5 +1,7 @@
 //! What a buyer is told about a decline. Pure.
 
+use crate::payment::UNANSWERED;
+
 /// What Stripe's decline or error code means for the buyer.
 ///
 /// Of a card that was lost, stolen or looks like fraud no more is said than of any other: whoever holds it need not know.
@@ -17,7 +19,7 @@ pub(crate) fn message(code: &str) -> &'static str {
             "The bank could not make sure that it is you. Try again and confirm the payment with your bank."
         }
         "currency_not_supported" | "card_not_supported" => "The card cannot pay this. Pay with another one.",
-        "processing_error" | "try_again_later" | "issuer_not_available" | "reenter_transaction" => {
+        UNANSWERED | "processing_error" | "try_again_later" | "issuer_not_available" | "reenter_transaction" => {
             "The bank could not be reached. Nothing was charged; try again."
         }
         _ => "The bank declined the payment. Pay with another card, or ask your bank.",

@@ -62,7 +62,9 @@ impl Payment {
             Some(at) => next.disputes[at] = dispute,
             None => next.disputes.push(dispute),
         }
-        let dispute = next.disputes[at].clone();
+        // What was forgotten is told first: the money is gone. Of the news the disputes' standing tells.
+        let lost = next.disputes.iter().rfind(|dispute| dispute.state == DisputeState::Lost);
+        let dispute = lost.filter(|_| self.forgets_disputes()).unwrap_or(&next.disputes[at]).clone();
         next.dispute.get_or_insert_with(|| dispute.reason.clone());
         next.state = next.state_by_returned();
         let event = next.told_of(dispute)?;
@@ -193,6 +195,9 @@ mod tests {
             assert_eq!((told.in_full, told.returned, step.next.state), (true, usd(TOTAL), PaymentState::Refunded));
             assert_eq!(step.next.disputes, lost.disputes, "what was decided stays");
         }
+        let another = Dispute { id: "du_2".to_owned(), state: DisputeState::Won, ..lost.disputes[0].clone() };
+        let step = by_an_earlier_build.handle(Input::Disputed(another), NOW).unwrap().unwrap();
+        assert!(matches!(step.event, PaymentEvent::DisputeLost(told) if told.in_full), "not of the one that was won");
     }
 
     #[test]

@@ -105,12 +105,18 @@ pub(crate) async fn find_disputes(payments: Arc<Payments>) -> Result<(), JobErro
         if payment.value.knows_of_dispute(&id, state) {
             continue;
         }
+        if !payments.gateway.may_look() {
+            return Ok(());
+        }
         let heard = async {
             let paid = payments.paid_by(&intent).await?.unwrap_or(payment);
             payments.hear_of_disputes(&paid.value).await
         };
         if let Err(error) = unwaited(heard).await {
             tracing::warn!(%error, dispute = id, "a dispute is not known yet; asking again later");
+            if error.is_stripes() {
+                return Ok(());
+            }
         }
     }
     Ok(())

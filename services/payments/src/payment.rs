@@ -28,8 +28,8 @@ use crate::attention;
 use crate::dispute::Dispute;
 use crate::refund::{Refund, RefundState, Refunding};
 
-/// The code of an attempt that the bank has never seen, since Stripe failed.
-pub const UNANSWERED: &str = "processing_error";
+/// The code of an attempt that the bank has never seen, since Stripe failed. No bank says it.
+pub const UNANSWERED: &str = "unanswered";
 
 /// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]

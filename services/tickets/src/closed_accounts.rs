@@ -105,11 +105,18 @@ impl Tickets {
 
     /// Goes on with the accounts that were closed in the last while.
     pub(crate) async fn look_at_closed_accounts(&self) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
         for account in self.closed_accounts.looked_at().await? {
-            let all = self.suspend_listings_of(account.id, PAGES_IN_A_TURN).await?;
-            if all && account.look_until.is_none_or(|until| until < self.clock.now()) {
-                self.closed_accounts.look_no_more(account.id).await?;
-            }
+            // One that cannot be looked at keeps the others waiting no longer.
+            outcome = self.look_at(account).await.and(outcome);
+        }
+        outcome
+    }
+
+    async fn look_at(&self, account: ClosedAccount) -> Result<(), StoreError> {
+        let all = self.suspend_listings_of(account.id, PAGES_IN_A_TURN).await?;
+        if all && account.look_until.is_none_or(|until| until < self.clock.now()) {
+            self.closed_accounts.look_no_more(account.id).await?;
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ pub(crate) struct TicketBody {
     refund_policy: RefundPolicy,
     /// False once it was taken from sale, and from `saleEndsAt` on.
     on_sale: bool,
-    /// True from `saleEndsAt` on.
+    /// True from `saleEndsAt` on, unless it was taken from sale.
     sale_ended: bool,
     created_at: Time,
 }
@@ -56,7 +56,8 @@ impl TicketBody {
     /// The body of a listing as it is at `now`; `zone` is that of the business.
     pub(crate) fn of(Versioned { version, value: ticket }: Versioned<Ticket>, zone: &Zone, now: Time) -> Self {
         let (quantity, available, on_sale) = (ticket.quantity(), ticket.available(), ticket.on_sale(now));
-        let (sale_ends_at, sale_ended) = (ticket.offer.sale_end(), ticket.sale_is_over(now));
+        let (sale_ends_at, sale_ended) =
+            (ticket.offer.sale_end(), ticket.sale_is_over(now) && !ticket.withdrawn && !ticket.suspended);
         let offer = ticket.offer;
         Self {
             id: ticket.id,

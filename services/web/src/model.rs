@@ -21,6 +21,12 @@ pub(crate) struct Page<T> {
     pub(crate) next_cursor: Option<String>,
 }
 
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next_cursor: None }
+    }
+}
+
 /// Who is signed in.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,6 +161,12 @@ impl Order {
     /// Whether the buyer's bank has the money until it decides.
     pub(crate) fn is_with_the_bank(&self) -> bool {
         self.dispute == Some(DisputeStanding::Open)
+    }
+
+    /// Whether the buyer's bank took the money back, whoever else wanted that too.
+    pub(crate) fn was_charged_back(&self) -> bool {
+        let is_lost = self.status == OrderStatus::Refunded && self.dispute == Some(DisputeStanding::Lost);
+        is_lost || self.refund_reason == Some(RefundReason::ChargedBack)
     }
 
     /// How it stands, in a word or two.

@@ -54,11 +54,14 @@ impl Upstream {
         body: Option<Vec<u8>>,
         limit: Duration,
     ) -> Result<Answer, reqwest::Error> {
-        let ends = stopwatch() + READS_AGAIN.min(limit / 2);
+        let begun = stopwatch();
         loop {
-            let sent = self.send_once(method.clone(), path, headers.clone(), body.clone(), limit).await;
+            let left = limit.saturating_sub(begun.elapsed());
+            let sent = self.send_once(method.clone(), path, headers.clone(), body.clone(), left).await;
             match sent {
-                Err(error) if method == Method::GET && error.is_connect() && stopwatch() < ends => {
+                Err(error)
+                    if method == Method::GET && error.is_connect() && begun.elapsed() < READS_AGAIN.min(limit / 2) =>
+                {
                     tokio::time::sleep(PAUSE).await;
                 }
                 sent => return sent,

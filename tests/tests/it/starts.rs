@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use docket_stripe::{Options, StripeStandIn};
-use docket_tests::{App, Person, Process, free_port, run_at_once, spawn};
+use docket_tests::{App, Person, Process, free_port, run, run_at_once, spawn};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -45,6 +46,27 @@ async fn refusal(folder: &Path, others: &[(&'static str, &str)]) -> String {
     assert_eq!(output.status.code(), Some(WRONG_SETTINGS), "{others:?}: {said}");
     assert!(!folder.join("data/mongo").exists() && !folder.join("data/nats").exists(), "{others:?} started servers");
     said
+}
+
+/// A broker that is not there yet is waited for; one that says no says no again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_refuses_is_not_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let (app, variables) = shared(folder.path()).await;
+    let namespace = format!("{}three", app.settings_used().namespace);
+    let alone = [
+        ("DOCKET_HTTP_ADDR", "127.0.0.1:0"),
+        ("DOCKET_OPS_ADDR", "127.0.0.1:0"),
+        ("DOCKET_JWKS_URL", "http://127.0.0.1:1/jwks"),
+        ("DOCKET_NAMESPACE", &namespace),
+        ("NATS_REPLICAS", "3"),
+    ];
+    let variables = with(variables, &alone);
+    let ends = run("expiration", &[], &variables);
+    let output = tokio::time::timeout(Duration::from_secs(60), ends).await.expect("it ends by itself");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("replicas"), "{:?}: {said}", output.status);
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

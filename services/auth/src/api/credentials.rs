@@ -123,8 +123,14 @@ pub(crate) async fn change_password(
     if caller.browser.is_none() {
         return Ok(response);
     }
-    let browser = auth.know_browser(caller, &user.value).await?;
-    with_cookies(response, &[browser_cookie(&browser)])
+    match auth.know_browser(caller, &user.value).await {
+        Ok(browser) => with_cookies(response, &[browser_cookie(&browser)]),
+        // The password is changed all the same, and must not be asked for again.
+        Err(error) => {
+            tracing::warn!(%error, user = %user.value.id, "a browser is not known any more");
+            Ok(response)
+        }
+    }
 }
 
 /// Notes that the address of an account is its owner's, with the token from the mail.

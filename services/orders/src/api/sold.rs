@@ -150,7 +150,7 @@ impl Orders {
             starts_at: listing.starts_at,
             time_zone: listing.time_zone.as_ref().unwrap_or(&self.zone).to_string(),
             on_sale: is_open && sale_goes_on,
-            withdrawn,
+            withdrawn: withdrawn || listing.suspended,
             sale_ends_at,
             capacity: inventory.map_or(listing.quantity, |inventory| inventory.capacity),
             held: inventory.map_or(0, |inventory| inventory.held),

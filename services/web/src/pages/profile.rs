@@ -81,8 +81,13 @@ impl ProfilePage {
 
 async fn shown(visit: &Visit, outcome: Outcome) -> Answered {
     let (shell, user) = visit.own_shell().await?;
-    let sessions = visit.get::<Page<Session>>("/api/users/sessions").await?;
-    let keys = visit.get::<Page<Key>>("/api/users/api-keys?limit=100").await?;
+    let sessions = visit.get::<Page<Session>>("/api/users/sessions").await;
+    let keys = visit.get::<Page<Key>>("/api/users/api-keys?limit=100").await;
+    // A key that was made is shown this once, whatever else cannot be.
+    let (sessions, keys) = match outcome.key {
+        Some(_) => (sessions.unwrap_or_default(), keys.unwrap_or_default()),
+        None => (sessions?, keys?),
+    };
     let words = visit.words();
     let in_words = |session: Session| Place { used: words.moment(session.last_used_at, "UTC"), session };
     let places = sessions.items.into_iter().map(in_words).collect();
