@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::clock::Time;
 
-use super::super::history::{History, Said, Wish};
+use super::super::history::{Call, History, Said, Wish};
 use super::{Findings, NEVER, Rule, acknowledged};
 
 /// A time in which an order certainly had its places.
@@ -43,7 +43,7 @@ fn count(taken: &[Taken<'_>], at: Time) -> u32 {
 fn taken<'h>(history: &'h History, ticket: &str) -> Vec<Taken<'h>> {
     let mut taken = Vec::new();
     for (id, order) in history.end.orders.iter().filter(|(_, order)| order.ticket == ticket) {
-        let ended = ended(history, id);
+        let ended = ended(history, id).unwrap_or_else(|| taken_back(history, id, order.sold()));
         let mut add = |from: Option<Time>, until: Time, quantity: u32| {
             if let Some(from) = from.filter(|from| *from < until) {
                 taken.push(Taken { order: id, from, until, quantity });
@@ -66,16 +66,27 @@ fn granted(history: &History, order: &str) -> (Option<Time>, Time) {
 }
 
 /// The first wish to end it, whatever came of that.
-fn ended(history: &History, id: &str) -> Time {
+fn ended(history: &History, id: &str) -> Option<Time> {
     let ends = history.calls.iter().filter(
         |call| matches!(&call.wish, Wish::Cancel { order } | Wish::Refund { order, amount: None } if order == id),
     );
-    ends.map(|call| call.began).min().unwrap_or(NEVER)
+    ends.map(|call| call.began).min()
+}
+
+/// Until when an order that nobody wished to end, and that did not stay sold, was seen complete at the least: its buyer's bank may
+/// have taken the money back, which no call of the history tells of.
+fn taken_back(history: &History, id: &str, sold_at_end: u32) -> Time {
+    let last = looks_at_complete(history, id).map(|call| call.began).max();
+    last.filter(|_| sold_at_end == 0).unwrap_or(NEVER)
 }
 
 fn seen_complete(history: &History, id: &str) -> Option<Time> {
-    let seen = acknowledged(history).filter(|(call, said)| {
+    looks_at_complete(history, id).map(|call| call.ended).min()
+}
+
+fn looks_at_complete<'h>(history: &'h History, id: &'h str) -> impl Iterator<Item = &'h Call> {
+    let seen = acknowledged(history).filter(move |(call, said)| {
         matches!(&call.wish, Wish::LookAtOrder { order } if order == id) && said.status == "complete"
     });
-    seen.map(|(call, _)| call.ended).min()
+    seen.map(|(call, _)| call)
 }

@@ -226,6 +226,20 @@ fn a_hold_too_many_at_the_same_time() {
 }
 
 #[test]
+fn an_order_whose_money_the_bank_took_back_has_its_place_for_as_long_as_it_was_seen() {
+    let mut story = Story::told();
+    *story.order("o1") = order("refunded");
+    story.end().charges = vec![charge("o1", 100), charge("o2", 100)];
+    story.shows(Places { quantity: 3, held: 0, sold: 0, available: 3 });
+    story.hold("o6", 100);
+    story.end().orders.insert("o6".to_owned(), order("expired"));
+    story.end().listed.entry(0).or_default().push("o6".to_owned());
+    story.breaks(&[]);
+    story.look("o1", "complete", 110);
+    story.breaks(&[Rule::NeverOversold]);
+}
+
+#[test]
 fn a_deadline_by_a_clock_that_is_wrong_is_no_certainty() {
     let mut story = Story::told();
     // One place more than there are, after o3 was given up and shortly before o4 expires.
