@@ -5,13 +5,16 @@ use docket_tests::{App, FaultProxy, Process, Way, begin, eventually, ops_of};
 use secrecy::SecretString;
 use serde_json::Value;
 
-/// What `/readyz` of a process says that has not got ready, once it answers.
-async fn waits(process: &Process) -> Value {
-    eventually("it is alive", 20, || async { ops_of(&process.ops, "/livez").await.filter(|(code, _)| *code == 200) })
-        .await;
-    let (code, body) = ops_of(&process.ops, "/readyz").await.unwrap();
-    assert_eq!(code, 503, "{body}");
-    serde_json::from_str(&body).unwrap()
+/// Until a process is alive, and not ready for want of what the check of this name tells. Before the check is registered,
+/// `/readyz` does not have it.
+async fn until_waiting_for(check: &str, process: &Process) {
+    eventually(&format!("it waits for {check}"), 20, || async {
+        let (code, body) = ops_of(&process.ops, "/readyz").await?;
+        let said: Value = serde_json::from_str(&body).ok()?;
+        (code == 503 && said["checks"][check] == false).then_some(())
+    })
+    .await;
+    assert_eq!(ops_of(&process.ops, "/livez").await.unwrap().0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,8 +27,8 @@ async fn a_service_whose_servers_are_not_there_yet_is_alive_and_waits_for_them()
     variables.push(("MONGODB_URI", format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port())));
     variables.push(("DOCKET_JWKS_URL", format!("{}/.well-known/jwks.json", app.base())));
     let (orders, stopped) = (begin("orders", &variables), begin("orders", &variables));
-    assert_eq!(waits(&orders).await["checks"]["mongodb"], false);
-    waits(&stopped).await;
+    until_waiting_for("mongodb", &orders).await;
+    until_waiting_for("mongodb", &stopped).await;
     assert!(stopped.terminate().await, "it can be stopped while it waits");
     proxy.set(Way::Open);
     orders.until_ready("orders").await;
@@ -40,7 +43,7 @@ async fn pages_are_not_ready_before_they_have_reached_the_services_once() {
     let proxy = FaultProxy::before(address).await;
     proxy.set(Way::Cut);
     let web = begin("web", &[("DOCKET_API_URL", format!("http://127.0.0.1:{}", proxy.port()))]);
-    assert_eq!(waits(&web).await["checks"]["apis"], false);
+    until_waiting_for("apis", &web).await;
     proxy.set(Way::Open);
     web.until_ready("web").await;
     proxy.set(Way::Cut);

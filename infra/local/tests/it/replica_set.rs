@@ -12,7 +12,9 @@ use crate::options;
 
 const MEMBERS: usize = 3;
 const WRITES: i32 = 40;
-const ELECTION: Duration = Duration::from_secs(60);
+/// A member that had just begun to read from the frozen one gives that up after 60 s (`oplogInitialFindMaxSeconds`) and 5 more
+/// (`oplogNetworkTimeoutBufferSeconds`), and is needed for the majority.
+const ELECTION: Duration = Duration::from_secs(90);
 const TRY: Duration = Duration::from_secs(5);
 
 async fn numbers(set: &ReplicaSet) -> Collection<Document> {
