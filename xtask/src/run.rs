@@ -9,7 +9,11 @@ use crate::Result;
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
-    // `cargo xtask` sets these for xtask, and a build script that watches them would run again, and all above it.
+    as_typed(command)
+}
+
+/// The same without what `cargo xtask` sets for xtask alone: a build script that watches it would run again, and all above it.
+pub(crate) fn as_typed(mut command: Command) -> Command {
     let of_xtask = env::vars_os().map(|(name, _)| name).filter(|name| is_of_a_package(&name.to_string_lossy()));
     of_xtask.for_each(|name| {
         command.env_remove(name);

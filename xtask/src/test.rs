@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use docket_local::{LocalServers, Options};
+use docket_manifests::Tools;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::run::{announce, cargo};
+use crate::run::{announce, as_typed, cargo};
 use crate::{Result, browser, manifests, root};
 
 /// What to test.
@@ -20,7 +21,7 @@ pub(crate) struct Arguments {
     /// Test only this package (may be repeated)
     #[arg(short, long)]
     package: Vec<String>,
-    /// Passed on to the test binaries
+    /// Passed on to nextest, such as `--no-capture`
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -28,17 +29,18 @@ pub(crate) struct Arguments {
 #[tokio::main]
 pub(crate) async fn test(arguments: &Arguments) -> Result {
     build().await?;
-    let mut tests = tests(arguments);
-    if needs_tools(arguments) {
+    let tools = manifests::tools()?;
+    let mut tests = tests(&tools, arguments);
+    if needs_browser(arguments) {
         tests.env("CHROMIUM", browser::chromium()?).env("DOCKET_TEST_AXE", browser::axe()?);
-        tests.env("DOCKET_TEST_TOOLS", manifests::tools()?.folder());
     }
+    let examples = if arguments.filter.is_none() { succeed(examples(arguments)).await } else { Ok(()) };
     let servers = start().await?;
     tests.envs(servers.mongodb_uri().map(|uri| ("DOCKET_TEST_MONGODB_URI", uri)));
     tests.envs(servers.nats_url().map(|url| ("DOCKET_TEST_NATS_URL", url)));
     let outcome = succeed(tests).await;
     servers.stop().await;
-    outcome
+    outcome.and(examples)
 }
 
 /// Tests start the services' binaries, so these must be there and new.
@@ -69,15 +71,23 @@ pub(crate) fn target() -> PathBuf {
     root().join(folder)
 }
 
-/// All of them, also after one has failed: a run is long, and what fails is told at once.
-fn tests(arguments: &Arguments) -> Command {
-    let mut command = Command::from(cargo(&["test", "--no-fail-fast"]));
-    command.args(selection(arguments)).env("DOCKET_SERVERS_DIR", servers_dir());
+/// The tests as `.config/nextest.toml` says.
+fn tests(tools: &Tools, arguments: &Arguments) -> Command {
+    let mut command = Command::from(as_typed(tools.command("cargo-nextest")));
+    command.args(["nextest", "run"]).args(selection(arguments)).args(&arguments.filter).args(&arguments.rest);
+    command.env("DOCKET_TEST_TOOLS", tools.folder()).env("DOCKET_SERVERS_DIR", servers_dir());
     command
 }
 
-/// Only one package has tests in a browser, and behind an ingress.
-fn needs_tools(arguments: &Arguments) -> bool {
+/// What the documentation shows, which nextest does not run.
+fn examples(arguments: &Arguments) -> Command {
+    let mut command = Command::from(cargo(&["test", "--doc", "--no-fail-fast"]));
+    command.args(selection(arguments));
+    command
+}
+
+/// Only one package has tests in a browser.
+fn needs_browser(arguments: &Arguments) -> bool {
     arguments.package.is_empty() || arguments.package.iter().any(|name| name == "docket-tests")
 }
 
@@ -86,9 +96,6 @@ fn selection(arguments: &Arguments) -> Vec<String> {
     if selected.is_empty() {
         selected.push("--workspace".to_owned());
     }
-    selected.push("--".to_owned());
-    selected.extend(arguments.filter.clone());
-    selected.extend(arguments.rest.clone());
     selected
 }
 
@@ -129,23 +136,24 @@ mod tests {
 
     fn arguments(filter: Option<&str>, package: &[&str]) -> Arguments {
         let package = package.iter().map(|name| (*name).to_owned()).collect();
-        Arguments { filter: filter.map(str::to_owned), package, rest: vec!["--nocapture".to_owned()] }
+        Arguments { filter: filter.map(str::to_owned), package, rest: vec!["--no-capture".to_owned()] }
     }
 
     #[test]
     fn without_a_choice_the_whole_workspace_is_tested() {
-        assert_eq!(selection(&arguments(None, &[])), ["--workspace", "--", "--nocapture"]);
+        assert_eq!(selection(&arguments(None, &[])), ["--workspace"]);
     }
 
     #[test]
-    fn a_browser_and_an_ingress_are_wanted_only_where_they_are_used() {
-        assert!(needs_tools(&arguments(None, &[])) && needs_tools(&arguments(None, &["orders", "docket-tests"])));
-        assert!(!needs_tools(&arguments(None, &["orders"])));
+    fn a_browser_is_wanted_only_where_it_is_used() {
+        assert!(needs_browser(&arguments(None, &[])) && needs_browser(&arguments(None, &["orders", "docket-tests"])));
+        assert!(!needs_browser(&arguments(None, &["orders"])));
     }
 
     #[test]
     fn packages_and_names_can_be_chosen() {
-        let selected = selection(&arguments(Some("hold"), &["orders"]));
-        assert_eq!(selected, ["--package=orders", "--", "hold", "--nocapture"]);
+        let chosen = tests(&Tools::installed_in("/tools".into()), &arguments(Some("hold"), &["orders"]));
+        let arguments: Vec<_> = chosen.as_std().get_args().collect();
+        assert_eq!(arguments, ["nextest", "run", "--package=orders", "hold", "--no-capture"]);
     }
 }

@@ -31,7 +31,7 @@ impl Tools {
         if fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
             return Ok(tools);
         }
-        tracing::info!(folder = %tools.folder.display(), "installing the tools for manifests, once");
+        tracing::info!(folder = %tools.folder.display(), "installing the tools for tests and manifests, once");
         tools.fetch().map_err(|error| ManifestError::Install(Box::new(error)))?;
         fs::write(installed, wanted)?;
         Ok(tools)
