@@ -32,13 +32,27 @@ impl SettleError {
 /// How long somebody who has other things to do waits for Stripe.
 const SHORTLY: Duration = Duration::from_secs(6);
 
+/// How long a look is waited for that comes before such work: an answer has time for both.
+pub(crate) const A_LOOK: Duration = Duration::from_millis(1_500);
+
 /// Work that is given up after a while; whatever it was, a job goes on with it.
 ///
 /// # Errors
-/// Those of the work, and [`GatewayError::Unavailable`].
+/// As [`within`].
 pub(crate) async fn shortly<T>(work: impl Future<Output = Result<T, SettleError>>) -> Result<T, SettleError> {
+    within(SHORTLY, work).await
+}
+
+/// Work that is given up after `limit`.
+///
+/// # Errors
+/// Those of the work, and [`GatewayError::Unavailable`].
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, SettleError>>,
+) -> Result<T, SettleError> {
     let late = || GatewayError::Unavailable { reason: "it takes too long to wait for".to_owned(), sticky: false };
-    tokio::time::timeout(SHORTLY, work).await.unwrap_or_else(|_| Err(late().into()))
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(late().into()))
 }
 
 impl Payments {

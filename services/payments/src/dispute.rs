@@ -216,6 +216,35 @@ mod tests {
     }
 
     #[test]
+    fn while_another_dispute_is_open_nothing_is_closed() {
+        let lost = after(&paid(), said(DisputeState::Lost, TOTAL - 1));
+        let wanted = after(&lost, Input::Refunding(Refunding::All));
+        let id = wanted.started_refunds().next().unwrap().id;
+        let (other, reason) = ("du_2".to_owned(), "general".to_owned());
+        let other = Dispute { id: other, reason, amount: usd(1), state: DisputeState::Open };
+        let disputed = after(&wanted, Input::Disputed(other));
+        let code = CHARGE_DISPUTED.to_owned();
+        let refused = after(&disputed, Input::Refunding(Refunding::Refused { id, stripe_id: None, code }));
+        assert_eq!(
+            (refused.state, refused.left()),
+            (PaymentState::PartiallyRefunded, 1),
+            "the bank may decide otherwise"
+        );
+    }
+
+    #[test]
+    fn what_a_seller_gives_back_ends_no_order() {
+        let lost = after(&paid(), said(DisputeState::Lost, TOTAL - 1));
+        let (id, reason) = (common::id::RefundId::derived(lost.order_id.uuid(), "the rest"), None);
+        let asked = after(&lost, Input::Refunding(Refunding::Asked { id, amount: None, reason }));
+        let code = CHARGE_DISPUTED.to_owned();
+        let step =
+            asked.handle(Input::Refunding(Refunding::Refused { id, stripe_id: None, code }), NOW).unwrap().unwrap();
+        assert!(matches!(step.event, PaymentEvent::RefundFailed(_)), "{:?}", step.event);
+        assert_eq!((step.next.state, step.next.left()), (PaymentState::PartiallyRefunded, 1));
+    }
+
+    #[test]
     fn a_part_that_stripe_does_not_give_back_closes_nothing() {
         let lost = after(&paid(), said(DisputeState::Lost, TOTAL / 2));
         let (id, reason) = (common::id::RefundId::derived(lost.order_id.uuid(), "a part"), None);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use common::http::Status;
 use common::id::{OrderId, RefundId};
-use common::money::{Money, charge};
+use common::money::{Currency, Money, charge};
 use common::settings::Settings;
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -220,14 +220,14 @@ impl Gateway {
         let name = if spent == 0 { first } else { format!("{first}:{spent}") };
         let strategy = RequestStrategy::Idempotent(idempotency_key(&name)?);
         let sent = || Box::pin(request.customize().request_strategy(strategy.clone()).send(&self.client));
-        self.patience.ask(sent).await.map(StripeRefund::from)
+        self.patience.ask(sent).await.map(|refund| StripeRefund::of(refund, amount.currency()))
     }
 
-    /// Reads the refunds of an intent, the newest first.
+    /// Reads the refunds of an intent in its currency, the newest first.
     ///
     /// # Errors
     /// [`GatewayError`], also if there are more than [`MOST_PAGES`] pages: what is not read must not be believed missing.
-    pub(crate) async fn refunds(&self, intent: &str) -> Result<Vec<StripeRefund>, GatewayError> {
+    pub(crate) async fn refunds(&self, intent: &str, currency: Currency) -> Result<Vec<StripeRefund>, GatewayError> {
         let mut refunds: Vec<StripeRefund> = Vec::new();
         for _ in 0..MOST_PAGES {
             let mut request = ListRefund::new().payment_intent(intent).limit(100);
@@ -235,7 +235,7 @@ impl Gateway {
                 request = request.starting_after(last.stripe_id.as_str());
             }
             let list = self.patience.ask(|| Box::pin(request.customize().send(&self.client))).await?;
-            refunds.extend(list.data.into_iter().map(StripeRefund::from));
+            refunds.extend(list.data.into_iter().map(|refund| StripeRefund::of(refund, currency)));
             if !list.has_more {
                 return Ok(refunds);
             }

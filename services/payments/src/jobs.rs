@@ -101,10 +101,14 @@ pub(crate) async fn find_disputes(payments: Arc<Payments>) -> Result<(), JobErro
         }
     };
     for SomeDispute { id, intent, state } in newest {
-        let Some(payment) = payments.payments.of_intent(&intent).await? else { continue };
-        if payment.value.knows_of_dispute(&id, state) {
-            continue;
-        }
+        let payment = match payments.payments.of_intent(&intent).await {
+            Ok(Some(payment)) if !payment.value.knows_of_dispute(&id, state) => payment,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::warn!(%error, dispute = id, "the payment of a dispute cannot be read; trying again later");
+                continue;
+            }
+        };
         if !payments.gateway.may_look() {
             return Ok(());
         }

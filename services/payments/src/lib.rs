@@ -92,6 +92,7 @@ pub struct Payments {
     webhooks: Webhooks,
     unsettled: Gauge,
     doubled_refunds: Counter,
+    left_by_disputes: Counter,
     clock: SharedClock,
 }
 
@@ -109,6 +110,7 @@ impl Payments {
             webhooks: Webhooks::new(ctx.now()),
             unsettled: meter::unsettled(),
             doubled_refunds: meter::doubled_refunds(),
+            left_by_disputes: meter::left_by_disputes(),
             clock: ctx.clock(),
         })
     }

@@ -130,6 +130,13 @@ pub(crate) fn doubled_refunds() -> Counter {
     counter!(name)
 }
 
+/// How many payments Stripe keeps a part of that should have gone back.
+pub(crate) fn left_by_disputes() -> Counter {
+    let name = "payments_left_by_disputes_total";
+    describe_counter!(name, "Payments of which the bank took a part, so that Stripe refuses to give back the rest.");
+    counter!(name)
+}
+
 /// How many payments have begun and not come to an end.
 pub(crate) fn unsettled() -> Gauge {
     let name = "payments_unsettled";

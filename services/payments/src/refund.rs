@@ -132,8 +132,12 @@ impl Payment {
         if self.state.is_paid() && (self.left() == 0 || self.is_with_the_bank()) {
             return Ok(None);
         }
-        let id = RefundId::derived(self.order_id.uuid(), &format!("all that is left, after {}", self.refunds.len()));
-        self.give_back(id, None, None)
+        self.give_back(self.id_of_rest(self.refunds.len()), None, None)
+    }
+
+    /// The id of the refund that comes after so many, if the order wants all that is left.
+    fn id_of_rest(&self, after: usize) -> RefundId {
+        RefundId::derived(self.order_id.uuid(), &format!("all that is left, after {after}"))
     }
 
     fn start(&self, refund: Refund) -> Step {
@@ -184,17 +188,20 @@ impl Payment {
 
     fn refused(&self, id: RefundId, stripe_id: Option<String>, code: String) -> Option<Step> {
         let (id, mut next) = (stripe_id.as_ref().map_or(id, |stripe_id| self.meant(id, stripe_id)), self.clone());
-        let known = next.refunds.iter_mut().find(|refund| refund.id == id)?;
+        let at = next.refunds.iter().position(|refund| refund.id == id)?;
+        let known = &mut next.refunds[at];
         // Of money that went back only Stripe's own refund can say that it did not.
         let may_fail =
             known.state == RefundState::Started || (known.state == RefundState::Succeeded && stripe_id.is_some());
         if !may_fail {
             return None;
         }
-        let (wanted, is_made) = (known.amount.minor(), stripe_id.is_some());
+        let for_good = code == CHARGE_DISPUTED && stripe_id.is_none();
         known.state = RefundState::Failed;
         known.stripe_id = stripe_id.or(known.stripe_id.take());
-        if code == CHARGE_DISPUTED && !is_made && next.charged_back() > 0 && wanted == next.left() {
+        // While the bank has not decided about another dispute, Stripe may think better of it.
+        let is_decided = next.charged_back() > 0 && !next.is_with_the_bank();
+        if for_good && is_decided && id == self.id_of_rest(at) {
             return next.close_by_dispute();
         }
         next.state = next.state_by_returned();

@@ -5,7 +5,7 @@ use common::money::Money;
 use common::store::{ChangeError, StoreError, Versioned};
 
 use crate::Payments;
-use crate::arbiter::{SettleError, shortly};
+use crate::arbiter::{A_LOOK, SettleError, shortly, within};
 use crate::gateway::{GatewayError, StripeRefund, StripeRefundState};
 use crate::payment::{Input, Payment, PaymentError};
 use crate::refund::{CHARGE_DISPUTED, Refund, RefundState, Refunding};
@@ -102,7 +102,7 @@ impl Payments {
         if !payment.is_with_the_bank() {
             return;
         }
-        if let Err(error) = shortly(Box::pin(self.hear_of_disputes(payment))).await {
+        if let Err(error) = within(A_LOOK, Box::pin(self.hear_of_disputes(payment))).await {
             tracing::warn!(%error, order = %payment.order_id, "a dispute is not looked at");
         }
     }
@@ -127,7 +127,7 @@ impl Payments {
     /// [`SettleError`].
     pub(crate) async fn settle_refunds(&self, payment: &Payment) -> Result<(), SettleError> {
         let Some(intent) = payment.intent.as_deref() else { return Ok(()) };
-        let known = self.gateway.refunds(intent).await?;
+        let known = self.gateway.refunds(intent, payment.amount.currency()).await?;
         for refund in &known {
             self.record(payment, refund).await?;
         }
@@ -155,7 +155,11 @@ impl Payments {
                     self.hear_of_disputes(payment).await?;
                 }
                 tracing::error!(order = %payment.order_id, refund = %refund.id, code, message, "Stripe refused a refund");
-                self.tell(payment, Refunding::Refused { id: refund.id, stripe_id: None, code }).await.map(drop)
+                let told = self.tell(payment, Refunding::Refused { id: refund.id, stripe_id: None, code }).await?;
+                if !payment.closed_by_dispute && told.is_some_and(|told| told.value.closed_by_dispute) {
+                    self.left_by_disputes.increment(1);
+                }
+                Ok(())
             }
             Err(error) => Err(error.into()),
         }

@@ -65,7 +65,7 @@ pub(crate) enum Subject {
     Dispute {
         /// The intent.
         intent: String,
-        /// Stripe's reason.
+        /// Stripe's reason, which earlier builds note.
         reason: String,
     },
     /// Nothing that matters here.

@@ -119,8 +119,9 @@ pub(crate) struct StripeRefund {
     pub(crate) state: StripeRefundState,
 }
 
-impl From<stripe_core::Refund> for StripeRefund {
-    fn from(refund: stripe_core::Refund) -> Self {
+impl StripeRefund {
+    /// What Stripe says of a refund. It is in the currency of its charge.
+    pub(super) fn of(refund: stripe_core::Refund, currency: Currency) -> Self {
         let id = refund.metadata.as_ref().and_then(|metadata| metadata.get(REFUND)).and_then(|id| id.parse().ok());
         let failure =
             || StripeRefundState::Failed(refund.failure_reason.clone().unwrap_or_else(|| "unknown".to_owned()));
@@ -129,8 +130,6 @@ impl From<stripe_core::Refund> for StripeRefund {
             Some("failed" | "canceled") => failure(),
             _ => StripeRefundState::Pending,
         };
-        // A refund is in the currency of its charge, which came from here.
-        let currency = Currency::parse(&refund.currency.to_string()).unwrap_or(Currency::USD);
         Self { stripe_id: refund.id.to_string(), id, amount: charge::money(refund.amount, currency), state }
     }
 }
