@@ -94,11 +94,11 @@ pub(crate) struct OrderBody {
 }
 
 impl OrderBody {
-    /// An order of a show that is sold as `listing` by now. Where no listing is known, what was said at the hold stands.
+    /// An order of a show that is sold as `listing` by now.
     fn new(order: Versioned<Order>, listing: Option<&Listing>, with_buyer: bool, zone: &Zone) -> Self {
         let Versioned { version, value } = order;
         let told = Show::told(&value, zone);
-        let show = listing.map_or_else(|| told.clone(), |listing| Show::present(listing, zone));
+        let show = Show::now(&value, listing, zone);
         Self {
             id: value.id,
             version,
@@ -203,7 +203,7 @@ impl Orders {
         if let Some(end) = listing.sale_end().filter(|end| at >= *end) {
             self.meter.refused(Refusal::SaleEnded);
             let says = format!("the sale of this ticket ended at {end}");
-            return Err(Problem::conflict("sale_ended", says).with("saleEndsAt", end.to_string()));
+            return Err(Problem::conflict("sale_ended", says).with("saleEndedAt", end.to_string()));
         }
         if let Some(limit) = listing.per_order_limit.filter(|limit| quantity > *limit) {
             self.meter.refused(Refusal::OverLimit);
@@ -222,6 +222,15 @@ impl Orders {
     /// What is known of a listing by now.
     async fn listing_of(&self, ticket: TicketId) -> Result<Option<Listing>, Problem> {
         Ok(self.tickets.get(ticket).await?.map(|replica| replica.value.listing))
+    }
+
+    /// The show of an order, as it is by now. Where that cannot be read, as its buyer was told: who stands at the door does not wait.
+    async fn show_of(&self, order: &Order) -> Show {
+        let listing = self.listing_of(order.ticket_id).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, ticket = %order.ticket_id, "what a show is by now cannot be read");
+            None
+        });
+        Show::now(order, listing.as_ref(), &self.zone)
     }
 
     /// The answer that shows an order.

@@ -39,7 +39,7 @@ pub(crate) struct TicketInput {
     /// At most 200 characters on one line.
     #[schema(value_type = Option<String>)]
     venue: Value,
-    /// RFC 3339.
+    /// RFC 3339. For a new listing that does not say when its sale ends it must be in the future.
     #[schema(value_type = Option<Time>)]
     starts_at: Value,
     /// The IANA name of the time zone in which it takes place. That of the business where nothing is said.
@@ -95,7 +95,8 @@ impl TicketInput {
             fields.take("quantity", said(&self.quantity, quantity)).map(|said| said.unwrap_or(unsaid.quantity));
         let description = fields.take("description", said_text(&self.description, Description::parse));
         let venue = fields.take("venue", said_text(&self.venue, Venue::parse));
-        let starts_at = fields.take("startsAt", said_text(&self.starts_at, starts_at));
+        let past = listed_at.filter(|_| says_nothing(&self.sale_ends_at));
+        let starts_at = fields.take("startsAt", said_text(&self.starts_at, |text| starts_at(text, past)));
         let time_zone = fields.take("timeZone", said_text(&self.time_zone, Zone::parse));
         let sale_ends_at =
             fields.take("saleEndsAt", said_text(&self.sale_ends_at, |text| sale_ends_at(text, listed_at)));
@@ -155,12 +156,15 @@ fn required<'v, T>(value: &'v Value, parse: impl FnOnce(&'v Value) -> Result<T, 
 }
 
 /// A text that says nothing is as good as none: forms send empty fields.
+fn says_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
 fn said_text<T, E: ToString>(value: &Value, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<Option<T>, String> {
-    if value.is_null() {
+    if says_nothing(value) {
         return Ok(None);
     }
-    let text = text(value)?;
-    if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some).map_err(|error| error.to_string()) }
+    parse(text(value)?).map(Some).map_err(|error| error.to_string())
 }
 
 fn text(value: &Value) -> Result<&str, String> {
@@ -208,8 +212,13 @@ fn moment(text: &str) -> Result<Time, String> {
     text.parse().map_err(|error: common::clock::NotATime| error.to_string())
 }
 
-fn starts_at(text: &str) -> Result<StartsAt, String> {
-    StartsAt::parse(moment(text)?).map_err(|fault| fault.to_string())
+/// The start of a show whose sale ends with it must be later than `past`.
+fn starts_at(text: &str, past: Option<Time>) -> Result<StartsAt, String> {
+    let start = StartsAt::parse(moment(text)?).map_err(|fault| fault.to_string())?;
+    if past.is_some_and(|past| start.time() <= past) {
+        return Err("must be in the future, or `saleEndsAt` must say until when it is sold".to_owned());
+    }
+    Ok(start)
 }
 
 fn sale_ends_at(text: &str, listed_at: Option<Time>) -> Result<SaleEndsAt, String> {
@@ -329,6 +338,10 @@ mod tests {
     fn the_sale_of_a_new_listing_ends_later_and_that_of_another_whenever_its_seller_says() {
         let said = |end: &str| json!({ "title": "t", "price": 5, "saleEndsAt": end });
         assert_eq!(offer(said("2020-01-01T00:00:00Z")).unwrap_err(), ["saleEndsAt"]);
+        let began =
+            |end: &str| json!({ "title": "t", "price": 5, "startsAt": "2020-01-01T00:00:00Z", "saleEndsAt": end });
+        assert_eq!(offer(began(" ")).unwrap_err(), ["startsAt"]);
+        assert!(offer(began("2099-01-01T00:00:00Z")).is_ok());
         let before = offer(said("2099-01-01T00:00:00Z")).unwrap();
         let input: TicketInput = serde_json::from_value(said("2020-01-01T00:00:00Z")).unwrap();
         let ended = input.offer(Unsaid::of(&before), None).unwrap();

@@ -65,13 +65,6 @@ impl Offer {
     pub fn sale_end(&self) -> Option<Time> {
         self.sale_ends_at.map(SaleEndsAt::time).or(self.starts_at.map(StartsAt::time))
     }
-
-    /// The same as a change of `before`: who sends back the end that follows from the start, as it was shown, has not set one.
-    fn changing(self, before: &Self) -> Self {
-        let shown = self.sale_ends_at.map(SaleEndsAt::time) == before.sale_end();
-        let sale_ends_at = if shown { before.sale_ends_at } else { self.sale_ends_at };
-        Self { sale_ends_at, ..self }
-    }
 }
 
 /// Why a listing is not changed.
@@ -124,7 +117,7 @@ pub struct Ticket {
     /// Whether it was taken from sale.
     pub withdrawn: bool,
     /// Whether it is off sale because the account of its seller was closed.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
     /// When it was listed.
     pub created_at: Time,
@@ -174,7 +167,7 @@ impl Ticket {
         if self.suspended {
             return Err(TicketError::Suspended);
         }
-        let offer = offer.changing(&self.offer).findable();
+        let offer = offer.findable();
         if offer == self.offer.clone().findable() {
             return Ok(None);
         }
@@ -265,10 +258,6 @@ impl Ticket {
             suspended: self.suspended,
         }
     }
-}
-
-fn is_not(flag: &bool) -> bool {
-    !flag
 }
 
 #[cfg(test)]

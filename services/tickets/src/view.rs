@@ -8,7 +8,7 @@ use common::zone::Zone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::fields::{PerOrderLimit, StartsAt};
+use crate::fields::{PerOrderLimit, SaleEndsAt, StartsAt};
 use crate::ticket::Ticket;
 
 /// A listing as everybody sees it.
@@ -40,14 +40,14 @@ pub(crate) struct TicketBody {
     /// The IANA name of the time zone in which `startsAt` is to be shown: what the seller said, or that of the business.
     #[schema(example = "Europe/Rome")]
     time_zone: String,
-    /// When the sale ends: when the seller said, else when it starts.
+    /// When the sale ends, if the seller said so; else it ends when the show starts.
     sale_ends_at: Option<Time>,
     per_order_limit: Option<u32>,
     image_url: Option<String>,
     refund_policy: RefundPolicy,
-    /// False once it was taken from sale, and from `saleEndsAt` on.
+    /// False once it was taken from sale, and once the sale has ended.
     on_sale: bool,
-    /// True from `saleEndsAt` on, unless it was taken from sale.
+    /// True once the sale has ended by itself: at `saleEndsAt`, else at `startsAt`.
     sale_ended: bool,
     created_at: Time,
 }
@@ -56,8 +56,7 @@ impl TicketBody {
     /// The body of a listing as it is at `now`; `zone` is that of the business.
     pub(crate) fn of(Versioned { version, value: ticket }: Versioned<Ticket>, zone: &Zone, now: Time) -> Self {
         let (quantity, available, on_sale) = (ticket.quantity(), ticket.available(), ticket.on_sale(now));
-        let (sale_ends_at, sale_ended) =
-            (ticket.offer.sale_end(), ticket.sale_is_over(now) && !ticket.withdrawn && !ticket.suspended);
+        let sale_ended = ticket.sale_is_over(now) && !ticket.withdrawn && !ticket.suspended;
         let offer = ticket.offer;
         Self {
             id: ticket.id,
@@ -74,7 +73,7 @@ impl TicketBody {
             venue: offer.venue.map(Into::into),
             starts_at: offer.starts_at.map(StartsAt::time),
             time_zone: offer.time_zone.as_ref().unwrap_or(zone).to_string(),
-            sale_ends_at,
+            sale_ends_at: offer.sale_ends_at.map(SaleEndsAt::time),
             per_order_limit: offer.per_order_limit.map(PerOrderLimit::get),
             image_url: offer.image_url.map(Into::into),
             refund_policy: offer.refund_policy,

@@ -71,6 +71,7 @@ pub(crate) struct Ticket {
     pub(crate) starts_at: Option<Time>,
     #[serde(default = "utc")]
     pub(crate) time_zone: String,
+    /// Where its seller has said when the sale ends; else it ends at the start.
     pub(crate) sale_ends_at: Option<Time>,
     pub(crate) per_order_limit: Option<u32>,
     pub(crate) image_url: Option<String>,
@@ -92,11 +93,6 @@ impl Ticket {
     /// Whether every place is paid.
     pub(crate) fn is_sold_out(&self) -> bool {
         self.is_full() && self.held == 0
-    }
-
-    /// When its sale ends, where that is not simply its start.
-    pub(crate) fn own_sale_end(&self) -> Option<Time> {
-        self.sale_ends_at.filter(|end| Some(*end) != self.starts_at)
     }
 
     /// Whether nobody can hold a place now. While some are only held, they may come back.

@@ -61,7 +61,7 @@ pub(crate) struct OtherChange {
     pub(crate) clashes: bool,
 }
 
-/// The moments that a form showed: when it starts, and when its sale ends if that is not simply its start.
+/// The moments that a form showed: when it starts, and when its sale ends, where its seller has said that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moments {
     pub(crate) starts_at: Option<Time>,
@@ -70,7 +70,7 @@ pub(crate) struct Moments {
 
 impl Moments {
     pub(crate) fn of(ticket: &Ticket) -> Self {
-        Self { starts_at: ticket.starts_at, sale_ends_at: ticket.own_sale_end() }
+        Self { starts_at: ticket.starts_at, sale_ends_at: ticket.sale_ends_at }
     }
 }
 
@@ -86,7 +86,7 @@ impl Offer {
     pub(crate) fn of(ticket: &Ticket, words: &Words) -> Self {
         let said = |text: &Option<String>| text.clone().unwrap_or_default();
         let shown = |at: Option<Time>| at.map(|at| typed(at, &ticket.time_zone)).unwrap_or_default();
-        let ((date, time), (sale_date, sale_time)) = (shown(ticket.starts_at), shown(ticket.own_sale_end()));
+        let ((date, time), (sale_date, sale_time)) = (shown(ticket.starts_at), shown(ticket.sale_ends_at));
         Self {
             title: ticket.title.clone(),
             price: words.amount(&ticket.price),

@@ -47,7 +47,7 @@ impl Card {
             1 => "1 place left".to_owned(),
             many => format!("{} places left", words.number(many)),
         };
-        let sale_end = ticket.own_sale_end().map(|at| words.moment(at, &ticket.time_zone));
+        let sale_end = ticket.sale_ends_at.map(|at| words.moment(at, &ticket.time_zone));
         Self { price, when, zone: zone_name(&ticket.time_zone), sale_end, left, ticket }
     }
 }
