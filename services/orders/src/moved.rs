@@ -30,8 +30,13 @@ impl Show {
         }
     }
 
-    /// As its seller says by now.
-    pub(crate) fn present(listing: &Listing, zone: &Zone) -> Self {
+    /// As its seller says by now. Where no listing is known, what was said at the hold stands.
+    pub(crate) fn now(order: &Order, listing: Option<&Listing>, zone: &Zone) -> Self {
+        listing.map_or_else(|| Self::told(order, zone), |listing| Self::present(listing, zone))
+    }
+
+    /// As a listing says.
+    fn present(listing: &Listing, zone: &Zone) -> Self {
         Self {
             title: listing.title.clone(),
             venue: listing.venue.clone(),

@@ -57,7 +57,7 @@ pub struct Disputed {
 pub struct DisputeCounts {
     /// Undecided.
     pub open: i64,
-    /// What the undecided are about, in minor units. It is part of the revenue until it is lost.
+    /// What the orders of the undecided cost, less what went back, in minor units. It is part of the revenue until it is lost.
     pub open_total: i64,
     /// Decided for the seller.
     pub won: i64,

@@ -256,7 +256,9 @@ impl OrderStore {
 
     fn written(&self, current: &Versioned<Order>, step: Step, actor: Option<UserId>, now: Time) -> Change<Order> {
         let event = actor.map_or_else(|| step.event.clone().by_system(), |actor| step.event.clone().by(actor));
-        let change = Change::new(self.with_short_code(step.next), event);
+        let completes = current.value.state != OrderState::Complete && step.next.state == OrderState::Complete;
+        let next = if completes { self.with_short_code(step.next) } else { step.next };
+        let change = Change::new(next, event);
         let Some(Moving { places, quantity }) = step.places else { return change };
         let movement = Movement {
             key: format!("{}:{}", current.value.id, current.version + 1),
@@ -268,10 +270,9 @@ impl OrderStore {
         change.pushing("movements", &movement)
     }
 
-    /// Orders get their short codes with their passes.
+    /// An order gets its short code with its passes.
     fn with_short_code(&self, order: Order) -> Order {
-        let due = order.state == OrderState::Complete && order.short_code.is_none() && order.admitted == 0;
-        if due { Order { short_code: Some(self.pass_codes.short(order.id)), ..order } } else { order }
+        Order { short_code: Some(self.pass_codes.short(order.id)), ..order }
     }
 
     /// The movements that wait in the given orders. None may be passed over: what is missing would count as made.

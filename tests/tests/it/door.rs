@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::payments::text;
 
-const CHECK_IN: &str = "/api/passes/check-in";
-const UNDO: &str = "/api/passes/undo";
+pub(crate) const CHECK_IN: &str = "/api/passes/check-in";
+pub(crate) const UNDO: &str = "/api/passes/undo";
 
 /// Puts an evening on sale.
 async fn show(seller: &Person, title: &str, quantity: u32) -> Value {
@@ -25,7 +25,7 @@ async fn scan(door: &Person, ticket: &Value, code: &Value) -> docket_tests::Answ
     door.post(CHECK_IN, json!({ "code": code, "ticketId": ticket["id"] })).await
 }
 
-fn undo_of(admitted: &Value) -> Value {
+pub(crate) fn undo_of(admitted: &Value) -> Value {
     json!({ "orderId": admitted["orderId"], "passId": admitted["passId"], "checkedInAt": admitted["checkedInAt"] })
 }
 
@@ -151,7 +151,6 @@ async fn an_accidental_admission_is_undone_once_and_the_audit_says_by_whom() {
     app.stop().await;
 }
 
-/// The scan's answer was lost and its record too, and somebody has undone it since.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scan_that_was_undone_admits_nobody_when_it_comes_again() {
     let app = App::start().await;
@@ -161,7 +160,11 @@ async fn a_scan_that_was_undone_admits_nobody_when_it_comes_again() {
     let scan = json!({ "code": codes(&buyer, &order).await[0], "ticketId": ticket["id"] });
     let key = [("idempotency-key", "scan-1")];
     let admitted = seller.send(Method::POST, CHECK_IN, &key, scan.clone()).await.expect(200);
+    let again = seller.send(Method::POST, CHECK_IN, &key, scan.clone()).await.expect(200);
+    assert_eq!(again, admitted, "its answer was lost");
     seller.post(UNDO, undo_of(&admitted)).await.expect(200);
+    seller.send(Method::POST, CHECK_IN, &key, scan.clone()).await.problem(409, "check_in_undone");
+    // Also where its record was lost.
     let records = app.database("orders").await.collection::<bson::Document>("idempotency");
     let lost = bson::doc! { "$set": { "answer": bson::Bson::Null, "leaseUntil": bson::DateTime::from_millis(0) } };
     records.update_many(bson::doc! { "_id": { "$gt": "" } }, lost).await.unwrap();

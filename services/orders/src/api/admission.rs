@@ -1,17 +1,17 @@
 //! HTTP in: passes and their use at the door.
 
 use actix_web::http::StatusCode;
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 use common::clock::Time;
-use common::http::{Body, Creation, Fields, PathOf, Principal, Problem};
+use common::http::{Body, Creation, Fields, MadeAgain, PathOf, Principal, Problem};
 use common::id::{OrderId, PassId, TicketId, UserId};
 use common::signing::PublicKey;
 use common::text::{self, TextFault, one_line};
-use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Orders;
+use crate::moved::Show;
 use crate::order::{CheckIn, Order, OrderState, Pass, Undone};
 use crate::pass_codes::{Shown, qr_svg, readable};
 use crate::problems::of_change;
@@ -139,26 +139,30 @@ pub(crate) async fn check_in(
     principal: Principal,
     creation: Creation,
     body: Body<Scan>,
-) -> Result<web::Json<Admitted>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let Scan { code, ticket_id, place } = body.0;
     let mut fields = Fields::default();
     let shown = fields.take("code", orders.pass_codes.read(text::code(&code)).ok_or(NOT_OURS));
     let place = fields.take("place", entrance(place));
     let (shown, place) = fields.finish((shown, place))?;
     let (order, pass) = orders.shown_at_the_door(shown, ticket_id, &principal).await?;
+    let show = orders.show_of(&order).await;
     if ticket_id.is_some_and(|ticket| ticket != order.ticket_id) {
-        return Err(orders.other_show(&order, pass).await?);
+        return Err(other_show(&order, pass, &show));
     }
     let scan = CheckIn { at: orders.clock.now(), by: principal.user, place, request: Some(creation.id()) };
     let changed = orders
         .orders
         .change(order.id, Some(principal.user), |order| order.check_in(pass, scan.clone()))
         .await
-        .map_err(|error| about(of_change(error), &order, pass, &orders.zone))?;
-    admitted(&changed.value, pass).map(web::Json)
+        .map_err(|error| about(of_change(error), &order, pass, &show))?;
+    let mut response = HttpResponse::Ok().json(admitted(&changed.value, pass, show)?);
+    // Sent again, it is looked at again: it may have been undone since.
+    response.extensions_mut().insert(MadeAgain);
+    Ok(response)
 }
 
-fn admitted(order: &Order, pass_id: PassId) -> Result<Admitted, Problem> {
+fn admitted(order: &Order, pass_id: PassId, show: Show) -> Result<Admitted, Problem> {
     let pass = order.pass(pass_id).ok_or_else(Problem::not_found)?;
     let used = pass.checked_in.as_ref().ok_or_else(|| Problem::internal("a pass was used and does not say so"))?;
     Ok(Admitted {
@@ -167,7 +171,7 @@ fn admitted(order: &Order, pass_id: PassId) -> Result<Admitted, Problem> {
         ticket_id: order.ticket_id,
         number: pass.number,
         of: order.quantity,
-        title: order.title.clone(),
+        title: show.title,
         short_code: short_code(order, pass),
         checked_in_at: used.at,
         place: used.place.clone(),
@@ -175,23 +179,34 @@ fn admitted(order: &Order, pass_id: PassId) -> Result<Admitted, Problem> {
 }
 
 /// With what the pass is, for whoever stands at the door.
-fn about(problem: Problem, order: &Order, pass_id: PassId, zone: &Zone) -> Problem {
+fn about(problem: Problem, order: &Order, pass_id: PassId, show: &Show) -> Problem {
     let Some(pass) = order.pass(pass_id).filter(|_| problem.status() == StatusCode::CONFLICT) else { return problem };
     let problem = problem.with("orderId", order.id.to_string()).with("passId", pass_id.to_string());
     let problem = problem.with("ticketId", order.ticket_id.to_string());
     let problem =
         problem.with("number", pass.number).with("of", order.quantity).with("shortCode", short_code(order, pass));
-    problem.with("title", order.title.clone()).with("timeZone", order.time_zone.as_ref().unwrap_or(zone).to_string())
+    problem.with("title", show.title.clone()).with("timeZone", show.time_zone.clone())
+}
+
+/// Which show a pass is for that was shown at the door of another.
+fn other_show(order: &Order, pass: PassId, show: &Show) -> Problem {
+    let problem = Problem::conflict("other_show", format!("this pass is for another show: {}", show.title));
+    let problem = problem.with("startsAt", show.starts_at.map(|at| at.to_string())).with("venue", show.venue.clone());
+    about(problem, order, pass, show)
 }
 
 const NOT_OURS: &str = "is not the code of a pass of this house";
 
+/// Its seller does, and administrators where the seller cannot.
+fn opens_its_door(order: &Order, principal: &Principal) -> bool {
+    order.seller_id == principal.user || principal.is_admin()
+}
+
 impl Orders {
-    /// The order, if the principal may open the door of its show: its seller, and administrators where the seller cannot.
+    /// The order, if the principal may open the door of its show.
     async fn at_the_door(&self, id: OrderId, principal: &Principal) -> Result<Order, Problem> {
         let order = self.orders.get(id).await?.map(|order| order.value);
-        let opens = |order: &Order| order.seller_id == principal.user || principal.is_admin();
-        order.filter(opens).ok_or_else(Problem::not_found)
+        order.filter(|order| opens_its_door(order, principal)).ok_or_else(Problem::not_found)
     }
 
     /// The pass that a code stands for, if the principal may open the door of its show.
@@ -207,7 +222,8 @@ impl Orders {
                 let order = self.orders.get(signed.order).await?.map(|order| order.value);
                 let pass = order.as_ref().and_then(|order| self.pass_codes.signed(&signed, order));
                 let pass = pass.ok_or_else(|| Problem::invalid("code", NOT_OURS))?;
-                Ok((self.at_the_door(signed.order, principal).await?, pass))
+                let order = order.filter(|order| opens_its_door(order, principal)).ok_or_else(Problem::not_found)?;
+                Ok((order, pass))
             }
             Shown::Short { code, number } => {
                 let door = "must say at which show's door a short code is read out";
@@ -238,22 +254,6 @@ impl Orders {
                 Err(Problem::conflict("short_code_shared", says))
             }
         }
-    }
-
-    /// Which show a pass is for, as it is told now.
-    async fn other_show(&self, order: &Order, pass: PassId) -> Result<Problem, Problem> {
-        let listing = self.tickets.get(order.ticket_id).await?.map(|replica| replica.value.listing);
-        let (title, venue, starts_at, zone) = match listing {
-            Some(listing) => (listing.title, listing.venue, listing.starts_at, listing.time_zone),
-            None => (order.title.clone(), order.venue.clone(), order.starts_at, order.time_zone.clone()),
-        };
-        let problem = Problem::conflict("other_show", format!("this pass is for another show: {title}"));
-        let problem = about(problem, order, pass, &self.zone)
-            .with("title", title)
-            .with("startsAt", starts_at.map(|at| at.to_string()))
-            .with("timeZone", zone.as_ref().unwrap_or(&self.zone).to_string())
-            .with("venue", venue);
-        Ok(problem)
     }
 }
 
@@ -294,6 +294,7 @@ pub(crate) async fn undo(
 ) -> Result<web::Json<UndoneBody>, Problem> {
     let Undo { order_id, pass_id, checked_in_at } = body.0;
     let order = orders.at_the_door(order_id, &principal).await?;
+    let show = orders.show_of(&order).await;
     let now = orders.clock.now();
     let changed = orders
         .orders
@@ -301,7 +302,7 @@ pub(crate) async fn undo(
             order.undo_check_in(pass_id, checked_in_at, principal.user, now)
         })
         .await
-        .map_err(|error| about(of_change(error), &order, pass_id, &orders.zone))?
+        .map_err(|error| about(of_change(error), &order, pass_id, &show))?
         .value;
     if let Err(error) = orders.box_office.settle(changed.ticket_id, order_id).await {
         tracing::warn!(order = %order_id, %error, "the place of a guest who has left is moved by the sweep");

@@ -67,7 +67,7 @@ pub(crate) struct SalesDay {
 pub(crate) struct Disputes {
     /// Undecided.
     open: i64,
-    /// What the undecided are about, in major units. It is part of the revenue until it is lost.
+    /// What the orders of the undecided cost, less what went back, in major units. It is part of the revenue until it is lost.
     #[schema(example = "39.98")]
     open_total: String,
     /// Decided for the seller.
