@@ -90,16 +90,17 @@ impl Auth {
 
     async fn answer_reset_request(&self, request: ResetRequest) -> Result<(), StoreError> {
         if self.reset_requests.claim(&request, self.clock.now()).await? {
-            self.write_reset_letter(&request.email).await?;
+            self.write_reset_letter(&request).await?;
             self.reset_requests.remove(&request).await?;
         }
         Ok(())
     }
 
-    async fn write_reset_letter(&self, email: &TypedEmail) -> Result<(), StoreError> {
-        let user = user_by_email(&self.users, email).await?.filter(|user| user.value.is_active());
+    async fn write_reset_letter(&self, request: &ResetRequest) -> Result<(), StoreError> {
+        let user = user_by_email(&self.users, &request.email).await?.filter(|user| user.value.is_active());
         let Some(user) = user else { return Ok(()) };
-        let mailbox = tagged_mailbox(user.value.email.as_str()).map(|mailbox| (RESET_MAILS_TO_MAILBOX, mailbox));
+        let mailbox = tagged_mailbox(user.value.email.as_str()).filter(|_| !request.counted);
+        let mailbox = mailbox.map(|mailbox| (RESET_MAILS_TO_MAILBOX, mailbox));
         if self.attempts.count_all(mailbox.as_slice(), self.clock.now()).await?.is_some() {
             tracing::info!(user = %user.value.id, "a mailbox has had as many mails for new passwords as it gets in an hour");
             return Ok(());

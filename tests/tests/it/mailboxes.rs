@@ -1,6 +1,6 @@
 //! A mailbox has any number of addresses with a tag: letters to it are counted, and nothing else is.
 
-use bson::{Document, doc};
+use bson::{DateTime, Document, doc};
 use docket_tests::{Answer, App, PASSWORD, eventually};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -53,5 +53,9 @@ async fn a_mailbox_gets_no_more_than_five_mails_an_hour_whatever_the_tag() {
     // Whether or not there is an account, the answer is the same.
     join_all(tagged.into_iter().flat_map(|email| [email; 5]).map(|email| forget(&app, email))).await;
     assert_eq!(mails(&app).await.len(), 5);
+    // One that was counted when its letter could not be written is not counted once more.
+    let counted = doc! { "_id": "01a22692-0bf6-7fb8-96bf-106e44aab1a0", "email": tagged[0], "dueAt": DateTime::now(), "counted": true };
+    app.database("auth").await.collection::<Document>("reset_requests").insert_one(counted).await.unwrap();
+    assert_eq!(mails(&app).await.len(), 6);
     app.stop().await;
 }

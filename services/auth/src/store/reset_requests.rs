@@ -20,12 +20,15 @@ pub struct ResetRequest {
     /// The address that was given.
     pub email: TypedEmail,
     due_at: Time,
+    /// Whether somebody has looked after it before, and so counted its letter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
 }
 
 impl ResetRequest {
     /// A request to be looked after at once.
     pub fn new(email: TypedEmail, now: Time) -> Self {
-        Self { id: MailId::generate(now), email, due_at: now }
+        Self { id: MailId::generate(now), email, due_at: now, counted: false }
     }
 }
 
@@ -66,7 +69,8 @@ impl ResetRequests {
     /// If the database does not answer.
     pub async fn claim(&self, request: &ResetRequest, now: Time) -> Result<bool, StoreError> {
         let seen = doc! { "_id": request.id, "dueAt": request.due_at };
-        let claimed = self.collection.update_one(seen, doc! { "$set": { "dueAt": now + CLAIM } }).await?;
+        let claimed =
+            self.collection.update_one(seen, doc! { "$set": { "dueAt": now + CLAIM, "counted": true } }).await?;
         Ok(claimed.modified_count == 1)
     }
 
