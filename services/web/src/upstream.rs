@@ -8,7 +8,7 @@ use common::settings::Settings;
 use common::telemetry::{current_traceparent, stopwatch};
 use futures::future::join_all;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
 /// Which service answers for an area of the API.
@@ -54,39 +54,25 @@ impl Upstream {
         body: Option<Vec<u8>>,
         limit: Duration,
     ) -> Result<Answer, reqwest::Error> {
-        let begun = stopwatch();
-        loop {
-            let left = limit.saturating_sub(begun.elapsed());
-            let sent = self.send_once(method.clone(), path, headers.clone(), body.clone(), left).await;
-            match sent {
-                Err(error)
-                    if method == Method::GET && error.is_connect() && begun.elapsed() < READS_AGAIN.min(limit / 2) =>
-                {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                sent => return sent,
-            }
-        }
-    }
-
-    async fn send_once(
-        &self,
-        method: Method,
-        path: &str,
-        headers: HeaderMap,
-        body: Option<Vec<u8>>,
-        limit: Duration,
-    ) -> Result<Answer, reqwest::Error> {
-        let mut request = self.client.request(method, self.address(path)).headers(headers).timeout(limit);
+        let (begun, is_read) = (stopwatch(), method == Method::GET);
+        let mut request = self.client.request(method, self.address(path)).headers(headers);
         if let Some(traceparent) = current_traceparent() {
             request = request.header("traceparent", traceparent);
         }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await? })
+        loop {
+            let left = limit.saturating_sub(begun.elapsed());
+            let again = request.try_clone().filter(|_| is_read && begun.elapsed() < READS_AGAIN.min(limit / 2));
+            match (Answer::to(request.timeout(left)).await, again) {
+                (Err(error), Some(again)) if error.is_connect() => {
+                    tokio::time::sleep(PAUSE).await;
+                    request = again;
+                }
+                (answer, _) => return answer,
+            }
+        }
     }
 
     /// Waits until every service has answered something, whatever it is.
@@ -114,6 +100,12 @@ impl Upstream {
 }
 
 impl Answer {
+    async fn to(request: RequestBuilder) -> Result<Self, reqwest::Error> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Self { status, headers, body: response.bytes().await? })
+    }
+
     /// The body as JSON.
     ///
     /// # Errors
