@@ -62,12 +62,8 @@ pub struct Listing {
     /// Whether paid orders may be given back.
     pub refund_policy: RefundPolicy,
     /// Whether it is off sale because the account of its seller was closed. Orders that exist stay as they are.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,
-}
-
-fn is_not(flag: &bool) -> bool {
-    !flag
 }
 
 impl Listing {

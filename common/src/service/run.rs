@@ -42,7 +42,7 @@ async fn run(services: Vec<Service>) -> Result<(), StartError> {
     let mut signal = StopSignal::listen()?;
     let running = tokio::select! {
         running = start(services, Settings::parse_from_env()?) => running?,
-        // Nothing has begun that others could wait for.
+        // Nothing was answered yet, and what was taken from the bus comes again.
         () = signal.received() => return Ok(()),
     };
     signal.received().await;

@@ -69,6 +69,14 @@ fn secrets_do_not_show() {
 }
 
 #[test]
+fn an_address_of_mongodb_can_be_read() {
+    assert!(Settings::parse_flags(["--mongodb-uri", "mongodb://a:1,b:2/?replicaSet=docket"]).is_ok());
+    for wrong in ["db:27017", "mongodb://", "mongodb://db:99999", "mongodb://db/?replicaSet"] {
+        assert!(refused(&["--mongodb-uri", wrong]).starts_with("MONGODB_URI"), "{wrong}");
+    }
+}
+
+#[test]
 fn addresses_follow_from_the_bound_port() {
     let settings = Settings::default_for_tests().bound_to("127.0.0.1:4711".parse().unwrap());
     assert_eq!(settings.jwks_url().as_str(), "http://127.0.0.1:4711/.well-known/jwks.json");

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
+use mongodb::options::ConnectionString;
 use secrecy::SecretString;
 use url::{Host, Url};
 
@@ -82,8 +83,8 @@ pub(super) fn api_url(text: &str) -> Result<String, &'static str> {
 }
 
 pub(super) fn mongodb_uri(text: &str) -> Result<SecretString, &'static str> {
-    let right = text.starts_with("mongodb://") || text.starts_with("mongodb+srv://");
-    right.then(|| text.into()).ok_or("must begin with mongodb:// or mongodb+srv://")
+    let right = ConnectionString::parse(text).is_ok();
+    right.then(|| text.into()).ok_or("must begin with mongodb:// or mongodb+srv:// and name a server, as mongodb://mongodb:27017/?replicaSet=docket does")
 }
 
 pub(super) fn web_address(text: &str) -> Result<Url, &'static str> {

@@ -142,15 +142,6 @@ impl<T: Serialize + DeserializeOwned + Clone> Projection<T> {
         }
     }
 
-    /// Reads those with the given ids, in no order. None may be passed over.
-    ///
-    /// # Errors
-    /// As [`Projection::get`].
-    pub async fn get_many(&self, ids: Vec<String>) -> Result<Vec<Versioned<T>>, StoreError> {
-        let found = self.table.collection().find(doc! { "_id": { "$in": ids } }).whole();
-        found.read_by(|document| self.form.decode(document)).await
-    }
-
     /// Whether an event is the next one of its aggregate; false if it was applied before.
     ///
     /// # Errors

@@ -150,7 +150,9 @@ async fn many_large_writes_are_more_than_one_command() {
     for applied in applied.await {
         assert!(matches!(applied, Ok(Applied::Now(_))), "{applied:?}");
     }
-    assert_eq!(pages.get_many((0..30).map(|id: u32| id.to_string()).collect()).await.unwrap().len(), 30);
+    for id in 0..30_u32 {
+        assert!(pages.get(&id.to_string()).await.unwrap().is_some());
+    }
     database.leave().await;
 }
 

@@ -33,7 +33,7 @@ pub struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Whether they have confirmed their address. A token that does not say so is of somebody who has not.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub verified: bool,
     /// What a machine's key is limited to, separated by spaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,10 +44,6 @@ pub struct Claims {
     pub exp: i64,
     /// Its own id.
     pub jti: String,
-}
-
-fn is_not(flag: &bool) -> bool {
-    !flag
 }
 
 /// What a token has proven. Whether it still does is for [`Proven::covers`] to say.
