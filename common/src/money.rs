@@ -28,6 +28,15 @@ enum Code {
 /// How many decimals most currencies have.
 const USUAL_EXPONENT: u32 = 2;
 
+/// The schema of an amount of major units as somebody says it: a decimal text, or a number.
+pub fn decimal_schema() -> utoipa::openapi::Schema {
+    use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*-?[0-9]+(\.[0-9]+)?\s*$"));
+    let number = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0));
+    let says = "A decimal number of major units, as text or as a number";
+    AnyOfBuilder::new().item(text).item(number).description(Some(says)).examples(["19.99"]).build().into()
+}
+
 impl Currency {
     /// The US dollar, where nothing else is said.
     pub const USD: Self = Self(Code::Known(iso_currency::Currency::USD));

@@ -139,9 +139,17 @@ pub fn json_schema<T: OpenEnum>() -> schemars::Schema {
     json_schema!({ "description": T::DESCRIPTION.trim(), "anyOf": values })
 }
 
-/// The schema of the HTTP API: what this build knows.
+/// The schema of what the HTTP API answers: any text, as a newer build may bring values.
 #[doc(hidden)]
 pub fn api_schema<T: OpenEnum>() -> RefOr<Schema> {
+    let object = ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).max_length(Some(LONGEST));
+    let known = T::TEXTS.join("`, `");
+    let says = format!("{} Now one of `{known}`; later versions may bring others.", T::DESCRIPTION.trim());
+    object.description(Some(says)).examples(T::TEXTS.iter().copied()).into()
+}
+
+/// The schema of what the HTTP API takes, as [`known`] reads it: what this build knows.
+pub fn known_schema<T: OpenEnum>() -> Schema {
     let object = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
     object.description(Some(T::DESCRIPTION.trim())).enum_values(Some(T::TEXTS.iter().copied())).into()
 }

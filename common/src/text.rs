@@ -18,7 +18,7 @@ mod search;
 
 pub use address::{AddressFault, mail_address};
 pub use password::{NotOpaque, opaque};
-pub use search::{fold, searchable_words, searched_words};
+pub use search::{TooLong, fold, search, searchable_words, searched_words};
 
 /// What names a type for a field that people type: see [`text_fields`](crate::text_fields).
 pub use crate::text_fields;

@@ -1,13 +1,14 @@
 //! Strict readers of what a client sends: JSON body, query and path.
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::{LocalBoxFuture, Ready, ready};
 use serde::de::DeserializeOwned;
 
+use super::openapi::{About, Documented, of_body};
 use super::problem::{FieldError, Problem};
 
 /// How many bytes a [`Body`] may have if nothing else is said.
@@ -35,6 +36,13 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Body<T, 
             let bytes = read_all(payload, announced, LIMIT).await?;
             from_json(&bytes).map(Self)
         })
+    }
+}
+
+impl<T, const LIMIT: usize> Documented for Body<T, LIMIT> {
+    fn tell(about: &mut About<'_>) {
+        of_body(about, LIMIT);
+        about.answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, "`unsupported_media_type`: it does not say that it is JSON");
     }
 }
 
@@ -122,6 +130,17 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
+impl<T> Documented for Query<T> {
+    fn tell(about: &mut About<'_>) {
+        of_query(about);
+    }
+}
+
+/// What every query may be answered with.
+pub(super) fn of_query(about: &mut About<'_>) {
+    about.answer(StatusCode::BAD_REQUEST, "A parameter is not what is asked for; `errors` names what is wrong");
+}
+
 pub(crate) fn from_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
@@ -141,6 +160,12 @@ impl<T: DeserializeOwned> FromRequest for PathOf<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let path = web::Path::<T>::from_request(request, payload).into_inner();
         ready(path.map(|path| Self(path.into_inner())).map_err(|_| Problem::not_found()))
+    }
+}
+
+impl<T> Documented for PathOf<T> {
+    fn tell(about: &mut About<'_>) {
+        about.answer(StatusCode::NOT_FOUND, "`not_found`: there is no such thing, or not for this caller");
     }
 }
 

@@ -16,7 +16,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio::time::Instant;
 
-pub use representation::Representation;
+pub use representation::{Representation, Represented};
 
 use super::admission::{Gate, Overloaded};
 use crate::supervisor::Spawner;

@@ -9,7 +9,10 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, Res
 use futures::future::{Ready, ready};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use utoipa::PartialSchema as _;
 
+use super::openapi::schema::text_like;
+use super::openapi::{About, Documented};
 use super::policy::reads;
 use super::problem::Problem;
 
@@ -113,6 +116,42 @@ impl FromRequest for IfMatch {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Self::read(request.headers()))
+    }
+}
+
+impl Documented for IfMatch {
+    fn tell(about: &mut About<'_>) {
+        let says = "The `ETag` of what the client saw, or `*`: nothing is changed if it is another version by now";
+        about.takes("If-Match", text_like(r#"^(\*|(W/)?"[0-9]{1,18}(\.[0-9a-z.-]*)?")$"#), says);
+        about.answer(StatusCode::BAD_REQUEST, "`If-Match` is no version");
+        about.answer(StatusCode::PRECONDITION_FAILED, "`version_mismatch`: it was changed since; load it again");
+    }
+}
+
+impl<T> Documented for Tagged<T> {
+    fn tell(about: &mut About<'_>) {
+        known_by_tag(about);
+    }
+}
+
+/// What is answered with an entity tag; who reads need not get again what they have.
+pub(super) fn known_by_tag(about: &mut About<'_>) {
+    if about.reads() {
+        about.takes("If-None-Match", String::schema(), "The `ETag` of what the client has already");
+        about.answer(StatusCode::NOT_MODIFIED, "The client has it already, as `If-None-Match` says");
+    }
+    about.gives(
+        |status| status < 400,
+        "ETag",
+        "The version, for `If-Match`, and what tells answers of one version apart",
+    );
+}
+
+impl<T> Documented for Created<T> {
+    fn tell(about: &mut About<'_>) {
+        let is_made = |status| status == 201;
+        about.gives(is_made, "ETag", "The version, for `If-Match`, and what tells answers of one version apart");
+        about.gives(is_made, "Location", "Where it can be had");
     }
 }
 

@@ -23,6 +23,8 @@ use uuid::Uuid;
 use super::auth::Principal;
 use super::body::{announced_length, read_all};
 use super::finish::too_late;
+use super::openapi::schema::text_like;
+use super::openapi::{About, Documented};
 use super::problem::Problem;
 use super::reading;
 use super::turn::{self, Turn};
@@ -38,7 +40,7 @@ pub(crate) use store::Record as StoredRecord;
 use store::{Answer, Begun};
 
 const HEADER: &str = "Idempotency-Key";
-const REPLAYED: &str = "Idempotent-Replayed";
+pub(super) const REPLAYED: &str = "Idempotent-Replayed";
 /// So long one attempt may go on, whether its client is still there or not; less than its lease by more than clocks differ.
 const WORK: Duration = Duration::from_secs(30);
 const _: () = assert!(ANSWER_WITHIN.as_millis() < WORK.as_millis() && WORK.as_millis() < store::LEASE.as_millis());
@@ -72,6 +74,18 @@ impl FromRequest for IdempotencyKey {
     }
 }
 
+impl Documented for IdempotencyKey {
+    fn tell(about: &mut About<'_>) {
+        let says = "The client's name for this request: sent again with it, it is answered the same and not done again";
+        about.takes(HEADER, text_like("^[!-~]{1,255}$"), says);
+        about.answer(StatusCode::BAD_REQUEST, "`Idempotency-Key` is not 1 to 255 visible ASCII characters");
+        let says = "`request_in_progress`: the first request with this Idempotency-Key is still being worked on";
+        about.also(StatusCode::CONFLICT, says);
+        let says = "`idempotency_key_reused`: this Idempotency-Key was used for another request";
+        about.also(StatusCode::UNPROCESSABLE_ENTITY, says);
+    }
+}
+
 /// What a request on an idempotent route makes: its id, which every repetition of the request gets too.
 ///
 /// So work that was done but not answered is found by its id, and not done again.
@@ -102,6 +116,8 @@ impl FromRequest for Creation {
         ready(creation.ok_or_else(|| Problem::internal("a route that makes something is not declared idempotent")))
     }
 }
+
+impl Documented for Creation {}
 
 /// Says of an answer that no record may keep it, as it has a secret in it, or may be true no more when it is repeated. A repetition
 /// comes to the handler again, which finds what was made by its [`Creation`]. Goes into the extensions of the response.

@@ -46,7 +46,7 @@ pub use host::asks_this_machine;
 pub(crate) use idempotency::StoredRecord;
 pub use idempotency::{Creation, IdempotencyKey, IdempotencyStore, MadeAgain};
 pub(crate) use meter::AnsweredBy;
-pub use openapi::openapi;
+pub use openapi::{About, Documented, openapi, schema};
 pub use page::{Cursor, Page, Paging};
 pub use policy::Policy;
 pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemBody};

@@ -8,7 +8,8 @@ use futures::future::{Ready, ready};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::body::from_query;
+use super::body::{from_query, of_query};
+use super::openapi::{About, Documented};
 use super::problem::Problem;
 
 /// Where a page begins; clients hand back what `nextCursor` said.
@@ -87,6 +88,12 @@ impl FromRequest for Paging {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Self::read(request.query_string()))
+    }
+}
+
+impl Documented for Paging {
+    fn tell(about: &mut About<'_>) {
+        of_query(about);
     }
 }
 

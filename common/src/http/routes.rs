@@ -3,12 +3,13 @@
 use actix_web::http::{Method, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::ServiceConfig;
-use actix_web::{HttpResponse, Resource, Scope, guard, web};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Scope, guard, web};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::guard::{Guarded, ServiceHttp, pass};
 use super::meter::AnsweredBy;
+use super::openapi::{About, Documented};
 use super::policy::Policy;
 use super::problem;
 
@@ -29,10 +30,11 @@ macro_rules! routes {
     ($module:ident : $($handler:ident => $policy:expr $(, $mark:ident)*;)+) => {
         $crate::http::__private::paste! {
             ::std::vec![$(
-                $crate::http::Route::of::<$module::[<__path_ $handler>]>(
+                $crate::http::Route::of::<$module::[<__path_ $handler>], _, _>(
                     ::core::concat!(::core::module_path!(), "::", ::core::stringify!($module), "::", ::core::stringify!($handler)),
                     $policy,
                     || $crate::http::__private::Route::new().to($module::$handler),
+                    $module::$handler,
                 )
                 $(.$mark())*
             ),+]
@@ -54,14 +56,18 @@ pub struct Route {
     endpoint: fn() -> actix_web::Route,
     operation: fn() -> Operation,
     schemas: fn(&mut Schemas),
+    tell: fn(&mut About<'_>),
 }
 
 impl Route {
     /// The row of the handler that utoipa describes by `P`. Use [`routes!`](crate::routes).
     #[doc(hidden)]
-    pub fn of<P>(place: &str, policy: Policy, endpoint: fn() -> actix_web::Route) -> Self
+    pub fn of<P, F, A>(place: &str, policy: Policy, endpoint: fn() -> actix_web::Route, _: F) -> Self
     where
         P: utoipa::Path + utoipa::__dev::SchemaReferences,
+        F: Handler<A>,
+        A: FromRequest + Documented,
+        F::Output: Responder + Documented,
     {
         let method = P::methods().first().map_or(Method::GET, method_of);
         let (operation, schemas) = (P::operation, <P as utoipa::__dev::SchemaReferences>::schemas);
@@ -75,6 +81,7 @@ impl Route {
             endpoint,
             operation,
             schemas,
+            tell: tell::<A, F::Output>,
         }
     }
 
@@ -132,6 +139,11 @@ impl Route {
         schemas
     }
 
+    /// Adds what its handler's arguments and answer mean for a client.
+    pub(super) fn tell(&self, about: &mut About<'_>) {
+        (self.tell)(about);
+    }
+
     fn mount(&self, http: &ServiceHttp) -> actix_web::Route {
         let guarded = Guarded::new(self, http);
         let route = if self.method == Method::GET {
@@ -147,6 +159,11 @@ impl std::fmt::Debug for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} ({}, {})", self.method, self.path, self.name, self.policy)
     }
+}
+
+fn tell<A: Documented, O: Documented>(about: &mut About<'_>) {
+    A::tell(about);
+    O::tell(about);
 }
 
 /// Mounts a service's routes, each behind its policy. Other methods of a path are answered 405.

@@ -40,6 +40,22 @@ pub fn searchable_words(text: &str) -> Vec<String> {
     })
 }
 
+/// The most characters of what somebody looks for.
+const LONGEST_SEARCH: usize = 200;
+
+/// What somebody types to look for is too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be at most {LONGEST_SEARCH} characters")]
+pub struct TooLong;
+
+/// What somebody types to look for: each word of it costs the database work.
+///
+/// # Errors
+/// [`TooLong`].
+pub fn search(typed: &str) -> Result<&str, TooLong> {
+    if typed.chars().count() > LONGEST_SEARCH { Err(TooLong) } else { Ok(typed) }
+}
+
 /// The words that somebody looks for, folded: a text is found if one of its words begins with each of them.
 pub fn searched_words(text: &str) -> Vec<String> {
     words(text, |word| if word.contains(APOSTROPHE) { vec![fold(word)] } else { parts(word).map(fold).collect() })

@@ -49,6 +49,52 @@ fn the_document_says_what_is_served() {
     assert_eq!(dangling(&document), Vec::<String>::new());
 }
 
+#[test]
+fn what_handlers_take_and_answer_stands_in_the_document() {
+    let document = serde_json::to_value(openapi("Things", &service::routes())).unwrap();
+    let statuses = |path: &str, method: &str| {
+        let answers = document["paths"][path][method]["responses"].as_object().unwrap();
+        answers.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(statuses("/api/things/anyone", "get"), "200 429 503");
+    assert_eq!(statuses("/api/things/owner", "get"), "200 401 403 429 503");
+    assert_eq!(statuses("/api/things/webhook", "post"), "200 429 503", "it comes from no browser");
+    assert_eq!(statuses("/api/things/{id}", "get"), "200 304 404 429 503");
+    assert_eq!(statuses("/api/things/{id}", "put"), "204 400 403 404 412 429 503");
+    assert_eq!(statuses("/api/things", "post"), "201 400 403 408 413 415 429 503");
+    assert_eq!(statuses("/api/count", "post"), "201 400 401 403 408 409 413 415 422 429 503");
+    assert_eq!(statuses("/api/pages", "get"), "200 400 429 503");
+    let named = |path: &str, method: &str| document["paths"][path][method]["parameters"].to_string();
+    assert!(named("/api/things/{id}", "put").contains("If-Match"));
+    assert!(named("/api/things/{id}", "get").contains("If-None-Match"));
+    assert!(named("/api/count", "post").contains("Idempotency-Key"));
+    let headers = |status: &str| document["paths"]["/api/count"]["post"]["responses"][status]["headers"].to_string();
+    assert!(["ETag", "Location", "Idempotent-Replayed"].iter().all(|name| headers("201").contains(name)));
+    assert!(headers("503").contains("Retry-After") && headers("401").contains("WWW-Authenticate"));
+}
+
+#[test]
+fn every_refusal_is_a_problem() {
+    let document = serde_json::to_value(openapi("Things", &service::routes())).unwrap();
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    for answers in operations.map(|operation| operation["responses"].as_object().unwrap()) {
+        for (status, answer) in answers.iter().filter(|(status, _)| status.as_str() >= "400") {
+            let schema = &answer["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/Problem", "{status}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_has_all_of_its_fields() {
+    let document = serde_json::to_value(openapi("Things", &service::routes())).unwrap();
+    let required = |schema: &str| document["components"]["schemas"][schema]["required"].to_string();
+    assert_eq!(required("Seen"), r#"["user"]"#, "null if there is none");
+    assert_eq!(required("NewOrder"), r#"["ticketId","quantity"]"#, "what is sent may leave out what is not required");
+    assert_eq!(required("FieldError"), r#"["message"]"#, "what may be left out is never null");
+}
+
 fn ids(document: &serde_json::Value) -> std::collections::BTreeSet<String> {
     let paths = document["paths"].as_object().unwrap().values();
     let operations = paths.flat_map(|path| path.as_object().unwrap().values());

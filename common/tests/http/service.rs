@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, Responder, web};
+use actix_web::{HttpResponse, web};
 use common::http::{
     Body, Created, Creation, Fields, IfMatch, MadeAgain, MaybePrincipal, Page, Paging, PathOf, Policy, Principal,
     Problem, Query, Role, Route, Tagged, routes,
@@ -63,12 +63,12 @@ struct Seen {
 }
 
 #[utoipa::path(get, path = "/api/things/anyone", responses((status = 200, body = Seen)))]
-async fn anyone(who: MaybePrincipal) -> impl Responder {
+async fn anyone(who: MaybePrincipal) -> web::Json<Seen> {
     web::Json(Seen { user: who.0.map(|who| who.user.to_string()) })
 }
 
 #[utoipa::path(get, path = "/api/things/signed-in", responses((status = 200, body = Seen)))]
-async fn signed_in(who: Principal) -> impl Responder {
+async fn signed_in(who: Principal) -> web::Json<Seen> {
     web::Json(Seen { user: Some(who.user.to_string()) })
 }
 
@@ -83,7 +83,7 @@ async fn managers() -> HttpResponse {
 }
 
 #[utoipa::path(post, path = "/api/things/webhook", responses((status = 200)))]
-async fn webhook(who: MaybePrincipal) -> impl Responder {
+async fn webhook(who: MaybePrincipal) -> web::Json<Seen> {
     web::Json(Seen { user: who.0.map(|who| who.user.to_string()) })
 }
 

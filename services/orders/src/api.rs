@@ -42,6 +42,7 @@ pub(crate) struct NewOrder {
     ticket_id: TicketId,
     /// 1 to 100, and no more than the listing's `perOrderLimit`.
     #[serde(default = "one")]
+    #[schema(minimum = 1, maximum = 100)]
     quantity: i64,
 }
 
@@ -65,6 +66,7 @@ pub(crate) struct OrderBody {
     ticket_id: TicketId,
     /// Shown to the buyer and administrators only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     buyer_id: Option<UserId>,
     /// What the show is called by now, as venue, start and time zone are those of now.
     title: String,
@@ -127,6 +129,7 @@ impl OrderBody {
 /// Holds places of a ticket for the buyer, at the price of this moment, until `expiresAt`.
 #[utoipa::path(post, path = "/api/orders", request_body = NewOrder,
     responses((status = 201, description = "Held; the order as it is by then if the request was sent before", body = OrderBody),
+        (status = 403, description = "`own_ticket`"), (status = 404, description = "There is no such ticket"),
         (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `sale_ended` from `saleEndsAt` on; `hold_limit`: too many unpaid places of this ticket; `hold_pause`: several holds of it ran out or were given up late, come again after `Retry-After`")))]
 pub(crate) async fn create(
     orders: web::Data<Orders>,

@@ -49,6 +49,7 @@ impl Show {
 /// What the buyer was told when the places were held, as far as it is different by now. `null` says that nothing was told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(min_properties = 1)]
 pub(crate) struct Was {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

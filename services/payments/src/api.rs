@@ -25,10 +25,11 @@ use views::{Config, GiveBack, ListFilter, Pay, PaymentView};
 /// Pays an order of the buyer's own: begins it, or charges at once if a payment method or token is given.
 #[utoipa::path(post, path = "/api/payments", request_body = Pay,
     responses(
-        (status = 201, description = "How the payment stands, and how to go on", body = PaymentView),
-        (status = 402, description = "Declined; the places stay held until the order's deadline"),
+        (status = 201, description = "How the payment stands, and how to go on", body = PaymentView,
+            headers(("ETag" = String, description = "The version"), ("Location" = String, description = "Where it can be had"))),
+        (status = 402, description = "`payment_declined`; the places stay held until the order's deadline"),
         (status = 404, description = "No such order of the buyer's"),
-        (status = 409, description = "The order does not wait for payment"),
+        (status = 409, description = "`order_not_payable`, `already_paid`, `nothing_to_pay`, `amount_not_chargeable`"),
     ))]
 pub(crate) async fn pay(
     payments: Data<Payments>,
@@ -119,7 +120,8 @@ pub(crate) async fn config(payments: Data<Payments>) -> Json<Config> {
     responses(
         (status = 201, description = "Given back, or on its way", body = PaymentView),
         (status = 404, description = "No such payment"),
-        (status = 409, description = "More than is left, nothing was paid, or `disputed`: the buyer's bank has the money until it decides"),
+        (status = 403, description = "`not_the_seller`"),
+        (status = 409, description = "`refund_exceeds_payment`, `not_paid`, `refund_refused`; `disputed`: the buyer's bank has the money until it decides"),
     ))]
 pub(crate) async fn give_back(
     payments: Data<Payments>,
@@ -156,8 +158,9 @@ fn may_see(who: &Principal, payment: &Payment) -> bool {
 
 /// Takes Stripe's webhooks.
 #[utoipa::path(post, path = "/api/payments/webhook",
-    request_body(content = String, content_type = "application/json", description = "A Stripe event, with its Stripe-Signature"),
-    responses((status = 200, description = "Remembered"), (status = 400, description = "Not genuine, or too old")))]
+    request_body(content = Object, content_type = "application/json", description = "A Stripe event"),
+    params(("Stripe-Signature" = String, Header, description = "Stripe's signature over the body and the time")),
+    responses((status = 200, description = "Remembered"), (status = 400, description = "`webhook_not_genuine`, or too old")))]
 pub(crate) async fn webhook(
     payments: Data<Payments>,
     request: HttpRequest,

@@ -1,7 +1,9 @@
 //! HTTP in.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use common::clock::Time;
+use common::http::cached::Represented;
+use common::http::schema::blank_or;
 use common::http::{Body, Created, Creation, Fields, IfMatch, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
 use common::id::{TicketId, UserId};
 use common::store::{ChangeError, StoreError, Versioned};
@@ -18,7 +20,7 @@ use crate::view::TicketBody;
 /// Puts tickets on sale. Who does that has confirmed their address.
 #[utoipa::path(post, path = "/api/tickets", request_body = TicketInput,
     responses((status = 201, description = "On sale", body = TicketBody),
-        (status = 403, description = "`address_not_confirmed`: the mail to one's address says how")))]
+        (status = 403, description = "The mail to one's address says how to confirm it")))]
 pub(crate) async fn create(
     tickets: web::Data<Tickets>,
     principal: Principal,
@@ -45,15 +47,16 @@ pub(crate) async fn create(
 #[into_params(parameter_in = Query)]
 pub(crate) struct Filter {
     /// Words, each of which begins one of the title, venue or description, whatever case and accents it is written with.
+    #[param(max_length = 200)]
     search: Option<String>,
     /// Starting then or later (RFC 3339).
-    #[param(value_type = Option<Time>)]
+    #[param(schema_with = blank_or::<Time>)]
     from: Option<String>,
     /// Starting then or sooner (RFC 3339).
-    #[param(value_type = Option<Time>)]
+    #[param(schema_with = blank_or::<Time>)]
     to: Option<String>,
     /// By this seller, with what was withdrawn from sale.
-    #[param(value_type = Option<UserId>)]
+    #[param(schema_with = blank_or::<UserId>)]
     seller_id: Option<String>,
 }
 
@@ -73,14 +76,13 @@ impl Filter {
 
 /// Lists what is on sale: what can be bought and comes soonest first, then what is sold out, then that whose sale has ended.
 #[utoipa::path(get, path = "/api/tickets", params(Filter, Paging),
-    responses((status = 200, description = "A page of tickets", body = Page<TicketBody>),
-        (status = 304, description = "As `If-None-Match` says")))]
+    responses((status = 200, description = "A page of tickets", body = Page<TicketBody>)))]
 pub(crate) async fn list(
     tickets: web::Data<Tickets>,
     request: HttpRequest,
     Query(filter): Query<Filter>,
     paging: Paging,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Represented, Problem> {
     let after: Option<Position> = paging.after()?;
     let page = tickets.pages.list(filter.wanted()?, after, paging).await?;
     Ok(page.value.answer.answer(&request))
@@ -91,12 +93,12 @@ pub(crate) async fn list(
 /// What stands before the dot in `ETag` is the version that `If-Match` names for a change; the rest tells the counts apart.
 #[utoipa::path(get, path = "/api/tickets/{id}", params(("id" = TicketId, Path, description = "The ticket")),
     responses((status = 200, description = "The ticket", body = TicketBody),
-        (status = 304, description = "As `If-None-Match` says"), (status = 404, description = "None with this id")))]
+        (status = 404, description = "None with this id")))]
 pub(crate) async fn show(
     tickets: web::Data<Tickets>,
     request: HttpRequest,
     PathOf(id): PathOf<TicketId>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Represented, Problem> {
     let page = tickets.pages.listing(id).await?;
     Ok(page.value.page.answer.answer(&request))
 }
@@ -105,6 +107,7 @@ pub(crate) async fn show(
 #[utoipa::path(put, path = "/api/tickets/{id}", request_body = TicketInput,
     params(("id" = TicketId, Path, description = "The ticket")),
     responses((status = 200, description = "The ticket as it is now", body = TicketBody),
+        (status = 403, description = "`not_owner`"),
         (status = 409, description = "`quantity_below_taken`, `price_locked`, `currency_locked`, `withdrawn`, `suspended`")))]
 pub(crate) async fn edit(
     tickets: web::Data<Tickets>,
@@ -125,7 +128,8 @@ pub(crate) async fn edit(
 
 /// Takes a ticket from sale. Orders that exist stay as they are.
 #[utoipa::path(delete, path = "/api/tickets/{id}", params(("id" = TicketId, Path, description = "The ticket")),
-    responses((status = 200, description = "The ticket, withdrawn now or before", body = TicketBody)))]
+    responses((status = 200, description = "The ticket, withdrawn now or before", body = TicketBody),
+        (status = 403, description = "`not_owner`")))]
 pub(crate) async fn withdraw(
     tickets: web::Data<Tickets>,
     principal: Principal,

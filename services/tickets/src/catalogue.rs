@@ -6,14 +6,13 @@ use bson::{Bson, Document, doc};
 use common::clock::Time;
 use common::id::{TicketId, UserId};
 use common::store::{Versioned, begins_with};
-use common::text::searched_words;
+use common::text::{TooLong, search, searched_words};
 use serde::{Deserialize, Serialize};
 
 use crate::shelf::Shelf;
 use crate::ticket::Ticket;
 
-/// The longest search, and the most words of it that are looked at.
-const LONGEST_SEARCH: usize = 200;
+/// The most words of a search that are looked at.
 const MOST_WORDS: usize = 10;
 
 /// The field with the words by which a listing is found.
@@ -39,11 +38,8 @@ impl Search {
     ///
     /// # Errors
     /// If it is too long.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, String> {
-        if text.chars().count() > LONGEST_SEARCH {
-            return Err(format!("must be at most {LONGEST_SEARCH} characters"));
-        }
-        let words = searched_words(text).into_iter().take(MOST_WORDS).collect();
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, TooLong> {
+        let words = searched_words(search(text)?).into_iter().take(MOST_WORDS).collect();
         Ok((!text.trim().is_empty()).then_some(Self(words)))
     }
 

@@ -5,7 +5,8 @@ use common::text::text_fields;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-const IMAGE_URL: usize = 2_000;
+/// The most characters of an image's address.
+pub(crate) const IMAGE_URL: usize = 2_000;
 
 /// Why a number, a time or an address is not what a field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

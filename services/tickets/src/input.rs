@@ -2,16 +2,19 @@
 
 use common::clock::Time;
 use common::events::tickets::RefundPolicy;
+use common::http::schema::{blank_or_null, nullable};
 use common::http::{Fields, Problem};
 use common::money::charge::{self, NotChargeable};
-use common::money::{Currency, Money};
-use common::open_enum::{NotKnown, OpenEnum as _, known};
+use common::money::{Currency, Money, decimal_schema};
+use common::open_enum::{NotKnown, OpenEnum as _, known, known_schema};
 use common::zone::Zone;
 use serde::Deserialize;
 use serde_json::{Number, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema, SchemaFormat};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::fields::{Description, ImageUrl, PerOrderLimit, Quantity, SaleEndsAt, StartsAt, Title, Venue};
+use crate::fields::{Description, IMAGE_URL, ImageUrl, PerOrderLimit, Quantity, SaleEndsAt, StartsAt, Title, Venue};
 use crate::ticket::Offer;
 
 /// A listing as its seller describes it.
@@ -21,43 +24,61 @@ use crate::ticket::Offer;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct TicketInput {
     /// 1 to 200 characters on one line.
-    #[schema(value_type = String, required = true, example = "Jazz by the river")]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 200, example = "Jazz by the river")]
     title: Value,
     /// The price of one place in major units, as a decimal string or a number; 0 is free. It must be an amount that can be
     /// charged: at least 0.50 in US dollars, a whole number in Icelandic krónur.
-    #[schema(value_type = String, required = true, example = "19.99")]
+    #[schema(schema_with = decimal_schema, required = true)]
     price: Value,
     /// A currency of ISO 4217 that buyers can pay in. `usd` for a new listing where nothing is said; a change that does not say it keeps what it is.
-    #[schema(value_type = Option<String>, example = "usd")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z]{3}$", example = "usd")]
     currency: Value,
     /// 1 to 1,000,000 places. 1 for a new listing where nothing is said; a change that does not say it keeps what it is.
-    #[schema(value_type = Option<u32>, example = 100)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000, example = 100)]
     quantity: Value,
     /// At most 10,000 characters.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 10_000)]
     description: Value,
     /// At most 200 characters on one line.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     venue: Value,
     /// RFC 3339. For a new listing that does not say when its sale ends it must be in the future.
-    #[schema(value_type = Option<Time>)]
+    #[schema(schema_with = blank_or_null::<Time>)]
     starts_at: Value,
     /// The IANA name of the time zone in which it takes place. That of the business where nothing is said.
     #[schema(value_type = Option<String>, example = "Europe/Rome")]
     time_zone: Value,
     /// When the sale ends (RFC 3339), before the show starts or after that. At its start where nothing is said; never if it has
     /// no start. For a new listing it must be in the future.
-    #[schema(value_type = Option<Time>)]
+    #[schema(schema_with = blank_or_null::<Time>)]
     sale_ends_at: Value,
     /// The most places one order may hold: 1 to 100.
-    #[schema(value_type = Option<u32>)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100)]
     per_order_limit: Value,
-    /// An http or https address.
-    #[schema(value_type = Option<String>)]
+    /// An http or https address of at most 2,000 characters.
+    #[schema(schema_with = image_url_schema)]
     image_url: Value,
     /// `until_start` where nothing is said.
-    #[schema(value_type = Option<RefundPolicy>)]
+    #[schema(schema_with = refund_policy_schema)]
     refund_policy: Value,
+}
+
+fn image_url_schema() -> Schema {
+    /// Its schema, where something is said.
+    struct Address;
+
+    impl PartialSchema for Address {
+        fn schema() -> RefOr<Schema> {
+            let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(IMAGE_URL));
+            text.format(Some(SchemaFormat::Custom("uri".to_owned()))).into()
+        }
+    }
+
+    blank_or_null::<Address>()
+}
+
+fn refund_policy_schema() -> Schema {
+    nullable(known_schema::<RefundPolicy>())
 }
 
 /// What is meant where the seller does not say it.

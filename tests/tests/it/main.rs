@@ -19,6 +19,7 @@ mod journey;
 mod mailboxes;
 mod model;
 mod observability;
+mod openapi;
 mod outage;
 mod overload;
 mod pages;

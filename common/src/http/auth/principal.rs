@@ -4,7 +4,7 @@ use futures::future::{Ready, ready};
 
 use super::TokenError;
 use crate::clock::Time;
-use crate::http::Problem;
+use crate::http::{Documented, Problem};
 use crate::id::{SessionId, UserId};
 use crate::open_enum::open_enum;
 
@@ -82,6 +82,9 @@ impl FromRequest for MaybePrincipal {
         ready(Ok(Self(current(request))))
     }
 }
+
+impl Documented for Principal {}
+impl Documented for MaybePrincipal {}
 
 /// Stands in a request whose token could not be verified for lack of keys: whoever asks is somebody, but nobody can say who. A
 /// public route that does not care who asks answers all the same.

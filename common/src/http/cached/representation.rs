@@ -2,14 +2,16 @@
 
 use std::sync::OnceLock;
 
+use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use bytes::Bytes;
 use serde::Serialize;
 
 use super::Weighed;
 use super::coding::Coding;
-use crate::http::etag::{hash_of, is_known, text};
+use crate::http::etag::{hash_of, is_known, known_by_tag, text};
+use crate::http::{About, Documented};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Everybody sees the same, and asks each time whether it is still so.
@@ -51,7 +53,11 @@ impl Representation {
     }
 
     /// The answer to a `GET` or `HEAD`: coded as the client takes it, or 304 if the client has just that.
-    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
+    pub fn answer(&self, request: &HttpRequest) -> Represented {
+        Represented(self.response(request))
+    }
+
+    fn response(&self, request: &HttpRequest) -> HttpResponse {
         let variant = self.variant(Coding::chosen(text(request.headers(), header::ACCEPT_ENCODING)));
         let known = is_known(request, variant.tag.as_bytes());
         let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -90,6 +96,24 @@ impl Representation {
     }
 }
 
+/// The answer that shows a [`Representation`].
+#[derive(Debug)]
+pub struct Represented(HttpResponse);
+
+impl Responder for Represented {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.0
+    }
+}
+
+impl Documented for Represented {
+    fn tell(about: &mut About<'_>) {
+        known_by_tag(about);
+    }
+}
+
 impl Weighed for Representation {
     /// With the coded bodies, whether they are made yet or not.
     fn weight(&self) -> u32 {
@@ -110,7 +134,7 @@ mod tests {
 
     fn answer(shown: &Representation, headers: &[(&str, &str)]) -> HttpResponse {
         let request = headers.iter().fold(TestRequest::get(), |request, header| request.insert_header(*header));
-        shown.answer(&request.to_http_request())
+        shown.response(&request.to_http_request())
     }
 
     fn header_of<'r>(response: &'r HttpResponse, name: &str) -> Option<&'r str> {

@@ -11,6 +11,7 @@ pub struct FieldError {
     pub message: String,
     /// The path of the field, such as `items[0].price`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub field: Option<String>,
 }
 
@@ -31,6 +32,7 @@ pub struct ProblemBody<'a> {
     /// The status in words.
     pub title: &'a str,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// What programs may rely on, in snake case.
     pub code: &'a str,
@@ -40,6 +42,7 @@ pub struct ProblemBody<'a> {
     pub errors: Cow<'a, [FieldError]>,
     /// Where to find this request in the log; in answers of 500 and above.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub request_id: Option<&'a str>,
     /// More facts, such as how many places are left.
     #[serde(flatten)]

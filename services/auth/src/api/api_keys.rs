@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use common::clock::Time;
+use common::http::schema::text_like;
 use common::http::{Body, Created, Fields, Page, Paging, PathOf, Principal, Problem};
 use common::id::ApiKeyId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::ArrayBuilder;
 
 use super::person;
 use crate::Auth;
@@ -23,9 +26,16 @@ use crate::store::api_keys_of;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewApiKey {
     /// What its owner calls it: 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// What it is limited to: `<area>:read`, `<area>:write`, or `*` for all areas.
+    #[schema(schema_with = scopes_schema)]
     scopes: Vec<String>,
+}
+
+fn scopes_schema() -> Schema {
+    let scope = text_like(r"^(\*|[a-z-]{1,32}):(read|write)$");
+    ArrayBuilder::new().items(scope).min_items(Some(1)).max_items(Some(20)).build().into()
 }
 
 /// A key, without its secret.
@@ -82,7 +92,8 @@ pub(crate) struct MachineToken {
 /// Makes a key for a machine that acts in one's name.
 #[utoipa::path(
     post, path = "/api/users/api-keys", request_body = NewApiKey,
-    responses((status = 201, body = CreatedApiKey), (status = 403, description = "`session_required`"))
+    responses((status = 201, body = CreatedApiKey,
+            headers(("ETag" = String, description = "The version"), ("Location" = String, description = "Where it can be had"))), (status = 403, description = "`session_required`"))
 )]
 pub(crate) async fn create(
     auth: web::Data<Auth>,

@@ -18,6 +18,7 @@ use crate::recovery::RecoveryError;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Forgotten {
     /// The address of the account.
+    #[schema(pattern = "@", max_length = 254)]
     email: String,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct Reset {
     #[schema(value_type = String)]
     token: SecretString,
     /// The new password: 8 to 128 characters, none that many people have.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     password: SecretString,
 }
 
@@ -37,10 +38,10 @@ pub(crate) struct Reset {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewPassword {
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     current_password: SecretString,
     /// 8 to 128 characters; none that many people have.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     new_password: SecretString,
 }
 
@@ -95,7 +96,7 @@ pub(crate) async fn reset_password(
 #[utoipa::path(
     post, path = "/api/users/change-password", request_body = NewPassword,
     responses(
-        (status = 200, body = Account),
+        (status = 200, body = Account, headers(("ETag" = String, description = "The version"))),
         (status = 400, description = "`invalid_input`, also for a wrong `currentPassword`"),
         (status = 429, description = "`too_many_requests`"),
     )

@@ -3,7 +3,8 @@
 use actix_web::web;
 use common::http::{Body, Fields, IfMatch, Page, Paging, PathOf, Principal, Problem, Query, Role, Tagged};
 use common::id::UserId;
-use common::open_enum::{known, known_if_given};
+use common::open_enum::{known, known_if_given, known_schema};
+use common::text;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,9 +18,11 @@ use crate::store::{UserFilter, users};
 #[into_params(parameter_in = Query)]
 pub(crate) struct Narrowed {
     /// Words, each of which begins the address, or a word of it or of the name.
+    #[param(max_length = 200)]
     search: Option<String>,
     /// The role.
     #[serde(default, deserialize_with = "known_if_given")]
+    #[param(schema_with = known_schema::<Role>)]
     role: Option<Role>,
 }
 
@@ -45,6 +48,7 @@ pub(crate) enum Seen {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
     /// What one wants to be called: 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
 }
 
@@ -53,6 +57,7 @@ pub(crate) struct Profile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRole {
     #[serde(deserialize_with = "known")]
+    #[schema(schema_with = known_schema::<Role>)]
     role: Role,
 }
 
@@ -63,7 +68,9 @@ pub(crate) async fn list(
     Query(narrowed): Query<Narrowed>,
     paging: Paging,
 ) -> Result<web::Json<Page<Account>>, Problem> {
-    let filter = UserFilter { search: narrowed.search, role: narrowed.role };
+    let mut fields = Fields::default();
+    let search = fields.take_optional("search", narrowed.search, |typed| text::search(&typed).map(str::to_owned));
+    let filter = UserFilter { search: fields.finish(search)?, role: narrowed.role };
     let rows = users(&auth.users, &filter, paging.after()?, paging.fetch()).await?;
     let page = Page::from_rows(rows, &paging, |user| user.value.email.clone());
     Ok(web::Json(page.map(|user| Account::from(&user))))
@@ -90,7 +97,7 @@ pub(crate) async fn get(
 
 /// Changes one's own account.
 #[utoipa::path(
-    patch, path = "/api/users/me", request_body = Profile, params(("If-Match" = Option<String>, Header)),
+    patch, path = "/api/users/me", request_body = Profile,
     responses((status = 200, body = Account), (status = 412, description = "`version_mismatch`"))
 )]
 pub(crate) async fn update_me(
@@ -109,7 +116,7 @@ pub(crate) async fn update_me(
 /// Gives somebody another role. Their access tokens end; the next refresh brings the new role.
 #[utoipa::path(
     put, path = "/api/users/{id}/role", request_body = NewRole,
-    params(("id" = UserId, Path), ("If-Match" = Option<String>, Header)),
+    params(("id" = UserId, Path)),
     responses((status = 200, body = Account), (status = 404, description = "`not_found`"), (status = 409, description = "`last_admin`"))
 )]
 pub(crate) async fn change_role(

@@ -5,7 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
 use common::http::auth::{ACCESS_COOKIE, BROWSER_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
-use common::http::{Body, ClientAddress, Created, Fields, MaybePrincipal, Problem};
+use common::http::{About, Body, ClientAddress, Created, Documented, Fields, MaybePrincipal, Problem};
 use futures::future::LocalBoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -29,11 +29,13 @@ use crate::session_life::{SessionError, SignedIn};
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignUp {
     /// An e-mail address that no other account has.
+    #[schema(format = "email", max_length = 254)]
     email: String,
     /// 8 to 128 characters; none that many people have, or that is made of the name or the address.
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     password: SecretString,
     /// What they want to be called: 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
 }
 
@@ -88,10 +90,10 @@ pub(crate) struct CurrentUser {
 #[utoipa::path(
     post, path = "/api/users/signup", request_body = SignUp,
     responses(
-        (status = 201, body = Account),
+        (status = 201, description = "Signed in", body = Account,
+            headers(("ETag" = String, description = "The version"), ("Location" = String, description = "Where it can be had"))),
         (status = 409, description = "`email_taken`"),
-        (status = 429, description = "`too_many_requests`: too many accounts for one mailbox, or from one place"),
-        (status = 503, description = "Too many at once")
+        (status = 429, description = "`too_many_requests`: too many accounts for one mailbox, or from one place")
     )
 )]
 pub(crate) async fn sign_up(
@@ -122,8 +124,7 @@ pub(crate) async fn sign_up(
     responses(
         (status = 200, body = Account),
         (status = 401, description = "`invalid_credentials`"),
-        (status = 429, description = "`too_many_requests`: too many wrong passwords"),
-        (status = 503, description = "Too many at once")
+        (status = 429, description = "`too_many_requests`: too many wrong passwords")
     )
 )]
 pub(crate) async fn sign_in(
@@ -143,8 +144,7 @@ pub(crate) async fn sign_in(
     responses(
         (status = 200, body = Tokens),
         (status = 401, description = "`invalid_credentials`"),
-        (status = 429, description = "`too_many_requests`: too many wrong passwords"),
-        (status = 503, description = "Too many at once")
+        (status = 429, description = "`too_many_requests`: too many wrong passwords")
     )
 )]
 pub(crate) async fn token(
@@ -172,7 +172,7 @@ async fn authenticated(
 #[utoipa::path(
     post, path = "/api/users/refresh", request_body = Option<RefreshInput>,
     responses(
-        (status = 200, description = "An `Account` with new cookies, or `Tokens` for a token in the body"),
+        (status = 200, description = "An `Account` with new cookies, or `Tokens` for a token in the body", body = Refreshed),
         (status = 401, description = "`refresh_token_invalid`, or `refresh_token_reused`: the session has ended")
     )
 )]
@@ -231,6 +231,18 @@ pub(crate) struct RefreshInput {
     refresh_token: Option<SecretString>,
 }
 
+/// What a refresh is answered with.
+#[derive(ToSchema)]
+#[schema(as = Refreshed)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only names what there is")]
+enum Refreshed {
+    /// By a cookie: the new tokens are cookies too.
+    Account(Account),
+    /// By a token in the body.
+    Tokens(Tokens),
+}
+
 /// The refresh token that came with a request, and how it came.
 #[derive(Debug)]
 pub(crate) enum Presented {
@@ -259,11 +271,18 @@ impl FromRequest for Presented {
         let body = request
             .headers()
             .contains_key(header::CONTENT_TYPE)
-            .then(|| Body::<RefreshInput>::from_request(request, payload));
+            .then(|| Body::<Option<RefreshInput>>::from_request(request, payload));
         Box::pin(async move {
             let Some(body) = body else { return Ok(Self::Cookie(cookie)) };
-            Ok(body.await?.0.refresh_token.map_or(Self::Cookie(cookie), Self::Body))
+            let token = body.await?.0.and_then(|input| input.refresh_token);
+            Ok(token.map_or(Self::Cookie(cookie), Self::Body))
         })
+    }
+}
+
+impl Documented for Presented {
+    fn tell(about: &mut About<'_>) {
+        Body::<RefreshInput>::tell(about);
     }
 }
 

@@ -101,12 +101,14 @@ pub(crate) async fn pass_keys(orders: web::Data<Orders>) -> web::Json<PassKeys> 
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Scan {
     /// What the QR image of a pass says, or its short code, with or without spaces and hyphens.
+    #[schema(min_length = 1)]
     code: String,
     /// The show at whose door it is: a pass of another one is refused. A short code needs it. Without it the pass of any show will do.
     #[serde(default)]
     ticket_id: Option<TicketId>,
     /// Which entrance; at most 100 characters.
     #[serde(default)]
+    #[schema(max_length = 100)]
     place: Option<String>,
 }
 
@@ -133,6 +135,7 @@ fn entrance(place: Option<String>) -> Result<Option<String>, TextFault> {
 /// Admits the bearer of a pass, once. Only the ticket's seller and administrators may scan.
 #[utoipa::path(post, path = "/api/passes/check-in", request_body = Scan,
     responses((status = 200, description = "Admitted; the same again for the same scan sent again", body = Admitted),
+        (status = 404, description = "No pass of a show of the caller's"),
         (status = 409, description = "`already_checked_in` with time and place of the first; `pass_void` with `orderStatus` and `refundReason`; `other_show` with `title`, `startsAt`, `timeZone` and `venue` of the show that the pass is for; `check_in_undone`: this very scan was undone since; `short_code_shared`: two orders have this short code, scan the QR image. What the pass is stands beside it: `orderId`, `passId`, `number`, `of`")))]
 pub(crate) async fn check_in(
     orders: web::Data<Orders>,
@@ -286,6 +289,7 @@ pub(crate) struct UndoneBody {
 /// administrators may. Who undid what stands in the order and in the event.
 #[utoipa::path(post, path = "/api/passes/undo", request_body = Undo,
     responses((status = 200, description = "Undone, now or before", body = UndoneBody),
+        (status = 404, description = "No such pass of a show of the caller's"),
         (status = 409, description = "`not_checked_in`: the pass was not used at that time; `checkedInAt` says when it was, if it is")))]
 pub(crate) async fn undo(
     orders: web::Data<Orders>,

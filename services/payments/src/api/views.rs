@@ -3,9 +3,12 @@
 use common::clock::Time;
 use common::events::payments::DisputeStanding;
 use common::http::Principal;
+use common::http::schema::nullable;
 use common::id::{OrderId, RefundId, UserId};
+use common::money::decimal_schema;
 use common::store::Versioned;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::Schema;
 
 use crate::decline;
 use crate::payment::{Payment, PaymentState};
@@ -18,8 +21,10 @@ pub(crate) struct Pay {
     /// The order to pay.
     pub(crate) order_id: OrderId,
     /// A PaymentMethod of Stripe's, such as `pm_card_visa`: charges at once.
+    #[schema(pattern = "^[A-Za-z0-9_]+$", min_length = 1, max_length = 100)]
     pub(crate) payment_method: Option<String>,
-    /// A card token of Stripe's, such as `tok_visa`: charges at once.
+    /// A card token of Stripe's, such as `tok_visa`: charges at once. Not together with `paymentMethod`.
+    #[schema(pattern = "^[A-Za-z0-9_]+$", min_length = 1, max_length = 100)]
     pub(crate) token: Option<String>,
 }
 
@@ -28,20 +33,24 @@ pub(crate) struct Pay {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct GiveBack {
     /// How much, such as `"19.99"`; all that is left if not said.
+    #[schema(schema_with = amount_schema)]
     pub(crate) amount: Option<Amount>,
-    /// Why.
-    #[schema(max_length = 200)]
+    /// Why, on one line.
+    #[schema(min_length = 1, max_length = 200)]
     pub(crate) reason: Option<String>,
 }
 
+fn amount_schema() -> Schema {
+    nullable(decimal_schema())
+}
+
 /// A decimal number as text, or as a JSON number.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "must be a decimal number, such as \"19.99\"")]
 pub(crate) enum Amount {
     /// Such as `"19.99"`.
     Text(String),
     /// Such as `19.99`.
-    #[schema(value_type = f64)]
     Number(serde_json::Number),
 }
 
@@ -97,6 +106,7 @@ pub(crate) struct RefundView {
     amount: String,
     status: RefundState,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<String>,
 }
 
@@ -115,6 +125,7 @@ pub(crate) struct PaymentView {
     order_id: OrderId,
     /// Not shown to the seller.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     buyer_id: Option<UserId>,
     status: PaymentState,
     /// Such as `"19.99"`.
@@ -125,24 +136,29 @@ pub(crate) struct PaymentView {
     attempt: u32,
     /// Why the last attempt was declined, until another one is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_decline: Option<DeclineView>,
     /// How much went back.
     refunded: String,
     refunds: Vec<RefundView>,
     /// How the disputes of the buyer's bank stand, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     dispute: Option<DisputeStanding>,
     /// Why the buyer's bank has disputed it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     dispute_reason: Option<String>,
     created_at: Time,
     version: i64,
     /// What lets the buyer's browser go on with Stripe's elements.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     client_secret: Option<String>,
     /// The bank's page, where the buyer must go on while the status is `requires_action`. It sends them back to the
     /// order's page. Shown in the answer to `POST` alone, which without a method or token tells it again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next_action: Option<String>,
 }
 
