@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use bson::{doc, rawdoc};
+use bson::rawdoc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
