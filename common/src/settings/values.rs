@@ -6,10 +6,10 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
-use mongodb::options::ConnectionString;
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use crate::store::Client;
 use crate::zone::NotAZone;
 
 const SECRET_KEY: &str = "must be a secret key of Stripe's, such as sk_test_… or rk_live_…";
@@ -83,7 +83,7 @@ pub(super) fn api_url(text: &str) -> Result<String, &'static str> {
 }
 
 pub(super) fn mongodb_uri(text: &str) -> Result<SecretString, &'static str> {
-    let right = ConnectionString::parse(text).is_ok();
+    let right = Client::can_read(text);
     right.then(|| text.into()).ok_or("must begin with mongodb:// or mongodb+srv:// and name a server, as mongodb://mongodb:27017/?replicaSet=docket does")
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bson::doc;
 use futures::future::select_ok;
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ReadConcern, ReadConcernLevel, ReadPreference, SelectionCriteria, ServerAddress,
-    WriteConcern,
+    Acknowledgment, ClientOptions, ConnectionString, ReadConcern, ReadConcernLevel, ReadPreference, SelectionCriteria,
+    ServerAddress, WriteConcern,
 };
 use tokio::net::TcpStream;
 
@@ -78,6 +78,11 @@ impl Client {
         let client = Self { driver, calls, last_answer };
         client.ping().await?;
         Ok(client)
+    }
+
+    /// Whether `uri` is an address of MongoDB at all. Nobody is asked.
+    pub fn can_read(uri: &str) -> bool {
+        ConnectionString::parse(uri).is_ok()
     }
 
     /// Whether anybody listens at one of the addresses in `uri`: who finds out by [`Client::connect`] waits longer, as a server may be
