@@ -32,6 +32,7 @@ pub(crate) async fn walk(seller: &Person, buyer: &Person) {
 async fn no_proxy_stands_between_docket_and_itself() {
     let app = App::start().await;
     let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    seller.confirm().await;
     app.stop_serving().await;
     let proxies = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
     let nobody = proxies.map(|name| (name, "http://127.0.0.1:9".to_owned()));
