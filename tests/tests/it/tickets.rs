@@ -280,7 +280,9 @@ async fn what_can_be_bought_and_comes_soonest_stands_in_front() {
         ("new undated", Value::Null),
         ("withdrawn", start(2096)),
     ] {
-        let ticket = list(&seller, json!({ "title": title, "startsAt": starts_at })).await;
+        let ticket = list(&seller, json!({ "title": title })).await;
+        let dated = json!({ "title": title, "price": ticket["price"], "startsAt": starts_at });
+        seller.put(&path(&ticket), dated).await.expect(200);
         if title == "withdrawn" {
             seller.delete(&path(&ticket)).await.expect(200);
         }
