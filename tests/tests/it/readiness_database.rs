@@ -110,7 +110,8 @@ async fn a_replica_whose_connections_to_mongodb_are_stuck_says_so_until_it_has_o
     let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true&heartbeatFrequencyMS=300000", proxy.port());
     let app = App::of(vec![auth::service()], |settings| settings.mongodb_uri = Some(SecretString::from(uri))).await;
     let people = join_all((0..6).map(|_| app.sign_up())).await;
-    proxy.set(Way::Slow(Duration::from_millis(30)));
+    // So slow that each of them has a connection of its own, however busy the machine is.
+    proxy.set(Way::Slow(Duration::from_millis(300)));
     join_all(people.iter().cycle().take(24).map(|person| person.get("/api/users/sessions"))).await;
     proxy.set(Way::Open);
     assert_eq!(asked(&app, "/readyz").await.0, 200);
