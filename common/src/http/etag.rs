@@ -134,23 +134,22 @@ impl<T> Documented for Tagged<T> {
     }
 }
 
+/// What an entity tag says, as the API document has it.
+const TAG: &str = "The version, for `If-Match`, and what tells answers of one version apart";
+
 /// What is answered with an entity tag; who reads need not get again what they have.
 pub(super) fn known_by_tag(about: &mut About<'_>) {
     if about.reads() {
         about.takes("If-None-Match", String::schema(), "The `ETag` of what the client has already");
         about.answer(StatusCode::NOT_MODIFIED, "The client has it already, as `If-None-Match` says");
     }
-    about.gives(
-        |status| status < 400,
-        "ETag",
-        "The version, for `If-Match`, and what tells answers of one version apart",
-    );
+    about.gives(|status| status < 400, "ETag", TAG);
 }
 
 impl<T> Documented for Created<T> {
     fn tell(about: &mut About<'_>) {
         let is_made = |status| status == 201;
-        about.gives(is_made, "ETag", "The version, for `If-Match`, and what tells answers of one version apart");
+        about.gives(is_made, "ETag", TAG);
         about.gives(is_made, "Location", "Where it can be had");
     }
 }

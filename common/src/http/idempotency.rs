@@ -122,7 +122,7 @@ impl Documented for Creation {}
 /// Says of an answer that no record may keep it, as it has a secret in it, or may be true no more when it is repeated. A repetition
 /// comes to the handler again, which finds what was made by its [`Creation`]. Goes into the extensions of the response.
 #[derive(Clone, Copy, Debug)]
-pub struct MadeAgain;
+pub(super) struct MadeAgain;
 
 /// Lets the request through unless its key was seen before.
 pub(super) async fn once(

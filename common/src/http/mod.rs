@@ -2,6 +2,7 @@
 //! and stand in a table ([`routes!`]) that names a [`Policy`] for each.
 
 mod admission;
+mod answer;
 pub mod auth;
 mod body;
 pub mod cached;
@@ -32,6 +33,7 @@ mod under_way;
 mod unread;
 
 pub use admission::{Admission, Gate, Overloaded, Place};
+pub use answer::Answer;
 pub use auth::{MaybePrincipal, Principal, Revocations, Role, Verifier};
 pub use body::{BODY_LIMIT, Body, PathOf, Query};
 pub use client::{client, client_to_the_outside, install_tls_provider};
@@ -44,7 +46,7 @@ pub use health::{Readiness, serve_ops};
 pub use host::asks_this_machine;
 #[cfg(test)]
 pub(crate) use idempotency::StoredRecord;
-pub use idempotency::{Creation, IdempotencyKey, IdempotencyStore, MadeAgain};
+pub use idempotency::{Creation, IdempotencyKey, IdempotencyStore};
 pub(crate) use meter::AnsweredBy;
 pub use openapi::{About, Documented, openapi, schema};
 pub use page::{Cursor, Page, Paging};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use common::http::{
-    Body, Created, Creation, Fields, IfMatch, MadeAgain, MaybePrincipal, Page, Paging, PathOf, Policy, Principal,
-    Problem, Query, Role, Route, Tagged, routes,
+    Answer, Body, Created, Creation, Fields, IfMatch, MaybePrincipal, Page, Paging, PathOf, Policy, Principal, Problem,
+    Query, Role, Route, Tagged, routes,
 };
 use common::id::TicketId;
 use serde::{Deserialize, Serialize};
@@ -182,7 +182,11 @@ struct Make {
 
 /// Makes something, and answers as it is told; the body says what was made.
 #[utoipa::path(post, path = "/api/made", request_body = Make, responses((status = 201)))]
-async fn make(state: web::Data<State>, creation: Creation, Body(make): Body<Make>) -> Result<HttpResponse, Problem> {
+async fn make(
+    state: web::Data<State>,
+    creation: Creation,
+    Body(make): Body<Make>,
+) -> Result<Answer<HttpResponse>, Problem> {
     state.done.fetch_add(1, Ordering::SeqCst);
     let status = StatusCode::from_u16(make.status).map_err(Problem::internal)?;
     if status.is_server_error() {
@@ -190,11 +194,7 @@ async fn make(state: web::Data<State>, creation: Creation, Body(make): Body<Make
     }
     let mut answer = HttpResponse::build(status);
     let made = json!({ "id": creation.id::<TicketId>(), "repeated": creation.is_repeated(), "secret": "the secret" });
-    let mut answer = answer.json(made);
-    if make.secret {
-        answer.extensions_mut().insert(MadeAgain);
-    }
-    Ok(answer)
+    Ok(Answer::of(answer.json(made)).made_again(make.secret))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -217,6 +217,22 @@ impl OrderStore {
             .await
     }
 
+    /// [`OrderStore::change`] of an order that was read a moment ago.
+    ///
+    /// # Errors
+    /// As [`OrderStore::change`].
+    pub(crate) async fn change_known(
+        &self,
+        known: &Versioned<Order>,
+        actor: Option<UserId>,
+        rule: impl Fn(&Order) -> Result<Option<Step>, OrderError>,
+    ) -> Result<Versioned<Order>, ChangeError<OrderError>> {
+        let now = self.clock.now();
+        let rule =
+            |current: &Versioned<Order>| Ok(rule(&current.value)?.map(|step| self.written(current, step, actor, now)));
+        self.orders.change_known(known, rule).await
+    }
+
     /// Tells an order what has happened. Answers the order, if there is one.
     ///
     /// # Errors

@@ -1,11 +1,9 @@
 //! HTTP in.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
-use common::http::{
-    Body, Created, Creation, Fields, MadeAgain, Page, Paging, PathOf, Principal, Problem, Query, Tagged,
-};
+use common::http::{Answer, Body, Created, Creation, Fields, Page, Paging, PathOf, Principal, Problem, Query, Tagged};
 use common::id::OrderId;
 use common::money::{Money, charge};
 use common::store::Versioned;
@@ -25,8 +23,7 @@ use views::{Config, GiveBack, ListFilter, Pay, PaymentView};
 /// Pays an order of the buyer's own: begins it, or charges at once if a payment method or token is given.
 #[utoipa::path(post, path = "/api/payments", request_body = Pay,
     responses(
-        (status = 201, description = "How the payment stands, and how to go on", body = PaymentView,
-            headers(("ETag" = String, description = "The version"), ("Location" = String, description = "Where it can be had"))),
+        (status = 201, description = "How the payment stands, and how to go on", body = PaymentView),
         (status = 402, description = "`payment_declined`; the places stay held until the order's deadline"),
         (status = 404, description = "No such order of the buyer's"),
         (status = 409, description = "`order_not_payable`, `already_paid`, `nothing_to_pay`, `amount_not_chargeable`"),
@@ -36,24 +33,18 @@ pub(crate) async fn pay(
     buyer: Principal,
     attempt: Creation,
     body: Body<Pay>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<Created<PaymentView>>, Problem> {
     let Body(Pay { order_id, payment_method, token }) = body;
     let method = method(payment_method, token)?;
     let request = Request { buyer: buyer.user, id: attempt.id(), is_repeated: attempt.is_repeated() };
     let receipt = payments.pay(order_id, method, request).await?;
     let secret = receipt.client_secret.filter(|_| !receipt.payment.value.state.is_paid());
     let view = PaymentView::of(&receipt.payment, &buyer).with_secret(secret, receipt.next_action);
-    let is_secret = view.lets_pay();
-    let mut response = HttpResponse::Created();
-    response.insert_header((header::LOCATION, format!("/api/payments/{order_id}")));
-    response.insert_header((header::ETAG, format!("\"{}\"", receipt.payment.version)));
     // The secret lets a browser pay: no cache may keep it, and no record of an answer.
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
-    let mut response = response.json(view);
-    if is_secret {
-        response.extensions_mut().insert(MadeAgain);
-    }
-    Ok(response)
+    let has_secret = view.lets_pay();
+    let location = format!("/api/payments/{order_id}");
+    let made = Created { location, version: receipt.payment.version, body: view };
+    Ok(Answer::of(made).no_store().made_again(has_secret))
 }
 
 fn method(payment_method: Option<String>, token: Option<String>) -> Result<Option<Method>, Problem> {

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use actix_web::{HttpResponse, web};
 use common::clock::Time;
 use common::http::schema::text_like;
-use common::http::{Body, Created, Fields, Page, Paging, PathOf, Principal, Problem};
+use common::http::{Answer, Body, Created, Fields, Page, Paging, PathOf, Principal, Problem};
 use common::id::ApiKeyId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -92,15 +91,13 @@ pub(crate) struct MachineToken {
 /// Makes a key for a machine that acts in one's name.
 #[utoipa::path(
     post, path = "/api/users/api-keys", request_body = NewApiKey,
-    responses((status = 201, body = CreatedApiKey,
-            headers(("ETag" = String, description = "The version"), ("Location" = String, description = "Where it can be had"))), (status = 403, description = "`session_required`"))
+    responses((status = 201, body = CreatedApiKey), (status = 403, description = "`session_required`"))
 )]
 pub(crate) async fn create(
     auth: web::Data<Auth>,
-    request: HttpRequest,
     principal: Principal,
     Body(input): Body<NewApiKey>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<Created<CreatedApiKey>>, Problem> {
     let owner = person(&principal)?;
     let mut fields = Fields::default();
     let name = fields.take("name", DisplayName::parse(&input.name));
@@ -109,7 +106,7 @@ pub(crate) async fn create(
     let (key, shown) = auth.create_api_key(owner, name, scopes).await?;
     let location = format!("/api/users/api-keys/{}", key.value.id);
     let body = CreatedApiKey { api_key: key.value.into(), key: shown.expose_secret().to_owned() };
-    Ok(Created { location, version: key.version, body }.respond_to(&request))
+    Ok(Answer::of(Created { location, version: key.version, body }).no_store())
 }
 
 /// One's own keys, newest first.
@@ -143,8 +140,11 @@ pub(crate) async fn revoke(
     post, path = "/api/users/api-keys/exchange", request_body = Exchange,
     responses((status = 200, body = MachineToken), (status = 401, description = "`invalid_api_key`"))
 )]
-pub(crate) async fn exchange(auth: web::Data<Auth>, Body(input): Body<Exchange>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn exchange(
+    auth: web::Data<Auth>,
+    Body(input): Body<Exchange>,
+) -> Result<Answer<web::Json<MachineToken>>, Problem> {
     let access_token = auth.exchange_api_key(input.key.expose_secret()).await?;
     let token = MachineToken { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs() };
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(token))
+    Ok(Answer::of(web::Json(token)).no_store())
 }

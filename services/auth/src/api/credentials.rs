@@ -1,12 +1,12 @@
 //! Passwords that are forgotten or replaced, and addresses that are shown to be one's own.
 
-use actix_web::{HttpRequest, HttpResponse, Responder, web};
-use common::http::{Body, ClientAddress, Fields, Principal, Problem, Tagged};
+use actix_web::{HttpRequest, HttpResponse, web};
+use common::http::{Answer, Body, ClientAddress, Fields, Principal, Problem, Tagged};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::sign_in::{browser_cookie, caller, with_cookies};
+use super::sign_in::{browser_cookie, caller};
 use super::{Account, person};
 use crate::Auth;
 use crate::email::TypedEmail;
@@ -96,7 +96,7 @@ pub(crate) async fn reset_password(
 #[utoipa::path(
     post, path = "/api/users/change-password", request_body = NewPassword,
     responses(
-        (status = 200, body = Account, headers(("ETag" = String, description = "The version"))),
+        (status = 200, body = Account),
         (status = 400, description = "`invalid_input`, also for a wrong `currentPassword`"),
         (status = 429, description = "`too_many_requests`"),
     )
@@ -106,7 +106,7 @@ pub(crate) async fn change_password(
     request: HttpRequest,
     principal: Principal,
     Body(input): Body<NewPassword>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<Tagged<Account>>, Problem> {
     let user = person(&principal)?;
     let mut fields = Fields::default();
     // What can be nobody's password is not this one's either.
@@ -118,18 +118,18 @@ pub(crate) async fn change_password(
         RecoveryError::Unfit(fault) => Problem::invalid("newPassword", fault),
         error => error.into(),
     })?;
-    let response = Tagged { version: user.version, body: Account::from(&user) }.respond_to(&request);
+    let changed = Answer::of(Tagged { version: user.version, body: Account::from(&user) });
     // A client without one may be no browser.
     let caller = caller(&request);
     if caller.browser.is_none() {
-        return Ok(response);
+        return Ok(changed);
     }
     match auth.know_browser(caller, &user.value).await {
-        Ok(browser) => with_cookies(response, &[browser_cookie(&browser)]),
+        Ok(browser) => Ok(changed.with_cookies([browser_cookie(&browser)])),
         // The password is changed all the same, and must not be asked for again.
         Err(error) => {
             tracing::warn!(%error, user = %user.value.id, "a browser is not known any more");
-            Ok(response)
+            Ok(changed)
         }
     }
 }

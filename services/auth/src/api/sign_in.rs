@@ -5,7 +5,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
 use common::http::auth::{ACCESS_COOKIE, BROWSER_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
-use common::http::{About, Body, ClientAddress, Created, Documented, Fields, MaybePrincipal, Problem};
+use common::http::{About, Answer, Body, ClientAddress, Created, Documented, Fields, MaybePrincipal, Problem};
 use futures::future::LocalBoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -90,8 +90,7 @@ pub(crate) struct CurrentUser {
 #[utoipa::path(
     post, path = "/api/users/signup", request_body = SignUp,
     responses(
-        (status = 201, description = "Signed in", body = Account,
-            headers(("ETag" = String, description = "The version"), ("Location" = String, description = "Where it can be had"))),
+        (status = 201, description = "Signed in", body = Account),
         (status = 409, description = "`email_taken`"),
         (status = 429, description = "`too_many_requests`: too many accounts for one mailbox, or from one place")
     )
@@ -100,7 +99,7 @@ pub(crate) async fn sign_up(
     auth: web::Data<Auth>,
     request: HttpRequest,
     Body(input): Body<SignUp>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<Created<Account>>, Problem> {
     let mut fields = Fields::default();
     let email = fields.take("email", Email::parse(&input.email));
     let about: Vec<&str> = [Some(input.email.as_str()), input.name.as_deref()].into_iter().flatten().collect();
@@ -114,8 +113,8 @@ pub(crate) async fn sign_up(
     let browser = auth.know_browser(caller, &signed_in.user.value).await?;
     let location = format!("/api/users/{}", signed_in.user.value.id);
     let body = Account::from(&signed_in.user);
-    let response = Created { location, version: signed_in.user.version, body }.respond_to(&request);
-    with_cookies(with_cookies(response, &session_cookies(&signed_in))?, &[browser_cookie(&browser)])
+    let made = Created { location, version: signed_in.user.version, body };
+    Ok(Answer::of(made).with_cookies(session_cookies(&signed_in)).with_cookies([browser_cookie(&browser)]))
 }
 
 /// Starts a session of a browser, which gets its tokens as cookies.
@@ -131,11 +130,11 @@ pub(crate) async fn sign_in(
     auth: web::Data<Auth>,
     request: HttpRequest,
     Body(input): Body<Credentials>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<web::Json<Account>>, Problem> {
     let caller = caller(&request);
     let signed_in = authenticated(&auth, input, &request, &caller).await?;
     let browser = auth.know_browser(caller, &signed_in.user.value).await?;
-    with_cookies(in_cookies(&signed_in)?, &[browser_cookie(&browser)])
+    Ok(in_cookies(&signed_in).with_cookies([browser_cookie(&browser)]))
 }
 
 /// Starts a session of a client that is no browser, which gets its tokens in the body.
@@ -151,7 +150,7 @@ pub(crate) async fn token(
     auth: web::Data<Auth>,
     request: HttpRequest,
     Body(input): Body<Credentials>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<web::Json<Tokens>>, Problem> {
     Ok(in_body(authenticated(&auth, input, &request, &caller(&request)).await?))
 }
 
@@ -176,18 +175,25 @@ async fn authenticated(
         (status = 401, description = "`refresh_token_invalid`, or `refresh_token_reused`: the session has ended")
     )
 )]
-pub(crate) async fn refresh(auth: web::Data<Auth>, presented: Presented) -> Result<HttpResponse, Problem> {
+pub(crate) async fn refresh(
+    auth: web::Data<Auth>,
+    request: HttpRequest,
+    presented: Presented,
+) -> Result<HttpResponse, Problem> {
     let by_cookie = matches!(presented, Presented::Cookie(_));
     let token =
         presented.token().ok_or_else(|| Problem::invalid("refreshToken", "is missing, and so is its cookie"))?;
     let refused = match auth.refresh(token).await {
-        Ok(signed_in) if by_cookie => return in_cookies(&signed_in),
-        Ok(signed_in) => return Ok(in_body(signed_in)),
+        Ok(signed_in) if by_cookie => return Ok(in_cookies(&signed_in).respond_to(&request)),
+        Ok(signed_in) => return Ok(in_body(signed_in).respond_to(&request)),
         Err(refused) => refused,
     };
     let is_over = matches!(refused, SessionError::Refused(RefreshRefused::Invalid | RefreshRefused::Reused));
     let problem = Problem::from(refused);
-    if by_cookie && is_over { with_cookies(problem.error_response(), &no_cookies()) } else { Err(problem) }
+    if by_cookie && is_over {
+        return Ok(Answer::of(problem.error_response()).with_cookies(no_cookies()).respond_to(&request));
+    }
+    Err(problem)
 }
 
 /// Ends the session, if there is one, and takes its cookies away.
@@ -199,7 +205,7 @@ pub(crate) async fn sign_out(
     auth: web::Data<Auth>,
     principal: MaybePrincipal,
     presented: Presented,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<web::Json<serde_json::Value>>, Problem> {
     if let Some(token) = presented.token() {
         auth.end_session_by(token).await?;
     }
@@ -209,18 +215,21 @@ pub(crate) async fn sign_out(
             Err(error) => return Err(error.into()),
         }
     }
-    with_cookies(HttpResponse::Ok().json(serde_json::json!({})), &no_cookies())
+    Ok(Answer::of(web::Json(serde_json::json!({}))).with_cookies(no_cookies()))
 }
 
 /// Who is signed in; a token that is refused is as good as none.
 #[utoipa::path(get, path = "/api/users/currentuser", responses((status = 200, body = CurrentUser)))]
-pub(crate) async fn current_user(auth: web::Data<Auth>, principal: MaybePrincipal) -> Result<HttpResponse, Problem> {
+pub(crate) async fn current_user(
+    auth: web::Data<Auth>,
+    principal: MaybePrincipal,
+) -> Result<Answer<web::Json<CurrentUser>>, Problem> {
     let user = match principal.0 {
         Some(principal) => auth.users.get(principal.user).await?,
         None => None,
     };
     let current_user = user.filter(|user| user.value.is_active()).as_ref().map(Account::from);
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(CurrentUser { current_user }))
+    Ok(Answer::of(web::Json(CurrentUser { current_user })).no_store())
 }
 
 /// A refresh token of a client that is no browser.
@@ -297,14 +306,12 @@ fn device(request: &HttpRequest) -> Device {
     Device::from_user_agent(agent.unwrap_or_default())
 }
 
-fn in_cookies(signed_in: &SignedIn) -> Result<HttpResponse, Problem> {
-    let response =
-        HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Account::from(&signed_in.user));
-    with_cookies(response, &session_cookies(signed_in))
+fn in_cookies(signed_in: &SignedIn) -> Answer<web::Json<Account>> {
+    Answer::of(web::Json(Account::from(&signed_in.user))).no_store().with_cookies(session_cookies(signed_in))
 }
 
-fn in_body(signed_in: SignedIn) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(Tokens::from(signed_in))
+fn in_body(signed_in: SignedIn) -> Answer<web::Json<Tokens>> {
+    Answer::of(web::Json(Tokens::from(signed_in))).no_store()
 }
 
 fn session_cookies(signed_in: &SignedIn) -> [Cookie<'static>; 2] {
@@ -321,11 +328,4 @@ pub(super) fn browser_cookie(browser: &Secret) -> Cookie<'static> {
 /// Who signs out leaves a browser that is known: whoever signs in there next is no stranger.
 fn no_cookies() -> [Cookie<'static>; 2] {
     [expired_cookie(ACCESS_COOKIE), expired_cookie(REFRESH_COOKIE)]
-}
-
-pub(super) fn with_cookies(mut response: HttpResponse, cookies: &[Cookie<'static>]) -> Result<HttpResponse, Problem> {
-    for cookie in cookies {
-        response.add_cookie(cookie).map_err(|error| Problem::internal(error.to_string()))?;
-    }
-    Ok(response)
 }

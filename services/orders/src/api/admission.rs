@@ -1,11 +1,12 @@
 //! HTTP in: passes and their use at the door.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use common::clock::Time;
-use common::http::{Body, Creation, Fields, MadeAgain, PathOf, Principal, Problem};
+use common::http::{Answer, Body, Creation, Fields, PathOf, Principal, Problem};
 use common::id::{OrderId, PassId, TicketId, UserId};
 use common::signing::PublicKey;
+use common::store::Versioned;
 use common::text::{self, TextFault, one_line};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -142,27 +143,26 @@ pub(crate) async fn check_in(
     principal: Principal,
     creation: Creation,
     body: Body<Scan>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer<web::Json<Admitted>>, Problem> {
     let Scan { code, ticket_id, place } = body.0;
     let mut fields = Fields::default();
     let shown = fields.take("code", orders.pass_codes.read(text::code(&code)).ok_or(NOT_OURS));
     let place = fields.take("place", entrance(place));
     let (shown, place) = fields.finish((shown, place))?;
-    let (order, pass) = orders.shown_at_the_door(shown, ticket_id, &principal).await?;
-    let show = orders.show_of(&order).await;
+    let (known, pass) = orders.shown_at_the_door(shown, ticket_id, &principal).await?;
+    let order = &known.value;
+    let show = orders.show_of(order).await;
     if ticket_id.is_some_and(|ticket| ticket != order.ticket_id) {
-        return Err(other_show(&order, pass, &show));
+        return Err(other_show(order, pass, &show));
     }
     let scan = CheckIn { at: orders.clock.now(), by: principal.user, place, request: Some(creation.id()) };
     let changed = orders
         .orders
-        .change(order.id, Some(principal.user), |order| order.check_in(pass, scan.clone()))
+        .change_known(&known, Some(principal.user), |order| order.check_in(pass, scan.clone()))
         .await
-        .map_err(|error| about(of_change(error), &order, pass, &show))?;
-    let mut response = HttpResponse::Ok().json(admitted(&changed.value, pass, show)?);
+        .map_err(|error| about(of_change(error), order, pass, &show))?;
     // Sent again, it is looked at again: it may have been undone since.
-    response.extensions_mut().insert(MadeAgain);
-    Ok(response)
+    Ok(Answer::of(web::Json(admitted(&changed.value, pass, show)?)).made_again(true))
 }
 
 fn admitted(order: &Order, pass_id: PassId, show: Show) -> Result<Admitted, Problem> {
@@ -207,9 +207,9 @@ fn opens_its_door(order: &Order, principal: &Principal) -> bool {
 
 impl Orders {
     /// The order, if the principal may open the door of its show.
-    async fn at_the_door(&self, id: OrderId, principal: &Principal) -> Result<Order, Problem> {
-        let order = self.orders.get(id).await?.map(|order| order.value);
-        order.filter(|order| opens_its_door(order, principal)).ok_or_else(Problem::not_found)
+    async fn at_the_door(&self, id: OrderId, principal: &Principal) -> Result<Versioned<Order>, Problem> {
+        let order = self.orders.get(id).await?;
+        order.filter(|order| opens_its_door(&order.value, principal)).ok_or_else(Problem::not_found)
     }
 
     /// The pass that a code stands for, if the principal may open the door of its show.
@@ -218,15 +218,15 @@ impl Orders {
         shown: Shown,
         ticket: Option<TicketId>,
         principal: &Principal,
-    ) -> Result<(Order, PassId), Problem> {
+    ) -> Result<(Versioned<Order>, PassId), Problem> {
         match shown {
             Shown::Token(claims) => Ok((self.at_the_door(claims.order, principal).await?, claims.pass)),
             Shown::Signed(signed) => {
-                let order = self.orders.get(signed.order).await?.map(|order| order.value);
-                let pass = order.as_ref().and_then(|order| self.pass_codes.signed(&signed, order));
+                let order = self.orders.get(signed.order).await?;
+                let pass = order.as_ref().and_then(|order| self.pass_codes.signed(&signed, &order.value));
                 let pass = pass.ok_or_else(|| Problem::invalid("code", NOT_OURS))?;
-                let order = order.filter(|order| opens_its_door(order, principal)).ok_or_else(Problem::not_found)?;
-                Ok((order, pass))
+                let order = order.filter(|order| opens_its_door(&order.value, principal));
+                Ok((order.ok_or_else(Problem::not_found)?, pass))
             }
             Shown::Short { code, number } => {
                 let door = "must say at which show's door a short code is read out";
@@ -242,14 +242,14 @@ impl Orders {
         number: u32,
         ticket: TicketId,
         principal: &Principal,
-    ) -> Result<(Order, PassId), Problem> {
+    ) -> Result<(Versioned<Order>, PassId), Problem> {
         let none = || Problem::invalid("code", "is not the code of a pass of this show");
         self.own_listing(ticket, principal).await?;
         match self.orders.of_short_code(ticket, code).await?.as_slice() {
             [] => Err(none()),
             [one] => {
                 let order = self.at_the_door(*one, principal).await?;
-                let pass = order.passes.iter().find(|pass| pass.number == number).map(|pass| pass.id);
+                let pass = order.value.passes.iter().find(|pass| pass.number == number).map(|pass| pass.id);
                 Ok((order, pass.ok_or_else(none)?))
             }
             _ => {
@@ -297,16 +297,17 @@ pub(crate) async fn undo(
     body: Body<Undo>,
 ) -> Result<web::Json<UndoneBody>, Problem> {
     let Undo { order_id, pass_id, checked_in_at } = body.0;
-    let order = orders.at_the_door(order_id, &principal).await?;
-    let show = orders.show_of(&order).await;
+    let known = orders.at_the_door(order_id, &principal).await?;
+    let order = &known.value;
+    let show = orders.show_of(order).await;
     let now = orders.clock.now();
     let changed = orders
         .orders
-        .change(order_id, Some(principal.user), |order| {
+        .change_known(&known, Some(principal.user), |order| {
             order.undo_check_in(pass_id, checked_in_at, principal.user, now)
         })
         .await
-        .map_err(|error| about(of_change(error), &order, pass_id, &show))?
+        .map_err(|error| about(of_change(error), order, pass_id, &show))?
         .value;
     if let Err(error) = orders.box_office.settle(changed.ticket_id, order_id).await {
         tracing::warn!(order = %order_id, %error, "the place of a guest who has left is moved by the sweep");
@@ -355,7 +356,7 @@ pub(crate) async fn check_ins(
     principal: Principal,
     id: PathOf<OrderId>,
 ) -> Result<web::Json<CheckIns>, Problem> {
-    let order = orders.at_the_door(id.0, &principal).await?;
+    let order = orders.at_the_door(id.0, &principal).await?.value;
     let used = order.passes.iter().filter_map(|pass| {
         let CheckIn { at: checked_in_at, by: checked_in_by, place, .. } = pass.checked_in.clone()?;
         Some(UsedPass { pass_id: pass.id, number: pass.number, checked_in_at, checked_in_by, place })
