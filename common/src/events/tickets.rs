@@ -71,6 +71,11 @@ impl Listing {
     pub fn sale_end(&self) -> Option<Time> {
         self.sale_ends_at.or(self.starts_at)
     }
+
+    /// Whether its sale has ended by itself at `now`.
+    pub fn sale_is_over(&self, now: Time) -> bool {
+        self.sale_end().is_some_and(|end| now >= end)
+    }
 }
 
 /// A listing went on sale.

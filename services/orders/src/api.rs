@@ -203,7 +203,7 @@ impl Orders {
             return Err(Problem::conflict("not_on_sale", "this ticket is not on sale any more"));
         }
         let at = self.clock.now();
-        if let Some(end) = listing.sale_end().filter(|end| at >= *end) {
+        if let Some(end) = listing.sale_end().filter(|_| listing.sale_is_over(at)) {
             self.meter.refused(Refusal::SaleEnded);
             let says = format!("the sale of this ticket ended at {end}");
             return Err(Problem::conflict("sale_ended", says).with("saleEndedAt", end.to_string()));

@@ -114,6 +114,14 @@ macro_rules! moments {
             pub fn time(self) -> Time {
                 self.0
             }
+
+            /// The same, where it must be later than `now`, as the end of the sale of a listing that is made then.
+            ///
+            /// # Errors
+            /// [`FieldFault::Over`].
+            pub fn after(self, now: Time) -> Result<Self, FieldFault> {
+                if self.0 > now { Ok(self) } else { Err(FieldFault::Over) }
+            }
         }
     )*};
 }
@@ -123,16 +131,6 @@ moments! {
     StartsAt;
     /// When a sale ends. It may end before the show starts or after that.
     SaleEndsAt;
-}
-
-impl SaleEndsAt {
-    /// The same, if the sale of a listing that is made at `now` is not over before it begins.
-    ///
-    /// # Errors
-    /// [`FieldFault::Over`].
-    pub fn of_new(self, now: Time) -> Result<Self, FieldFault> {
-        if self.0 > now { Ok(self) } else { Err(FieldFault::Over) }
-    }
 }
 
 #[cfg(test)]
@@ -194,6 +192,6 @@ mod tests {
     #[test]
     fn a_sale_does_not_end_before_it_begins() {
         let (now, end) = (Time::from_millis(5), |millis| SaleEndsAt::parse(Time::from_millis(millis)).unwrap());
-        assert_eq!((end(5).of_new(now), end(6).of_new(now)), (Err(FieldFault::Over), Ok(end(6))));
+        assert_eq!((end(5).after(now), end(6).after(now)), (Err(FieldFault::Over), Ok(end(6))));
     }
 }

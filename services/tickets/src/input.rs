@@ -236,15 +236,13 @@ fn moment(text: &str) -> Result<Time, String> {
 /// The start of a show whose sale ends with it must be later than `past`.
 fn starts_at(text: &str, past: Option<Time>) -> Result<StartsAt, String> {
     let start = StartsAt::parse(moment(text)?).map_err(|fault| fault.to_string())?;
-    if past.is_some_and(|past| start.time() <= past) {
-        return Err("must be in the future, or `saleEndsAt` must say until when it is sold".to_owned());
-    }
-    Ok(start)
+    let in_time = past.map_or(Ok(start), |past| start.after(past));
+    in_time.map_err(|_| "must be in the future, or `saleEndsAt` must say until when it is sold".to_owned())
 }
 
 fn sale_ends_at(text: &str, listed_at: Option<Time>) -> Result<SaleEndsAt, String> {
     let end = SaleEndsAt::parse(moment(text)?);
-    let end = end.and_then(|end| listed_at.map_or(Ok(end), |now| end.of_new(now)));
+    let end = end.and_then(|end| listed_at.map_or(Ok(end), |now| end.after(now)));
     end.map_err(|fault| fault.to_string())
 }
 

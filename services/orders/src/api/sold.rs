@@ -139,17 +139,16 @@ impl Orders {
     }
 
     fn standing(&self, ticket: Replica, inventory: Option<&Inventory>, revenue: i64) -> ListingSales {
-        let is_open = ticket.is_on_sale();
+        let on_sale = ticket.is_on_sale() && !ticket.listing.sale_is_over(self.clock.now());
         let Replica { listing, withdrawn } = ticket;
         let (currency, sale_ends_at) = (listing.price.currency(), listing.sale_end());
-        let sale_goes_on = sale_ends_at.is_none_or(|end| self.clock.now() < end);
         ListingSales {
             ticket_id: listing.ticket_id,
             title: listing.title,
             venue: listing.venue,
             starts_at: listing.starts_at,
             time_zone: listing.time_zone.as_ref().unwrap_or(&self.zone).to_string(),
-            on_sale: is_open && sale_goes_on,
+            on_sale,
             withdrawn: withdrawn || listing.suspended,
             sale_ends_at,
             capacity: inventory.map_or(listing.quantity, |inventory| inventory.capacity),
