@@ -17,7 +17,6 @@ mod growth;
 mod holds;
 mod journey;
 mod mailboxes;
-mod model;
 mod observability;
 mod openapi;
 mod outage;

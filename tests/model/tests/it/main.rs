@@ -24,6 +24,7 @@
 //!
 //! For each guard that is left out, a property must find it. The runs say which.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "how much was explored, and the ways on which a missing guard is noticed")]
 
 mod action;
@@ -155,7 +156,7 @@ fn two_buyers_and_a_write_that_lands_late() {
 
 /// Two guests of one order, who come, leave, or were let in by accident, while the money may go back.
 fn guests() -> World {
-    let luck = Luck { seller_refunds: 1, scans: 3, ..Luck::default() };
+    let luck = Luck { seller_refunds: 1, scans: 2, ..Luck::default() };
     World { luck, duplicates: false, tidies: false, ..World::of_two_places(500) }
 }
 
