@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use crate::Result;
-use crate::run::cargo;
+use crate::run::{build_all, cargo};
 use crate::test::{servers_dir, succeed, target};
 
 /// The processes that are harmed.
@@ -32,8 +32,7 @@ impl Arguments {
 pub(crate) async fn chaos(arguments: &Arguments) -> Result {
     let control = target().join("control");
     let binaries = if arguments.control() { control.join("debug") } else { target().join("debug") };
-    // The whole workspace, as the tests build it: with fewer packages the dependencies would be built once more.
-    succeed(cargo(&["build", "--workspace"]).into()).await?;
+    succeed(build_all().into()).await?;
     if arguments.control() {
         succeed(build_control(&control)).await?;
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::run::{announce, cargo, run};
+use crate::run::{announce, build_all, run};
 use crate::system::{install, on_path};
 use crate::test::target;
 use crate::{Result, root};
@@ -27,7 +27,7 @@ const USER: &str = "65532:65532";
 /// Builds the image of every service, and starts each.
 pub(crate) fn images() -> Result {
     let buildah = Buildah::ready()?;
-    run(cargo(&["build", "--workspace"]))?;
+    run(build_all())?;
     let services = services(&fs::read_to_string("skaffold.yaml")?)?;
     let binaries = services.iter().map(|service| target().join("debug").join(service)).collect::<Vec<_>>();
     buildah.make_base(&binaries)?;

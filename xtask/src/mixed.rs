@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::Result;
 use crate::chaos::SERVICES;
-use crate::run::cargo;
+use crate::run::{build_all, cargo};
 use crate::test::{servers_dir, succeed, target};
 
 /// Which build to mix with this one.
@@ -24,8 +24,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn mixed(arguments: &Arguments) -> Result {
     let older = older(&arguments.commit)?;
     succeed(build_older(&older)).await?;
-    // The whole workspace, as the tests build it: with fewer packages the dependencies would be built once more.
-    succeed(cargo(&["build", "--workspace"]).into()).await?;
+    succeed(build_all().into()).await?;
     let world = folder().join("world");
     let options = docket_local::Options { servers_dir: servers_dir(), ..docket_local::Options::for_tests(&world) };
     docket_local::install(&options).await?;

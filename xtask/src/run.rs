@@ -25,6 +25,12 @@ fn is_of_a_package(variable: &str) -> bool {
     variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
+/// The build of everything, the tests too. Who builds less builds some dependencies with fewer features, and what stands on them once
+/// more.
+pub(crate) fn build_all() -> Command {
+    cargo(&["build", "--workspace", "--all-targets"])
+}
+
 /// Runs it to its end; an error if it fails.
 pub(crate) fn run(mut command: Command) -> Result {
     let shown = announce(&command);

@@ -2,7 +2,7 @@
 
 use tokio::process::Command;
 
-use crate::run::cargo;
+use crate::run::build_all;
 use crate::test::{servers_dir, succeed, target};
 use crate::{Result, browser};
 
@@ -17,8 +17,7 @@ pub(crate) struct Arguments {
 #[tokio::main]
 pub(crate) async fn shots(arguments: &Arguments) -> Result {
     let chromium = browser::chromium()?;
-    // The whole workspace, as the tests build it: with fewer packages the dependencies would be built once more.
-    succeed(cargo(&["build", "--workspace"]).into()).await?;
+    succeed(build_all().into()).await?;
     let mut command = Command::new(target().join("debug/shots"));
     command.args(["--folder", "docs/shots"]).env("CHROMIUM", chromium).env("DOCKET_SERVERS_DIR", servers_dir());
     if let Some(only) = &arguments.only {

@@ -1,15 +1,16 @@
 //! `cargo xtask test`: all tests, with one mongod and one nats-server for the whole run.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitStatus;
 
 use docket_local::{LocalServers, Options};
 use docket_manifests::Tools;
+use rustix::fs::statvfs;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::run::{announce, as_typed, cargo};
+use crate::run::{announce, as_typed, build_all, cargo};
 use crate::{Result, browser, manifests, root};
 
 /// What to test.
@@ -28,38 +29,58 @@ pub(crate) struct Arguments {
 
 #[tokio::main]
 pub(crate) async fn test(arguments: &Arguments) -> Result {
-    build().await?;
+    let options = options();
+    build(&options).await?;
     let tools = manifests::tools()?;
     let mut tests = tests(&tools, arguments);
     if needs_browser(arguments) {
         tests.env("CHROMIUM", browser::chromium()?).env("DOCKET_TEST_AXE", browser::axe()?);
     }
     let examples = if arguments.filter.is_none() { succeed(examples(arguments)).await } else { Ok(()) };
-    let servers = start().await?;
+    let servers = start(options.clone()).await?;
     tests.envs(servers.mongodb_uri().map(|uri| ("DOCKET_TEST_MONGODB_URI", uri)));
     tests.envs(servers.nats_url().map(|url| ("DOCKET_TEST_NATS_URL", url)));
     let outcome = succeed(tests).await;
     servers.stop().await;
+    std::fs::remove_dir_all(options.data_dir)?;
     outcome.and(examples)
 }
 
 /// Tests start the services' binaries, so these must be there and new.
-async fn build() -> Result {
-    let options = options();
-    let installing = async { docket_local::install(&options).await.map_err(Into::into) };
-    tokio::try_join!(succeed(cargo(&["build", "--workspace"]).into()), installing)?;
+async fn build(options: &Options) -> Result {
+    let installing = async { docket_local::install(options).await.map_err(Into::into) };
+    tokio::try_join!(succeed(build_all().into()), installing)?;
     Ok(())
 }
 
-async fn start() -> Result<LocalServers> {
+async fn start(options: Options) -> Result<LocalServers> {
     tokio::select! {
-        servers = LocalServers::start(options()) => Ok(servers?),
+        servers = LocalServers::start(options) => Ok(servers?),
         () = interrupted() => Err("interrupted".into()),
     }
 }
 
 fn options() -> Options {
-    Options { servers_dir: servers_dir(), ..Options::for_tests(target().join("test-servers")) }
+    Options { servers_dir: servers_dir(), ..Options::for_tests(data_dir()) }
+}
+
+/// Where the servers keep the data of the tests: in memory if there is room. Each test makes hundreds of files that a database flushes
+/// and nobody reads after the run; on a disk that takes a quarter of a test's time.
+fn data_dir() -> PathBuf {
+    const MEMORY: &str = "/dev/shm";
+    const ENOUGH: u64 = 8 << 30;
+    let on_disk = target().join("test-servers");
+    let free = statvfs(MEMORY).map_or(0, |memory| memory.f_bavail * memory.f_frsize);
+    if free < ENOUGH { on_disk } else { Path::new(MEMORY).join(name_of(&on_disk)) }
+}
+
+/// One name for a whole path, so that each checkout has a folder of its own.
+fn name_of(folder: &Path) -> String {
+    let parts = folder.components().filter_map(|part| match part {
+        Component::Normal(part) => Some(part.to_string_lossy()),
+        _ => None,
+    });
+    parts.fold("docket".to_owned(), |name, part| format!("{name}-{part}"))
 }
 
 pub(crate) fn servers_dir() -> PathBuf {
@@ -148,6 +169,12 @@ mod tests {
     fn a_browser_is_wanted_only_where_it_is_used() {
         assert!(needs_browser(&arguments(None, &[])) && needs_browser(&arguments(None, &["orders", "docket-tests"])));
         assert!(!needs_browser(&arguments(None, &["orders"])));
+    }
+
+    #[test]
+    fn two_checkouts_do_not_share_their_data() {
+        assert_eq!(name_of(Path::new("/work/a/target/test-servers")), "docket-work-a-target-test-servers");
+        assert_ne!(name_of(Path::new("/work/a/target")), name_of(Path::new("/work/b/target")));
     }
 
     #[test]
