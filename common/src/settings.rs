@@ -182,7 +182,7 @@ pub struct Settings {
     pub otel_endpoint: Option<Url>,
 
     /// What to log, in the syntax of tracing's EnvFilter
-    #[arg(long, env = "RUST_LOG", default_value = "info,actix_server=warn", value_parser = log_filter)]
+    #[arg(long, env = "RUST_LOG", default_value = "info,actix_server=warn,actix_http=off", value_parser = log_filter)]
     pub log: String,
 
     /// How to write the log
@@ -262,6 +262,12 @@ impl Settings {
                 "STRIPE_PUBLISHABLE_KEY",
                 "one of it and STRIPE_SECRET_KEY is of the test mode and one is not; take both from one page of Stripe's dashboard",
             );
+        }
+        if let Some(all) = self.trusted_proxies.iter().find(|network| network.prefix_len() == 0) {
+            let says = format!(
+                "must not be {all}, which is everybody: each could choose by X-Forwarded-For where they come from"
+            );
+            wrong.tell("DOCKET_TRUSTED_PROXIES", says);
         }
         wrong
     }

@@ -8,6 +8,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tracing_actix_web::TracingLogger;
 
@@ -25,6 +26,8 @@ use crate::settings::Settings;
 const BACKLOG: u32 = 4096;
 /// Open connections of one worker; more wait in the backlog.
 const CONNECTIONS: usize = 16_384;
+/// Files that connections leave to the rest: those to MongoDB, NATS, Stripe and each other, a second server, and what is written.
+const OTHER_FILES: usize = 400;
 const SLOWEST_HEADERS: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may read nothing of an answer that has been sent to it, before its connection is ended.
@@ -105,9 +108,48 @@ where
     });
     let server = server.workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
     let server = server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE);
-    Ok(server.max_connections(CONNECTIONS).listen(listener)?.run())
+    Ok(server.max_connections(connections(files(), workers)).listen(listener)?.run())
+}
+
+/// How many files this process may have open. A shell or a service manager sets a low bound that a process may raise as far as the
+/// hard one, and this does.
+fn files() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    let files = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX))
+}
+
+/// How many connections a worker may have open, so that they never take all files.
+fn connections(files: usize, workers: usize) -> usize {
+    let left = files.saturating_sub(OTHER_FILES) / workers.max(1);
+    let bound = left.clamp(1, CONNECTIONS);
+    if bound < CONNECTIONS {
+        tracing::warn!(files, bound, "few files may be open (ulimit -n), so each worker takes fewer connections");
+    }
+    bound
 }
 
 async fn nothing_here() -> Result<&'static str, Problem> {
     Err(Problem::not_found())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_to_the_rest() {
+        assert_eq!(connections(1_000_000, 4), CONNECTIONS);
+        assert_eq!(connections(1_024, 2), 312);
+        assert_eq!((connections(100, 2), connections(1_024, 0)), (1, 624), "it serves at least");
+    }
+
+    #[test]
+    fn the_bound_of_a_shell_is_raised() {
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(256), ..limit }).unwrap();
+        assert_eq!(files(), limit.maximum.map_or(usize::MAX, |most| most.try_into().unwrap()));
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
+    }
 }

@@ -18,7 +18,7 @@ const GROWTH: u64 = 8 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file system refused.
-    #[error("the Stripe stand-in's journal {path}")]
+    #[error("the Stripe stand-in's journal {path}: {source}")]
     Io {
         /// The file concerned.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// A line before the last is no record of ours.
-    #[error("line {line} of the Stripe stand-in's journal {path} is not a record of it")]
+    #[error("line {line} of the Stripe stand-in's journal {path} is not a record of it: {source}")]
     Damaged {
         /// The file concerned.
         path: PathBuf,

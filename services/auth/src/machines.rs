@@ -13,6 +13,9 @@ use crate::api_key::{ApiKey, PresentedKey, Scope};
 use crate::display_name::DisplayName;
 use crate::store::{live_api_keys, note_use};
 
+/// The most keys of one owner that have not ended.
+const MOST_KEYS: i64 = 100;
+
 /// Why a key was not taken or not found.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiKeyError {
@@ -22,6 +25,9 @@ pub enum ApiKeyError {
     /// There is no such key, or it is somebody else's.
     #[error("there is no such key")]
     NotFound,
+    /// Its owner has as many as one may have.
+    #[error("there are {MOST_KEYS} API keys of one owner at most")]
+    TooMany,
     /// The access token could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
@@ -39,6 +45,10 @@ impl Auth {
         scopes: BTreeSet<Scope>,
     ) -> Result<(Versioned<ApiKey>, SecretString), ApiKeyError> {
         let user = self.users.get(owner).await?.ok_or(ApiKeyError::NotFound)?.value;
+        let living = live_api_keys(&self.api_keys, owner, MOST_KEYS).await?.len();
+        if i64::try_from(living).is_ok_and(|living| living >= MOST_KEYS) {
+            return Err(ApiKeyError::TooMany);
+        }
         let (key, created, shown) = ApiKey::create(&user, name, scopes, self.clock.now());
         let key = self.api_keys.insert(key, UserEvent::from(created).by(owner)).await?;
         Ok((key, shown))

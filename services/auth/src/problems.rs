@@ -103,6 +103,7 @@ impl From<ApiKeyError> for Problem {
         match error {
             ApiKeyError::Refused => unauthorized("invalid_api_key", "The API key is not good."),
             ApiKeyError::NotFound => Self::not_found(),
+            ApiKeyError::TooMany => Self::conflict("too_many_api_keys", format!("{error}: end one that is not used.")),
             ApiKeyError::Signing(error) => Self::internal(error),
             ApiKeyError::Store(error) => error.into(),
         }

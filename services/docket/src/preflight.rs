@@ -24,6 +24,7 @@ pub(crate) async fn look(settings: &Settings, mut wrong: SettingsError) -> Resul
     wrong.tell_all(of_ports(settings));
     wrong.tell_all(of_folder(settings));
     wrong.tell_all(of_public_demo(settings));
+    wrong.tell_all(of_own_broker(settings));
     let mut key = Key::examined(settings);
     let (servers, refused) = tokio::join!(of_servers(settings), key.refused_soon());
     wrong.tell_all(servers);
@@ -84,6 +85,19 @@ fn of_folder(settings: &Settings) -> SettingsError {
         Err(error) => {
             wrong.tell("DOCKET_DATA_DIR", format!("{error}; it must be a folder that this user may write into"));
         }
+    }
+    wrong
+}
+
+/// The NATS server that Docket starts itself is one.
+fn of_own_broker(settings: &Settings) -> SettingsError {
+    let mut wrong = SettingsError::default();
+    if settings.nats_url.is_none() && settings.nats_replicas > 1 {
+        let says = format!(
+            "must be 1 with the NATS server that Docket starts itself, not {}; or set NATS_URL to a cluster",
+            settings.nats_replicas
+        );
+        wrong.tell("NATS_REPLICAS", says);
     }
     wrong
 }

@@ -26,7 +26,7 @@ use views::{Config, GiveBack, ListFilter, Pay, PaymentView};
         (status = 201, description = "How the payment stands, and how to go on", body = PaymentView),
         (status = 402, description = "`payment_declined`; the places stay held until the order's deadline"),
         (status = 404, description = "No such order of the buyer's"),
-        (status = 409, description = "`order_not_payable`, `already_paid`, `nothing_to_pay`, `amount_not_chargeable`"),
+        (status = 409, description = "`order_not_payable`, `already_paid`, `nothing_to_pay`, `amount_not_chargeable`; `too_many_attempts`: ten were declined"),
     ))]
 pub(crate) async fn pay(
     payments: Data<Payments>,

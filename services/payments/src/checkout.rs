@@ -70,6 +70,9 @@ pub(crate) enum PayError {
         /// The decline code.
         code: String,
     },
+    /// So many attempts were declined that no more are made.
+    #[error("{MOST_ATTEMPTS} attempts to pay the order were declined")]
+    TooManyAttempts,
     /// Stripe cannot use the payment method.
     #[error("the payment method cannot be used: {0}")]
     BadMethod(String),
@@ -101,6 +104,10 @@ impl From<ChangeError<PaymentError>> for PayError {
         }
     }
 }
+
+/// How many attempts to pay one order may be declined. Somebody who tries more cards than that tries whose they are, and each attempt
+/// is a call that others wait for at Stripe.
+const MOST_ATTEMPTS: u32 = 10;
 
 /// How long and of how many intents it is remembered what Stripe said a moment ago.
 const SEEN_FOR: Duration = Duration::from_secs(5);
@@ -223,6 +230,9 @@ impl Payments {
         let Payment { order_id, intent: Some(intent), attempt, .. } = &payment.value else {
             return Err(PayError::Ended);
         };
+        if *attempt > MOST_ATTEMPTS {
+            return Err(PayError::TooManyAttempts);
+        }
         self.seen.invalidate(intent);
         match self.gateway.confirm(*order_id, intent, *attempt, method).await {
             Ok(intent) => self.charged(payment, intent, Some(method)).await,

@@ -28,6 +28,10 @@ impl From<PayError> for Problem {
             PayError::AlreadyPaid => Self::conflict("already_paid", "The order is paid already."),
             PayError::Declined { code } => Self::payment_required("payment_declined", decline::message(&code))
                 .with("declineCode", decline::told(&code)),
+            PayError::TooManyAttempts => Self::conflict(
+                "too_many_attempts",
+                format!("{error}, so no more are made. The places stay held until the order's deadline."),
+            ),
             PayError::BadMethod(message) => Self::invalid("paymentMethod", message),
             PayError::NotChargeable(message) => Self::conflict("amount_not_chargeable", message),
             PayError::Gateway(error) => error.into(),

@@ -229,6 +229,8 @@ async fn a_key_gives_a_machine_what_its_scopes_say_until_it_is_taken_back() {
     with_token(&app, token, Method::GET, "/api/orders", Value::Null).await.expect(200);
     with_token(&app, token, Method::POST, "/api/orders", json!({})).await.problem(403, "insufficient_scope");
     with_token(&app, token, Method::GET, "/api/users/sessions", Value::Null).await.problem(403, "insufficient_scope");
+    let who = with_token(&app, token, Method::GET, "/api/users/currentuser", Value::Null).await.expect(200);
+    assert_eq!(who, json!({ "currentUser": null }), "it may not read people");
 
     let listed = ana.get("/api/users/api-keys").await.expect(200);
     assert_eq!(listed["items"][0]["name"], "till");
@@ -238,6 +240,21 @@ async fn a_key_gives_a_machine_what_its_scopes_say_until_it_is_taken_back() {
     ana.delete(&path).await.expect(204);
     until_refused(&app, token).await;
     visitor.post("/api/users/api-keys/exchange", key).await.problem(401, "invalid_api_key");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_has_a_hundred_keys_at_most() {
+    let app = App::start().await;
+    let ana = app.sign_up().await;
+    let make = async || ana.post("/api/users/api-keys", json!({ "name": "till", "scopes": ["orders:read"] })).await;
+    let mut made = Vec::new();
+    for _ in 0..100 {
+        made.push(make().await.expect(201));
+    }
+    make().await.problem(409, "too_many_api_keys");
+    ana.delete(&format!("/api/users/api-keys/{}", text(&made[0]["id"]))).await.expect(204);
+    make().await.expect(201);
     app.stop().await;
 }
 

@@ -302,6 +302,22 @@ async fn the_same_click_after_a_decline_is_told_the_same_and_tries_no_card_again
     app.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_tries_card_after_card_on_one_order() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let order = buyer.hold(&seller.sell(1).await, 1).await.expect(201);
+    for _ in 0..10 {
+        buyer.pay(&order, "pm_card_chargeDeclined").await.problem(402, "payment_declined");
+    }
+    for card in ["pm_card_chargeDeclined", "pm_card_visa"] {
+        buyer.pay(&order, card).await.problem(409, "too_many_attempts");
+    }
+    let charges = stripe(&app).get(&format!("/test/charges?metadata[order]={}", text(&order["id"]))).await.expect(200);
+    assert_eq!((&charges["failed"], &charges["succeeded"]), (&json!(10), &json!(0)));
+    app.stop().await;
+}
+
 /// Its bank says only days later whether money comes, and until then the places would be kept from others.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_pays_by_a_bank_debit_that_takes_days() {

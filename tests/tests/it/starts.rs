@@ -109,6 +109,8 @@ async fn each_wrong_setting_is_told_at_once_by_its_name() {
         ("BOOTSTRAP_ADMIN_EMAIL", "admin@[127.0.0.1]", &["the name of a domain"]),
         ("RUST_LOG", "a=b=c", &["info,orders=debug"]),
         ("DOCKET_TRUSTED_PROXIES", "10.0.0.0/8, proxy", &["must be networks such as 10.0.0.0/8"]),
+        ("DOCKET_TRUSTED_PROXIES", "10.0.0.0/8, ::/0", &["must not be ::/0, which is everybody"]),
+        ("NATS_REPLICAS", "3", &["must be 1 with the NATS server that Docket starts itself, not 3"]),
     ];
     for (variable, value, says) in table {
         let said = refusal(folder.path(), &[(variable, value)]).await;

@@ -91,7 +91,8 @@ pub(crate) struct MachineToken {
 /// Makes a key for a machine that acts in one's name.
 #[utoipa::path(
     post, path = "/api/users/api-keys", request_body = NewApiKey,
-    responses((status = 201, body = CreatedApiKey), (status = 403, description = "`session_required`"))
+    responses((status = 201, body = CreatedApiKey), (status = 403, description = "`session_required`"),
+        (status = 409, description = "`too_many_api_keys`: a hundred that have not ended are as many as one may have"))
 )]
 pub(crate) async fn create(
     auth: web::Data<Auth>,

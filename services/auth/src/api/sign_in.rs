@@ -218,13 +218,13 @@ pub(crate) async fn sign_out(
     Ok(Answer::of(web::Json(serde_json::json!({}))).with_cookies(no_cookies()))
 }
 
-/// Who is signed in; a token that is refused is as good as none.
+/// Who is signed in; a token that is refused is as good as none, and so is that of an API key which may not read people.
 #[utoipa::path(get, path = "/api/users/currentuser", responses((status = 200, body = CurrentUser)))]
 pub(crate) async fn current_user(
     auth: web::Data<Auth>,
     principal: MaybePrincipal,
 ) -> Result<Answer<web::Json<CurrentUser>>, Problem> {
-    let user = match principal.0 {
+    let user = match principal.0.filter(|principal| principal.allows("users", "read")) {
         Some(principal) => auth.users.get(principal.user).await?,
         None => None,
     };

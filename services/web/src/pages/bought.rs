@@ -127,9 +127,16 @@ pub(crate) async fn back(ids: Ids) -> Answered {
     Ok(go(&address(&ids)))
 }
 
+/// No order is reached by the address of another sale.
+async fn is_of_sale(visit: &Visit, Ids { ticket, order }: &Ids) -> Result<(), Failure> {
+    let order: Order = visit.get(&format!("/api/orders/{order}")).await?;
+    if order.ticket_id == ticket.to_string() { Ok(()) } else { Err(Failure::NotFound) }
+}
+
 /// Gives money back, or shows the form with what is wrong.
 pub(crate) async fn give_back(visit: Visit, ids: Ids, form: Form<GiveBack>) -> Answered {
     let (here, wish) = (address(&ids), form.0);
+    is_of_sale(&visit, &ids).await?;
     // A form that cannot be read is empty, and nothing said means all: that must be meant.
     if wish.key.is_empty() {
         return not_given(&visit, &ids, &wish, ApiProblem::damaged("key"), new_key(&visit)).await;

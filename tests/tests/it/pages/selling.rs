@@ -137,6 +137,20 @@ async fn a_form_that_cannot_be_read_gives_nothing_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_money_goes_back_by_the_address_of_another_sale() {
+    let app = App::start().await;
+    let (seller, buyer) = (app.sign_up().await, app.sign_up().await);
+    let (ticket, other) = (seller.sell(10).await, seller.sell(10).await);
+    let order = buyer.buy(&ticket, 1).await;
+    let (other, order) = (other["id"].as_str().unwrap(), order["id"].as_str().unwrap());
+    let tab = Tab::of(&seller, &app.base());
+    let shown = tab.post(&format!("/sales/{other}/orders/{order}/refund"), "key=k&amount=5").await;
+    assert_eq!(shown.status, 404);
+    assert_eq!(seller.get(&format!("/api/payments/{order}")).await.expect(200)["refunded"], "0.00");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edit_says_what_somebody_else_has_changed_meanwhile() {
     let app = App::start().await;
     let seller = app.sign_up().await;
