@@ -6,7 +6,7 @@ use mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
 
 /// What servers say that cannot be reached, are not or no longer the primary, stop, are overloaded or have no room, or did
 /// not manage in time. The names are those of MongoDB's `error_codes.yml`.
-const CODES: [i32; 33] = [
+const CODES: [i32; 34] = [
     6,     // HostUnreachable
     7,     // HostNotFound
     24,    // LockTimeout
@@ -20,6 +20,7 @@ const CODES: [i32; 33] = [
     175,   // QueryPlanKilled
     189,   // PrimarySteppedDown
     202,   // NetworkInterfaceExceededTimeLimit
+    211,   // KeyNotFound: members that have all just begun have no keys yet for the times they sign
     216,   // ElectionInProgress
     237,   // CursorKilled
     262,   // ExceededTimeLimit
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_told_as_such_and_what_does_not_is_a_fault_of_ours() {
-        for code in [10107, 189, 11600, 91, 50, 43, 365, 14031] {
+        for code in [10107, 189, 11600, 91, 50, 43, 365, 14031, 211] {
             assert_eq!(told(said(code)), 503, "{code}");
         }
         assert_eq!(told(away(io::ErrorKind::ConnectionReset, "reset".to_owned())), 503);
