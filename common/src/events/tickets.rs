@@ -74,8 +74,13 @@ impl Listing {
 
     /// Whether its sale has ended by itself at `now`.
     pub fn sale_is_over(&self, now: Time) -> bool {
-        self.sale_end().is_some_and(|end| now >= end)
+        sale_is_over(self.sale_end(), now)
     }
+}
+
+/// Whether a sale that ends at `end`, if ever, has ended by itself at `now`.
+pub fn sale_is_over(end: Option<Time>, now: Time) -> bool {
+    end.is_some_and(|end| now >= end)
 }
 
 /// A listing went on sale.

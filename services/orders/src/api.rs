@@ -166,7 +166,7 @@ impl Orders {
         let Some(inventory) = self.inventories.get(ticket).await? else { return Ok(None) };
         let Some(pending) = inventory.value.pending_of(id) else { return Ok(None) };
         let replica = self.tickets.get(ticket).await?.ok_or_else(Problem::not_found)?.value;
-        let order = replica.order(pending).map_err(Problem::internal)?;
+        let order = Order::held(&replica.listing, pending).map_err(Problem::internal)?;
         self.held(order, true, replica.listing.per_order_limit).await.map(Some)
     }
 
@@ -217,7 +217,7 @@ impl Orders {
         let too_much = |error: &dyn std::fmt::Display| Problem::invalid("quantity", format!("the total {error}"));
         let expires_at = at + if listing.price.minor() == 0 { self.hold.min(FREE_HOLD) } else { self.hold };
         let hold = PendingHold { order_id, buyer_id, quantity, unit_price: listing.price, at, expires_at };
-        let order = ticket.order(&hold).map_err(|error| too_much(&error))?;
+        let order = Order::held(listing, &hold).map_err(|error| too_much(&error))?;
         charge::check(order.total).map_err(|error| too_much(&error))?;
         Ok(order)
     }

@@ -17,21 +17,17 @@ use common::events::payments::{DisputeStanding, PaymentSnapshot, PaymentStatus};
 use common::events::tickets::RefundPolicy;
 use common::events::{OrderEvent, PaymentEvent};
 use common::id::{OrderId, PassId, TicketId, UserId};
-use common::money::{Money, MoneyError};
+use common::money::Money;
 use common::zone::Zone;
 use serde::{Deserialize, Serialize};
 
-use crate::hold_limits::REMEMBERED;
-use crate::inventory::PendingHold;
-
 mod door;
+mod held;
 mod told;
 
 pub use door::{CheckIn, Pass, UNDONE_REMEMBERED, Undone, Void};
+pub use held::HELD;
 pub use told::{Disputing, Returned};
-
-/// Until when the limits count what is held and not paid: the last second that has a date of four digits.
-pub const HELD: Time = Time::from_millis(253_402_300_799_000);
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -287,16 +283,6 @@ pub struct Step {
 }
 
 impl Order {
-    /// The same order as an earlier attempt of its request held it: at the price and until the deadline of that moment.
-    ///
-    /// # Errors
-    /// If its places cost more together than any amount of money. Such a hold is not made.
-    pub fn held_as(self, hold: &PendingHold) -> Result<Self, MoneyError> {
-        let PendingHold { quantity, unit_price, at: created_at, expires_at, .. } = *hold;
-        let total = unit_price.times(quantity)?;
-        Ok(Self { quantity, unit_price, total, created_at, expires_at, ..self })
-    }
-
     /// What every event says of it.
     pub fn facts(&self) -> OrderFacts {
         OrderFacts {
@@ -382,11 +368,6 @@ impl Order {
         }
     }
 
-    /// Whether more than half of the hold's time has gone by.
-    fn is_late(&self, now: Time) -> bool {
-        now.since(self.created_at) > self.expires_at.since(self.created_at) / 2
-    }
-
     fn give_back(&self, starts_at: Option<Time>, now: Time) -> Result<Step, OrderError> {
         if self.used() > 0 {
             return Err(OrderError::PassUsed);
@@ -458,15 +439,6 @@ impl Order {
         let mut next = Self { state, ..self.clone() };
         next.counts_until = next.counted();
         next
-    }
-
-    fn counted(&self) -> Option<Time> {
-        use OrderState::{AwaitingPayment, Created, Expired, Expiring};
-        match self.state {
-            Created | AwaitingPayment | Expiring => Some(HELD),
-            Expired => Some(self.expires_at + REMEMBERED),
-            _ => self.given_up_late_at.map(|at| at + REMEMBERED),
-        }
     }
 }
 

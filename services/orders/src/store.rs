@@ -7,7 +7,6 @@ use common::clock::{SharedClock, Time};
 use common::events::tickets::Listing;
 use common::events::{By, OrderEvent, Raised};
 use common::id::{OrderId, TicketId, UserId};
-use common::money::MoneyError;
 use common::service::StartError;
 use common::signing::SigningKey;
 use common::store::{
@@ -17,8 +16,8 @@ use futures::future::try_join_all;
 use futures::{Stream, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::{Inventory, Movement, PendingHold};
-use crate::order::{Disputing, HELD, Input, Moving, Order, OrderError, OrderState, Returned, Step};
+use crate::inventory::{Inventory, Movement};
+use crate::order::{Disputing, Input, Moving, Order, OrderError, OrderState, Returned, Step};
 use crate::pass_codes::PassCodes;
 
 mod holds;
@@ -89,43 +88,6 @@ impl Replica {
     /// Whether places may be held, as far as the listing says.
     pub(crate) fn is_on_sale(&self) -> bool {
         !self.withdrawn && !self.listing.suspended
-    }
-
-    /// The order that makes a hold good.
-    ///
-    /// # Errors
-    /// If its places cost more together than any amount of money. Such a hold is not made.
-    pub(crate) fn order(&self, hold: &PendingHold) -> Result<Order, MoneyError> {
-        let PendingHold { order_id: id, buyer_id, quantity, unit_price, at, expires_at } = *hold;
-        let listing = &self.listing;
-        Ok(Order {
-            id,
-            ticket_id: listing.ticket_id,
-            buyer_id,
-            seller_id: listing.seller_id,
-            title: listing.title.clone(),
-            venue: listing.venue.clone(),
-            starts_at: listing.starts_at,
-            time_zone: listing.time_zone.clone(),
-            refund_policy: listing.refund_policy,
-            quantity,
-            unit_price,
-            total: unit_price.times(quantity)?,
-            state: OrderState::Created,
-            created_at: at,
-            expires_at,
-            paid_at: None,
-            refund_reason: None,
-            passes: Vec::new(),
-            admitted: 0,
-            short_code: None,
-            undone: Vec::new(),
-            inside: 0,
-            given_up_late_at: None,
-            counts_until: Some(HELD),
-            returned: Returned::default(),
-            dispute: Disputing::default(),
-        })
     }
 }
 
@@ -211,10 +173,7 @@ impl OrderStore {
         actor: Option<UserId>,
         rule: impl Fn(&Order) -> Result<Option<Step>, OrderError>,
     ) -> Result<Versioned<Order>, ChangeError<OrderError>> {
-        let now = self.clock.now();
-        self.orders
-            .change(id, |current| Ok(rule(&current.value)?.map(|step| self.written(current, step, actor, now))))
-            .await
+        self.orders.change(id, self.following(actor, rule)).await
     }
 
     /// [`OrderStore::change`] of an order that was read a moment ago.
@@ -227,10 +186,17 @@ impl OrderStore {
         actor: Option<UserId>,
         rule: impl Fn(&Order) -> Result<Option<Step>, OrderError>,
     ) -> Result<Versioned<Order>, ChangeError<OrderError>> {
+        self.orders.change_known(known, self.following(actor, rule)).await
+    }
+
+    /// What `rule` decides of an order as it is to be written, in the name of `actor`.
+    fn following(
+        &self,
+        actor: Option<UserId>,
+        rule: impl Fn(&Order) -> Result<Option<Step>, OrderError>,
+    ) -> impl Fn(&Versioned<Order>) -> Result<Option<Change<Order>>, OrderError> {
         let now = self.clock.now();
-        let rule =
-            |current: &Versioned<Order>| Ok(rule(&current.value)?.map(|step| self.written(current, step, actor, now)));
-        self.orders.change_known(known, rule).await
+        move |current| Ok(rule(&current.value)?.map(|step| self.written(current, step, actor, now)))
     }
 
     /// Tells an order what has happened. Answers the order, if there is one.

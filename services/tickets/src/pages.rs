@@ -196,7 +196,8 @@ async fn load_list(shop: Arc<Shop>, key: ListKey, paging: Paging) -> Result<Date
 
 /// When the first of these sales ends that goes on at `now`.
 fn first_end<'t>(tickets: impl IntoIterator<Item = &'t Versioned<Ticket>>, now: Time) -> Option<Time> {
-    tickets.into_iter().filter_map(|ticket| ticket.value.offer.sale_end()).filter(|end| *end > now).min()
+    let go_on = tickets.into_iter().filter(|ticket| !ticket.value.sale_is_over(now));
+    go_on.filter_map(|ticket| ticket.value.offer.sale_end()).min()
 }
 
 fn problem(error: Arc<Unloaded>) -> Problem {

@@ -1,6 +1,7 @@
 //! Where a listing stands in the catalogue: what can be bought and comes soonest stands in front.
 
 use common::clock::Time;
+use common::events::tickets::sale_is_over;
 use serde::{Deserialize, Serialize};
 
 use crate::fields::StartsAt;
@@ -31,7 +32,7 @@ impl Shelf {
 
     /// Where a listing stands at the time `now` that is on sale until `sale_end`.
     pub fn of(starts_at: Option<StartsAt>, sale_end: Option<Time>, now: Time) -> Self {
-        if sale_end.is_some_and(|end| now >= end) {
+        if sale_is_over(sale_end, now) {
             return Self::behind(Self::ENDED, starts_at);
         }
         let order = starts_at.map_or(Self::UNDATED, |start| start.time().millis());

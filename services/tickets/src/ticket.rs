@@ -2,7 +2,9 @@
 
 use common::clock::Time;
 use common::events::TicketEvent;
-use common::events::tickets::{Listing, RefundPolicy, TicketCreated, TicketSnapshot, TicketUpdated, TicketWithdrawn};
+use common::events::tickets::{
+    Listing, RefundPolicy, TicketCreated, TicketSnapshot, TicketUpdated, TicketWithdrawn, sale_is_over,
+};
 use common::id::{TicketId, UserId};
 use common::money::Money;
 use common::text::searchable_words;
@@ -233,7 +235,7 @@ impl Ticket {
 
     /// Whether its sale has ended by itself at `now`.
     pub fn sale_is_over(&self, now: Time) -> bool {
-        self.offer.sale_end().is_some_and(|end| now >= end)
+        sale_is_over(self.offer.sale_end(), now)
     }
 
     /// The event that tells its present state.

@@ -179,7 +179,7 @@ impl Desk {
             return Ok(left);
         }
         let Some(ticket) = self.stores.tickets.get(self.ticket).await? else { return Ok(Vec::new()) };
-        let orders = left.iter().map(|hold| Ok(born(ticket.value.order(hold)?, None)));
+        let orders = left.iter().map(|hold| Ok(born(Order::held(&ticket.value.listing, hold)?, None)));
         let orders = orders.collect::<Result<_, MoneyError>>().map_err(StoreError::codec)?;
         self.stores.orders.insert_many(orders).await?;
         next.pending.retain(|hold| hold.at >= old);

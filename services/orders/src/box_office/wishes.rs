@@ -128,48 +128,23 @@ impl Known {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use common::events::tickets::RefundPolicy;
     use common::id::TicketId;
     use common::money::{Currency, Money};
     use tokio::sync::oneshot;
 
     use super::super::Held;
     use super::*;
-    use crate::order::{Disputing, HELD, OrderState, Returned};
+    use crate::order::OrderState;
+    use crate::order::tests::listing;
 
     const NOW: Time = Time::from_millis(100_000_000);
     const LIMITS: HoldLimits = HoldLimits { unpaid_places: 100, pause_after: 2, pause: Duration::from_secs(300) };
 
     pub(in crate::box_office) fn order(buyer_id: UserId, quantity: u32) -> Order {
-        let price = Money::from_minor(500, Currency::USD).unwrap();
-        Order {
-            id: OrderId::generate(NOW),
-            ticket_id: TicketId::generate(NOW),
-            buyer_id,
-            seller_id: UserId::generate(NOW),
-            title: "Friday".to_owned(),
-            venue: None,
-            starts_at: None,
-            time_zone: None,
-            refund_policy: RefundPolicy::Never,
-            quantity,
-            unit_price: price,
-            total: price,
-            state: OrderState::Created,
-            created_at: NOW,
-            expires_at: NOW,
-            paid_at: None,
-            refund_reason: None,
-            passes: Vec::new(),
-            admitted: 0,
-            short_code: None,
-            undone: Vec::new(),
-            inside: 0,
-            given_up_late_at: None,
-            counts_until: Some(HELD),
-            returned: Returned::default(),
-            dispute: Disputing::default(),
-        }
+        let unit_price = Money::from_minor(500, Currency::USD).unwrap();
+        let hold =
+            PendingHold { order_id: OrderId::generate(NOW), buyer_id, quantity, unit_price, at: NOW, expires_at: NOW };
+        Order::held(&listing(500), &hold).unwrap()
     }
 
     fn wish(buyer_id: UserId, quantity: u32) -> (Wish, oneshot::Receiver<Result<Held, HoldError>>) {

@@ -2,7 +2,7 @@ use common::clock::Time;
 use common::events::payments::{
     PaymentDisputeLost, PaymentDisputed, PaymentRefundFailed, PaymentRefunded, PaymentSucceeded,
 };
-use common::events::tickets::RefundPolicy;
+use common::events::tickets::{Listing, RefundPolicy};
 use common::id::{OrderId, RefundId, TicketId, UserId};
 use common::money::{Currency, Money};
 use proptest::prelude::*;
@@ -15,36 +15,29 @@ pub(super) const DEADLINE: Time = Time::from_millis(1_900_000);
 const SHOW: Time = Time::from_millis(9_000_000);
 pub(super) const CANCELS: Input = Input::BuyerCancels { starts_at: Some(SHOW) };
 
-pub(crate) fn order(cents: i64) -> Order {
-    let price = Money::from_minor(cents, Currency::USD).unwrap();
-    Order {
-        id: OrderId::generate(START),
+/// What is on sale for so many cents.
+pub(crate) fn listing(cents: i64) -> Listing {
+    Listing {
         ticket_id: TicketId::generate(START),
-        buyer_id: UserId::generate(START),
         seller_id: UserId::generate(START),
         title: "Friday".into(),
+        price: Money::from_minor(cents, Currency::USD).unwrap(),
+        quantity: 10,
+        per_order_limit: None,
         venue: None,
         starts_at: Some(SHOW),
         time_zone: None,
+        sale_ends_at: None,
         refund_policy: RefundPolicy::UntilStart,
-        quantity: 2,
-        unit_price: price,
-        total: price.times(2).unwrap(),
-        state: OrderState::Created,
-        created_at: START,
-        expires_at: DEADLINE,
-        paid_at: None,
-        refund_reason: None,
-        passes: Vec::new(),
-        admitted: 0,
-        short_code: None,
-        undone: Vec::new(),
-        inside: 0,
-        given_up_late_at: None,
-        counts_until: Some(HELD),
-        returned: Returned::default(),
-        dispute: Disputing::default(),
+        suspended: false,
     }
+}
+
+pub(crate) fn order(cents: i64) -> Order {
+    let listing = listing(cents);
+    let (order_id, buyer_id, unit_price) = (OrderId::generate(START), UserId::generate(START), listing.price);
+    let hold = PendingHold { order_id, buyer_id, quantity: 2, unit_price, at: START, expires_at: DEADLINE };
+    Order::held(&listing, &hold).unwrap()
 }
 
 pub(super) fn after(mut order: Order, inputs: &[Input]) -> Order {

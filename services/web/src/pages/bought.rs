@@ -85,22 +85,16 @@ impl FromRequest for Ids {
 }
 
 impl BoughtPage {
-    /// The page with an empty form; there is none for whoever does not sell the listing.
-    async fn of(visit: &Visit, ids: &Ids) -> Result<Self, Failure> {
-        let Ids { ticket, order } = ids;
-        let paths =
-            [format!("/api/orders/sales/{ticket}"), format!("/api/orders/{order}"), format!("/api/payments/{order}")];
-        let [sale, order, payment] = &paths;
-        let (own, sale, order, payment) = futures::join!(
-            visit.own_shell(),
-            visit.get::<Sale>(sale),
-            visit.get::<Order>(order),
-            visit.get::<Payment>(payment)
-        );
+    /// The page of an order with an empty form; there is none for whoever does not sell the listing.
+    async fn of(
+        visit: &Visit,
+        ids: &Ids,
+        order: impl Future<Output = Result<Order, Failure>>,
+    ) -> Result<Self, Failure> {
+        let (sale, payment) = (format!("/api/orders/sales/{}", ids.ticket), format!("/api/payments/{}", ids.order));
+        let (own, sale, order, payment) =
+            futures::join!(visit.own_shell(), visit.get::<Sale>(&sale), order, visit.get::<Payment>(&payment));
         let ((shell, _), _, order) = (own?, sale?, order?);
-        if order.ticket_id != ticket.to_string() {
-            return Err(Failure::NotFound);
-        }
         let payment = match payment {
             Err(Failure::Refused(problem)) if problem.status == 404 => None,
             payment => Some(payment?),
@@ -119,7 +113,7 @@ fn address(ids: &Ids) -> String {
 
 /// The page.
 pub(crate) async fn show(visit: Visit, ids: Ids) -> Answered {
-    page(&BoughtPage::of(&visit, &ids).await?)
+    page(&BoughtPage::of(&visit, &ids, order_of(&visit, &ids)).await?)
 }
 
 /// To the order, for somebody who comes to the address of its form.
@@ -127,19 +121,19 @@ pub(crate) async fn back(ids: Ids) -> Answered {
     Ok(go(&address(&ids)))
 }
 
-/// No order is reached by the address of another sale.
-async fn is_of_sale(visit: &Visit, Ids { ticket, order }: &Ids) -> Result<(), Failure> {
+/// The order, which is not reached by the address of another sale.
+async fn order_of(visit: &Visit, Ids { ticket, order }: &Ids) -> Result<Order, Failure> {
     let order: Order = visit.get(&format!("/api/orders/{order}")).await?;
-    if order.ticket_id == ticket.to_string() { Ok(()) } else { Err(Failure::NotFound) }
+    if order.ticket_id == ticket.to_string() { Ok(order) } else { Err(Failure::NotFound) }
 }
 
 /// Gives money back, or shows the form with what is wrong.
 pub(crate) async fn give_back(visit: Visit, ids: Ids, form: Form<GiveBack>) -> Answered {
     let (here, wish) = (address(&ids), form.0);
-    is_of_sale(&visit, &ids).await?;
+    let order = order_of(&visit, &ids).await?;
     // A form that cannot be read is empty, and nothing said means all: that must be meant.
     if wish.key.is_empty() {
-        return not_given(&visit, &ids, &wish, ApiProblem::damaged("key"), new_key(&visit)).await;
+        return not_given(&visit, &ids, order, &wish, ApiProblem::damaged("key"), new_key(&visit)).await;
     }
     let key = key_of(&visit, wish.key.clone());
     let amount = visit.words().read_amount(&wish.amount);
@@ -154,12 +148,19 @@ pub(crate) async fn give_back(visit: Visit, ids: Ids, form: Form<GiveBack>) -> A
     {
         problem.replace("amount", "amount", wrong);
     }
-    let page = not_given(&visit, &ids, &wish, problem.clone(), key.clone()).await;
+    let page = not_given(&visit, &ids, order, &wish, problem.clone(), key.clone()).await;
     or_send_again(page, &problem, &format!("{here}/refund"), &wish, key)
 }
 
-async fn not_given(visit: &Visit, ids: &Ids, wish: &GiveBack, problem: ApiProblem, key: String) -> Answered {
-    let page = BoughtPage::of(visit, ids).await?;
+async fn not_given(
+    visit: &Visit,
+    ids: &Ids,
+    order: Order,
+    wish: &GiveBack,
+    problem: ApiProblem,
+    key: String,
+) -> Answered {
+    let page = BoughtPage::of(visit, ids, ready(Ok(order))).await?;
     let problem = Some(told(problem, &page.docket.order.currency, visit.words()));
     let page = BoughtPage { wish: GiveBack { key, ..wish.clone() }, problem, ..page };
     form_page(page.problem.as_ref(), &page)

@@ -1,10 +1,10 @@
 //! How large the world of a run is, and which guard is left out.
 
-use common::events::tickets::RefundPolicy;
+use common::events::tickets::{Listing, RefundPolicy};
 use common::id::{OrderId, TicketId, UserId};
 use common::money::{Currency, Money};
-use orders::inventory::Inventory;
-use orders::order::{Disputing, HELD, Order, OrderState, Returned};
+use orders::inventory::{Inventory, PendingHold};
+use orders::order::Order;
 
 use super::properties::Memo;
 use super::state::{DEADLINE, Desk, Luck, START, Sale, Shared, State};
@@ -127,33 +127,23 @@ impl World {
 /// Ids follow from the buyer's number, so that every run has the same states.
 fn order(buyer: usize, cents: i64) -> Order {
     let parent = uuid::Uuid::nil();
-    let price = Money::from_minor(cents, Currency::USD).unwrap();
-    Order {
-        id: OrderId::derived(parent, &format!("order {buyer}")),
+    let unit_price = Money::from_minor(cents, Currency::USD).unwrap();
+    let listing = Listing {
         ticket_id: TicketId::derived(parent, "ticket"),
-        buyer_id: UserId::derived(parent, &format!("buyer {buyer}")),
         seller_id: UserId::derived(parent, "seller"),
         title: "Friday".to_owned(),
+        price: unit_price,
+        quantity: 1,
+        per_order_limit: None,
         venue: None,
         starts_at: None,
         time_zone: None,
+        sale_ends_at: None,
         refund_policy: RefundPolicy::UntilStart,
-        quantity: 1,
-        unit_price: price,
-        total: price,
-        state: OrderState::Created,
-        created_at: START,
-        expires_at: DEADLINE,
-        paid_at: None,
-        refund_reason: None,
-        passes: Vec::new(),
-        admitted: 0,
-        short_code: None,
-        undone: Vec::new(),
-        inside: 0,
-        given_up_late_at: None,
-        counts_until: Some(HELD),
-        returned: Returned::default(),
-        dispute: Disputing::default(),
-    }
+        suspended: false,
+    };
+    let order_id = OrderId::derived(parent, &format!("order {buyer}"));
+    let buyer_id = UserId::derived(parent, &format!("buyer {buyer}"));
+    let hold = PendingHold { order_id, buyer_id, quantity: 1, unit_price, at: START, expires_at: DEADLINE };
+    Order::held(&listing, &hold).unwrap()
 }
