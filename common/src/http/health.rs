@@ -113,6 +113,9 @@ impl Default for Readiness {
     }
 }
 
+/// Open connections of the ops server; more wait. They come out of the files that the connections of clients leave.
+const CONNECTIONS: usize = 64;
+
 /// Serves `/livez`, `/readyz`, `/status` and `/metrics`.
 ///
 /// # Errors
@@ -126,7 +129,8 @@ pub fn serve_ops(listener: TcpListener, readiness: Readiness, status: Status) ->
             .route("/status", web::get().to(move || shared(status.clone())))
             .route("/metrics", web::get().to(metrics))
     });
-    Ok(server.workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+    let server = server.workers(1).max_connections(CONNECTIONS).disable_signals().shutdown_timeout(1);
+    Ok(server.listen(listener)?.run())
 }
 
 async fn readyz(readiness: Readiness) -> HttpResponse {

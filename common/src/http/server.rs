@@ -4,15 +4,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tracing_actix_web::TracingLogger;
 
 use super::client_address::TrustedProxies;
+use super::connection::{Connection, UNANSWERED, one_at_a_time};
 use super::finish::finish;
 use super::health::Readiness;
 use super::problem::Problem;
@@ -28,8 +31,9 @@ const BACKLOG: u32 = 4096;
 const CONNECTIONS: usize = 16_384;
 /// Files that connections leave to the rest: those to MongoDB, NATS, Stripe and each other, a second server, and what is written.
 const OTHER_FILES: usize = 400;
-const SLOWEST_HEADERS: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long the rest of a body may come that nobody reads, before its connection is ended.
+const DISCONNECT: Duration = Duration::from_secs(1);
 /// How long a client may read nothing of an answer that has been sent to it, before its connection is ended.
 const DEAF: Duration = Duration::from_secs(20);
 
@@ -92,7 +96,7 @@ where
 {
     let ServerOptions { workers, grace, readiness, shedder, under_way, proxies } = options;
     let reading = Reading::new();
-    let server = HttpServer::new(move || {
+    let app = move || {
         let (readiness, shedder, reading) = (readiness.clone(), shedder.clone(), reading.clone());
         let (draining, under_way) = (readiness.clone(), under_way.clone());
         App::new()
@@ -105,10 +109,32 @@ where
             .wrap(from_fn(move |request, next: Next<_>| {
                 under_way.during(shed(shedder.clone(), draining.clone(), request, next))
             }))
+            .wrap(from_fn(one_at_a_time))
+    };
+    let server = Server::build().workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
+    let server = server.max_concurrent_connections(connections(files(), workers));
+    let stopping = server.graceful_shutdown_signal();
+    let server = server.listen("http", listener, move || {
+        let stopping = stopping.clone();
+        let stopping = move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        };
+        let app = map_config(app().into_factory(), |()| AppConfig::default());
+        let http = HttpService::build()
+            .client_request_timeout(UNANSWERED)
+            .keep_alive(KEEP_ALIVE)
+            .client_disconnect_timeout(DISCONNECT)
+            .graceful_shutdown_signal(stopping)
+            .on_connect_ext(|connection: &Connection, data| drop(data.insert(connection.intake())))
+            .finish(app.map_err(|error| error.error_response()));
+        fn_service(async |stream: TcpStream| {
+            let client = stream.peer_addr().ok();
+            Ok((Connection::new(stream), Protocol::Http1, client))
+        })
+        .and_then(http)
     });
-    let server = server.workers(workers).shutdown_timeout(grace.as_secs()).disable_signals();
-    let server = server.client_request_timeout(SLOWEST_HEADERS).keep_alive(KEEP_ALIVE);
-    Ok(server.max_connections(connections(files(), workers)).listen(listener)?.run())
+    Ok(server?.run())
 }
 
 /// How many files this process may have open. A shell or a service manager sets a low bound that a process may raise as far as the

@@ -1,5 +1,6 @@
 mod access;
 mod answers;
+mod connections;
 mod harness;
 mod inputs;
 mod ops;

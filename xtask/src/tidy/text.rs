@@ -11,9 +11,10 @@ const UNFINISHED: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
 const SLEEPS: [&str; 2] = ["thread::sleep", "time::sleep"];
 
 /// Test files which may sleep, each with its reason.
-const SLEEPERS: [(&str, &str); 12] = [
+const SLEEPERS: [(&str, &str); 13] = [
     ("infra/local/tests/it/main.rs", "a pause of a given length, after which a server must still be paused"),
     ("infra/stripe/tests/it/harness.rs", "the pause between two looks of the one bounded wait"),
+    ("common/tests/http/connections.rs", "a connection on which nothing comes for a given time"),
     ("common/tests/http/repeats.rs", "the pause between two looks of its bounded wait"),
     ("common/tests/http/stop.rs", "an answer that takes longer than an idle worker to end"),
     ("common/tests/http/slow_peers.rs", "a peer that reads nothing for a given time"),
