@@ -1,5 +1,6 @@
 //! Mails as files, where there is no mail server: one `.eml` file each, which every mail program opens.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,12 @@ const KEPT: usize = 1_000;
 /// A folder of mails, of which it keeps the newest.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
 
 impl Folder {
     /// The one in a data directory, where mails are that are not sent.

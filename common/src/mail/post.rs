@@ -16,6 +16,9 @@ use crate::settings::Settings;
 const STEP: Duration = Duration::from_secs(15);
 const CONVERSATION: Duration = Duration::from_secs(45);
 
+/// So long it may take to greet, and to take the password, where somebody only wants to know whether it does.
+const GREETING: Duration = Duration::from_secs(5);
+
 /// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
@@ -96,6 +99,17 @@ impl Post {
             Way::Folder(folder) => folder.keep(mail.id, &message.formatted()).await?,
         }
         Ok(())
+    }
+
+    /// Whether the mail server greets, and takes the user and the password, if there are any. Files are always there.
+    ///
+    /// # Errors
+    /// [`MailError`] if it does not.
+    pub async fn greet(&self) -> Result<(), MailError> {
+        let Way::Smtp(smtp) = &self.way else { return Ok(()) };
+        let greeted = tokio::time::timeout(GREETING, smtp.test_connection()).await;
+        let goes_on = greeted.map_err(|_| MailError::TimedOut)??;
+        if goes_on { Ok(()) } else { Err(MailError::TimedOut) }
     }
 
     fn message(&self, mail: &Mail) -> Result<Message, MailError> {

@@ -19,6 +19,7 @@ pub use reach::{of_ports, of_servers};
 pub use rebuild::{ProjectionOf, Rebuilt, rebuild};
 pub use republish::{Told, make_good, republish, tell_snapshots};
 pub use run::{Running, StopSignal, block_on, ended, main, start};
+pub use watch::Disk;
 
 use std::sync::Arc;
 use std::time::Duration;

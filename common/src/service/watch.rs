@@ -64,8 +64,7 @@ pub(super) async fn watch_disk(folder: PathBuf, status: Status, stop: Cancellati
         let Some(disk) = Disk::of(&folder) else { return };
         used.set(float(disk.used));
         size.set(float(disk.size));
-        let percent = disk.used_percent();
-        let full = percent >= FULL_PERCENT;
+        let (percent, full) = (disk.used_percent(), disk.is_nearly_full());
         if full && !told {
             tracing::warn!(
                 folder = %folder.display(),
@@ -88,20 +87,33 @@ async fn each(period: Duration, stop: CancellationToken, mut look: impl FnMut())
 }
 
 /// How full a disk is, for those who are no superuser.
-struct Disk {
+#[derive(Clone, Copy, Debug)]
+pub struct Disk {
     used: u64,
     size: u64,
 }
 
 impl Disk {
-    fn of(folder: &Path) -> Option<Self> {
+    /// The one that a folder is on; none if there is no such folder.
+    pub fn of(folder: &Path) -> Option<Self> {
         let seen = rustix::fs::statvfs(folder).ok()?;
         let used = seen.f_blocks.saturating_sub(seen.f_bfree);
         let size = used.saturating_add(seen.f_bavail);
         Some(Self { used: used.saturating_mul(seen.f_frsize), size: size.saturating_mul(seen.f_frsize) })
     }
 
-    fn used_percent(&self) -> u64 {
+    /// How many bytes can still be written.
+    pub fn free(&self) -> u64 {
+        self.size.saturating_sub(self.used)
+    }
+
+    /// Whether somebody should make room.
+    pub fn is_nearly_full(&self) -> bool {
+        self.used_percent() >= FULL_PERCENT
+    }
+
+    /// How much of it is in use.
+    pub fn used_percent(&self) -> u64 {
         let percent = u128::from(self.used) * 100 / u128::from(self.size.max(1));
         u64::try_from(percent).unwrap_or(100)
     }
@@ -116,6 +128,7 @@ mod tests {
         let disk = Disk::of(&std::env::temp_dir()).unwrap();
         assert!(disk.size > 0 && disk.used <= disk.size && disk.used_percent() <= 100);
         assert!(Disk::of(Path::new("/made/up")).is_none());
-        assert_eq!(Disk { used: 91, size: 100 }.used_percent(), 91);
+        let full = Disk { used: 91, size: 100 };
+        assert_eq!((full.used_percent(), full.free(), full.is_nearly_full()), (91, 9, true));
     }
 }

@@ -37,6 +37,11 @@ impl SettingsError {
         self.wrong.extend(new);
     }
 
+    /// All that is wrong, each by its variable.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.wrong.iter().map(|wrong| wrong.text.as_str())
+    }
+
     /// Nothing is wrong, or this is.
     ///
     /// # Errors

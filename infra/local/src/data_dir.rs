@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::error::{AboutFile, LocalError};
 use crate::wait::until;
 
+/// What the servers have in a data folder.
+pub const IN_DATA_DIR: [&str; 4] = ["lock", "mongo", "nats", "servers"];
+
 const INSTALL_LIMIT: Duration = Duration::from_mins(15);
 
 /// A held lock on a file. The system releases it when the holder ends, however it ends.

@@ -35,6 +35,18 @@ impl Kind {
         })
     }
 
+    /// How much of its disk must be free for it to go on, in bytes. A full disk ends `mongod`, and has `nats-server` refuse all that
+    /// belongs into the file of the failed write.
+    pub(crate) fn needs(self) -> u64 {
+        const MIB: u64 = 1 << 20;
+        match self {
+            // Its journal is made of files of 100 MB that it allocates whole: the present one, the next one, and data beside them.
+            Kind::Mongod => 256 * MIB,
+            // The messages of a stream are in files of 8 MiB at the most, which it writes anew where it compacts them.
+            Kind::Nats => 16 * MIB,
+        }
+    }
+
     /// The log of one whose home this is.
     pub(crate) fn log_in(self, home: &Path) -> PathBuf {
         home.join(self.name()).with_extension("log")

@@ -1,10 +1,11 @@
 //! Docket in one process: every service on one port, on embedded servers where none are given.
 
+mod data_folder;
 mod demo;
 mod doctor;
 mod documents;
 mod embedded;
-mod home;
+mod greeting;
 mod preflight;
 mod rebuild;
 mod republish;
@@ -54,7 +55,6 @@ fn services() -> Vec<Service> {
         orders::service(),
         expiration::service(),
         payments::service(),
-        home::service(),
         web::service(),
     ]
 }
@@ -112,7 +112,7 @@ async fn serve_on(embedded: &embedded::Embedded, settings: Settings, mut signal:
     if settings.demo {
         demo::seed(&base, &settings, now).await;
     }
-    home::greet(&base, &settings, embedded.test_mode());
+    greeting::greet(&base, &settings, embedded.test_mode());
     signal.received().await;
     running.stop().await;
     Ok(())

@@ -1,13 +1,14 @@
-//! What is looked at before anything is started, so that wrong settings are told at once and all together: the ports, the data folder,
-//! the servers that are named, the key of Stripe, and whether what is made to be tried is out of others' reach.
+//! What is looked at before anything is started, so that wrong settings are told at once and all together: the ports, the data folder
+//! and the room there, the servers that are named, the key of Stripe, and whether what is made to be tried is out of others' reach.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use common::service::{Finding, Health, of_ports, of_servers};
 use common::settings::{Settings, SettingsError};
 use docket_local::{LocalError, check_data_dir};
+
+use crate::data_folder::{self, Room};
 
 /// How long a start waits for Stripe to say what it thinks of the key. What it says later is logged.
 const SOON: Duration = Duration::from_millis(800);
@@ -23,8 +24,8 @@ pub(crate) async fn look(settings: &Settings, mut wrong: SettingsError) -> Resul
     wrong.tell_all(settings.contradictions());
     wrong.tell_all(of_ports(settings));
     wrong.tell_all(of_folder(settings));
-    wrong.tell_all(of_public_demo(settings));
     wrong.tell_all(of_own_broker(settings));
+    wrong.tell_all(of_public_demo(settings));
     let mut key = Key::examined(settings);
     let (servers, refused) = tokio::join!(of_servers(settings), key.refused_soon());
     wrong.tell_all(servers);
@@ -68,25 +69,26 @@ fn refusal(finding: &Finding) -> Option<String> {
     refused.then(|| format!("Stripe refuses it ({}); take another one from Stripe's dashboard", finding.says))
 }
 
-/// The folder is needed by embedded servers, by the books of the stand-in for Stripe, by mails that are not sent, and by the demo.
 fn of_folder(settings: &Settings) -> SettingsError {
     let mut wrong = SettingsError::default();
-    let folder = &settings.data_dir;
-    let checked = if settings.mongodb_uri.is_none() || settings.nats_url.is_none() {
-        check_data_dir(folder)
-    } else if wants_stand_in(settings) || settings.smtp_url.is_none() || settings.demo {
-        may_write(folder).map_err(|source| LocalError::File { path: folder.clone(), source })
-    } else {
-        Ok(())
-    };
-    match checked {
-        Ok(()) => {}
-        Err(in_use @ LocalError::InUse { .. }) => wrong.tell("DOCKET_DATA_DIR", in_use),
-        Err(error) => {
-            wrong.tell("DOCKET_DATA_DIR", format!("{error}; it must be a folder that this user may write into"));
-        }
+    let checked = data_folder::unusable(settings).map_or_else(|| own(settings), Err);
+    if let Err(says) = checked {
+        wrong.tell("DOCKET_DATA_DIR", says);
     }
     wrong
+}
+
+/// Nobody else may have the folder as long as servers have their data there.
+fn own(settings: &Settings) -> Result<(), String> {
+    let folder = &settings.data_dir;
+    if !data_folder::has_servers(settings) {
+        return Ok(());
+    }
+    match check_data_dir(folder) {
+        Ok(()) => Room::of_servers(settings).iter().find_map(Room::lacks).map_or(Ok(()), Err),
+        Err(in_use @ LocalError::InUse { .. }) => Err(in_use.to_string()),
+        Err(error) => Err(data_folder::unfit(folder, &error)),
+    }
 }
 
 /// The NATS server that Docket starts itself is one.
@@ -100,13 +102,6 @@ fn of_own_broker(settings: &Settings) -> SettingsError {
         wrong.tell("NATS_REPLICAS", says);
     }
     wrong
-}
-
-fn may_write(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let trial = folder.join(format!("written-by-{}", std::process::id()));
-    std::fs::write(&trial, "")?;
-    std::fs::remove_file(&trial)
 }
 
 /// Demo accounts have passwords that everybody knows, and with the stand-in for Stripe nobody pays.

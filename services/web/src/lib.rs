@@ -1,6 +1,7 @@
 //! The pages people see. They call the services' public APIs as the visitor, so they have no rights and no data of their own;
 //! what a page may show or do is decided there.
 
+mod api_docs;
 mod assets;
 mod chart;
 mod coding;
@@ -37,6 +38,7 @@ use model::{Order, Sale, Ticket};
 use pages::{account, bought, check_in, dev_mail, door, home, order, passes, password, profile, sales, sell, ticket};
 use refreshes::Refreshes;
 use upstream::Upstream;
+pub use upstream::examine;
 
 /// The largest form: a long description in any script, twice, as forms write it.
 const FORM_LIMIT: usize = 512 * 1024;
@@ -50,6 +52,7 @@ pub fn service() -> Service {
 fn routes(config: &mut ServiceConfig) {
     config.app_data(FaultPage(html::fault_page));
     config.route("/assets/{name}", get().to(assets::serve));
+    api_docs::routes(config);
     let pages = web::scope("")
         .wrap(from_fn(html::dress))
         .guard(NotTheApi)
@@ -145,8 +148,10 @@ impl Web {
         let upstream = Arc::new(Upstream::new(site.settings()));
         let apart = site.settings().api_url.is_some();
         if apart {
-            let first = upstream.clone();
-            site.not_ready_before("apis", async move { first.until_reached().await });
+            for service in upstream::services() {
+                let first = upstream.clone();
+                site.not_ready_before(service, async move { first.until_reached(service).await });
+            }
         }
         Self {
             upstream,

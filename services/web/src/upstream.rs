@@ -1,9 +1,11 @@
 //! The services' public APIs, as the pages call them.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::http::client;
+use common::service::{Finding, Health};
 use common::settings::Settings;
 use common::telemetry::{current_traceparent, stopwatch};
 use futures::future::join_all;
@@ -15,9 +17,12 @@ use serde::de::DeserializeOwned;
 const SERVICES: [(&str, &str); 5] =
     [("users", "auth"), ("tickets", "tickets"), ("orders", "orders"), ("passes", "orders"), ("payments", "payments")];
 
-/// How long a new process waits until it has reached every service once: its NetworkPolicy may be programmed later than it is
-/// started. A service that is away for longer is away for all.
+/// How long a new process that has reached others waits for a service: its NetworkPolicy may be programmed later than it is started. A
+/// service that is away for longer is away for all. Who has reached nobody waits for as long as it takes: the setting may be wrong.
 const FIRST_CALLS: Duration = Duration::from_secs(20);
+
+/// How long the answer to a first call may take.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
 
 /// How long a read is begun again while no connection can be made, and how soon.
 const READS_AGAIN: Duration = Duration::from_secs(2);
@@ -28,6 +33,28 @@ pub(crate) struct Upstream {
     client: reqwest::Client,
     /// An address in which `{service}` may stand for the service.
     base: String,
+    /// Whether any service has answered yet.
+    reached: AtomicBool,
+}
+
+/// The services that are called.
+pub(crate) fn services() -> BTreeSet<&'static str> {
+    SERVICES.iter().map(|(_, service)| *service).collect()
+}
+
+/// Whether the services are reached where `DOCKET_API_URL` says, if it says anything.
+pub async fn examine(settings: &Settings) -> Vec<Finding> {
+    if settings.api_url.is_none() {
+        return Vec::new();
+    }
+    let upstream = Upstream::new(settings);
+    let asked = services().into_iter().map(|service| upstream.ask(service));
+    let away: BTreeSet<String> = join_all(asked).await.into_iter().filter_map(Result::err).collect();
+    if away.is_empty() {
+        return vec![Finding::new("pages", Health::Well, "all services are where DOCKET_API_URL says")];
+    }
+    let away = away.into_iter().collect::<Vec<_>>().join("; ");
+    vec![Finding::new("pages", Health::Ill, format!("DOCKET_API_URL: {away}; do they run, and is it right?"))]
 }
 
 /// What an API answered.
@@ -39,7 +66,7 @@ pub(crate) struct Answer {
 
 impl Upstream {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { client: client(), base: settings.api_url() }
+        Self { client: client(), base: settings.api_url(), reached: AtomicBool::new(false) }
     }
 
     /// Sends a request to `path`, such as `/api/orders`, which goes on with the trace of the visitor's.
@@ -75,21 +102,32 @@ impl Upstream {
         }
     }
 
-    /// Waits until every service has answered something, whatever it is.
-    pub(crate) async fn until_reached(&self) {
-        let services: BTreeSet<&str> = SERVICES.iter().map(|(_, service)| *service).collect();
-        let reached = join_all(services.into_iter().map(|service| self.until_answered(service)));
-        if tokio::time::timeout(FIRST_CALLS, reached).await.is_err() {
-            tracing::warn!("not every service was reached; the pages are shown all the same");
-        }
-    }
-
-    async fn until_answered(&self, service: &str) {
-        let address = self.base.replace("{service}", service);
-        while let Err(error) = self.client.get(&address).timeout(Duration::from_secs(3)).send().await {
-            tracing::info!(service, %error, "a service is not reached yet");
+    /// Waits until a service has answered something, whatever it is, and says for whom. A service that is away while others are
+    /// reached keeps no page from being shown.
+    pub(crate) async fn until_reached(&self, service: &'static str) {
+        let (begun, mut said) = (stopwatch(), String::new());
+        while let Err(error) = self.ask(service).await {
+            if begun.elapsed() >= FIRST_CALLS && self.reached.load(Ordering::Relaxed) {
+                tracing::warn!(service, "the pages are shown, although a service was not reached");
+                return;
+            }
+            if error != said {
+                tracing::warn!(service, "DOCKET_API_URL: {error}; waiting for it");
+                said = error;
+            }
             tokio::time::sleep(PAUSE).await;
         }
+        self.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks a service for anything.
+    ///
+    /// # Errors
+    /// Why there was no answer, with the address.
+    async fn ask(&self, service: &str) -> Result<(), String> {
+        let address = self.base.replace("{service}", service);
+        let answer = self.client.get(&address).timeout(FIRST_ANSWER).send().await;
+        answer.map(drop).map_err(|error| format!("{service} is not reached at {address} ({})", cause(&error)))
     }
 
     fn address(&self, path: &str) -> String {
@@ -125,12 +163,39 @@ impl Answer {
     }
 }
 
+/// What is at the bottom of an error: that nobody listens, or that there is no such name.
+fn cause(error: &reqwest::Error) -> String {
+    let errors = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    errors.last().map(ToString::to_string).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn upstream(base: &str) -> Upstream {
-        Upstream { client: client(), base: base.to_owned() }
+        let settings = Settings { api_url: Some(base.to_owned()), ..Settings::default_for_tests() };
+        Upstream::new(&settings)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_away_is_waited_for_until_others_are_reached() {
+        let nobody = upstream("http://127.0.0.1:1");
+        let limit = FIRST_CALLS * 3;
+        let waits = tokio::time::timeout(limit, nobody.until_reached("orders")).await.is_err();
+        assert!(waits, "the pages are shown although nobody is reached");
+        nobody.reached.store(true, Ordering::Relaxed);
+        let waits = tokio::time::timeout(limit, nobody.until_reached("orders")).await.is_err();
+        assert!(!waits, "one service that is away keeps all pages from being shown");
+    }
+
+    #[tokio::test]
+    async fn a_setting_that_leads_nowhere_is_named() {
+        let api_url = Some("http://127.0.0.1:1".to_owned());
+        let findings = examine(&Settings { api_url, ..Settings::default_for_tests() }).await;
+        let said = findings[0].to_string();
+        assert!(findings[0].health == Health::Ill && said.contains("DOCKET_API_URL: auth is not reached at"), "{said}");
+        assert!(examine(&Settings::default_for_tests()).await.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use async_nats::jetstream::stream::Config;
 use bson::doc;
 use common::service::{Finding, Health, examine};
-use docket_tests::{App, Process, eventually, run, spawn};
+use docket_tests::{App, Process, SmtpSink, eventually, free_port, run, spawn};
 
 use super::sale::variables;
 
@@ -43,8 +43,9 @@ async fn examined(variables: &[(&'static str, String)]) -> (bool, String) {
 async fn a_default_install_is_examined_running_and_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let data = ("DOCKET_DATA_DIR", folder.path().to_str().unwrap().to_owned());
-    let (content, said) = examined(std::slice::from_ref(&data)).await;
-    assert!(content && said.contains("nothing has been started"), "{said}");
+    let free = [("DOCKET_HTTP_ADDR", "127.0.0.1:0".to_owned()), ("DOCKET_OPS_ADDR", "127.0.0.1:0".to_owned())];
+    let (content, said) = examined(&[std::slice::from_ref(&data), &free].concat()).await;
+    assert!(content && said.contains("nothing has been started") && said.contains("ok    data"), "{said}");
     assert!(!folder.path().join("mongo").exists(), "it changes nothing");
 
     let docket: Process = spawn("docket", std::slice::from_ref(&data)).await;
@@ -55,7 +56,8 @@ async fn a_default_install_is_examined_running_and_stopped() {
     for wanted in ["mongodb", "nats", "auth", "tickets", "orders", "expiration", "payments", "entry", "stripe"] {
         assert!(said.lines().any(|line| line.starts_with(&format!("ok    {wanted} "))), "{wanted}: {said}");
     }
-    assert!(said.contains("the stand-in"), "{said}");
+    assert!(said.contains("the stand-in") && said.contains("shown at /dev/mail"), "{said}");
+    the_folder_is_another_one(&variables).await;
     eventually("it still answers", 5, || async {
         (docket_tests::ops_of(&docket.ops, "/readyz").await?.0 == 200).then_some(())
     })
@@ -66,6 +68,68 @@ async fn a_default_install_is_examined_running_and_stopped() {
     assert!(content && !said.contains("ILL") && said.contains("does not run"), "{said}");
     for wanted in ["mongodb", "nats", "auth", "orders", "docket"] {
         assert!(said.lines().any(|line| line.starts_with(&format!("ok    {wanted} "))), "{wanted}: {said}");
+    }
+}
+
+/// Docket runs, and the doctor looks into a folder that is not the one where it does.
+async fn the_folder_is_another_one(variables: &[(&'static str, String)]) {
+    let other = tempfile::tempdir().unwrap();
+    let mut variables = variables.to_vec();
+    variables[0].1 = other.path().join("data").to_str().unwrap().to_owned();
+    let (content, said) = examined(&variables).await;
+    assert!(!content && said.contains("ILL   docket"), "{said}");
+    assert!(
+        said.contains("is taken by another process") && said.contains("DOCKET_DATA_DIR is not its folder"),
+        "{said}"
+    );
+}
+
+/// By the rule of the start, which `starts` has in its table.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_used_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, others) = (folder.path().join("file"), folder.path().join("others"));
+    std::fs::write(&file, "").unwrap();
+    std::fs::create_dir_all(others.join("photos")).unwrap();
+    let proc = std::path::Path::new("/proc/docket");
+    for (path, says) in
+        [(&*file, "must be a folder"), (&*others, "files of others (photos)"), (proc, "this user may write into")]
+    {
+        let variables = [
+            ("DOCKET_DATA_DIR", path.to_str().unwrap().to_owned()),
+            ("DOCKET_HTTP_ADDR", "127.0.0.1:0".to_owned()),
+            ("DOCKET_OPS_ADDR", "127.0.0.1:0".to_owned()),
+        ];
+        let (content, said) = examined(&variables).await;
+        assert!(!content && said.contains("ILL   data        DOCKET_DATA_DIR: ") && said.contains(says), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(&others).unwrap().count(), 1, "it changes nothing");
+}
+
+/// A mail server that is there, one that is not, one that accepts and says nothing, and none at all where others come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_that_takes_no_mails_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = SmtpSink::listen(([127, 0, 0, 1], 0).into(), 0).await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (silent, nobody) = (silent.local_addr().unwrap(), format!("127.0.0.1:{}", free_port()));
+    let table = [
+        (SmtpSink::url(sink.address()), "ok    mail "),
+        (format!("smtp://ann:hunter2@{nobody}"), "ILL   mail "),
+        (format!("smtp://{silent}"), "did not answer in time"),
+    ];
+    for (url, says) in table {
+        let variables = [
+            ("DOCKET_DATA_DIR", folder.path().to_str().unwrap().to_owned()),
+            ("DOCKET_HTTP_ADDR", "127.0.0.1:0".to_owned()),
+            ("DOCKET_OPS_ADDR", "127.0.0.1:0".to_owned()),
+            ("SMTP_URL", url.clone()),
+        ];
+        let (content, said) = examined(&variables).await;
+        assert!(said.contains(says) && !said.contains("hunter2"), "{url}: {said}");
+        assert_eq!(content, says.starts_with("ok"), "{url}: {said}");
+        let named = said.contains(&format!("SMTP_URL ({}", url.rsplit(['@', '/']).next().unwrap()));
+        assert_eq!(named, !content, "{url}: {said}");
     }
 }
 

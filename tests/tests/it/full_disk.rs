@@ -1,8 +1,9 @@
 //! A disk that was full: what a server refused meanwhile is done once there is room, without anybody's help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use docket_tests::{Person, binary, eventually, fill_disk, free_port, make_room, ops_of};
 use rustix::process::{Pid, Signal, getuid, kill_process};
@@ -23,16 +24,10 @@ impl Docket {
     async fn start(server: &'static str, size: &str) -> Self {
         common::http::install_tls_provider();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join(server)).unwrap();
         let (http, ops) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-        let mut command = Command::new("unshare");
-        command.arg("--mount").args((!getuid().is_root()).then_some("--map-root-user"));
-        command.args(["sh", "-c", "mount -t tmpfs -o size=$2 tmpfs \"$1\" && exec \"$0\""]);
-        command.arg(binary("docket")).arg(folder.path().join(server)).arg(size);
-        command.env("DOCKET_DATA_DIR", folder.path()).env("DOCKET_DEMO", "0");
+        let mut command = on_small_disk(folder.path(), server, size);
         command.env("DOCKET_HTTP_ADDR", &http).env("DOCKET_OPS_ADDR", &ops);
-        let child =
-            command.stdout(Stdio::null()).kill_on_drop(true).spawn().expect("unshare (util-linux) is installed");
+        let child = command.stdout(Stdio::null()).spawn().expect("unshare (util-linux) is installed");
         let (http, ops) = (format!("http://{http}"), format!("http://{ops}"));
         let docket = Self { child, http, ops, folder, server };
         eventually("docket is ready; it needs leave to mount a disk", 120, || async {
@@ -73,6 +68,43 @@ impl Docket {
     async fn stop(mut self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
         assert!(self.child.wait().await.unwrap().success());
+    }
+}
+
+/// A `docket`, with its data in a folder, in which one of its servers has a disk of its own.
+fn on_small_disk(folder: &Path, server: &str, size: &str) -> Command {
+    std::fs::create_dir(folder.join(server)).unwrap();
+    let mut command = Command::new("unshare");
+    command.arg("--mount").args((!getuid().is_root()).then_some("--map-root-user"));
+    command.args(["sh", "-c", "mount -t tmpfs -o size=$2 tmpfs \"$1\" && shift 2 && exec \"$0\" \"$@\""]);
+    command.arg(binary("docket")).arg(folder.join(server)).arg(size);
+    command.env("DOCKET_DATA_DIR", folder).env("DOCKET_DEMO", "0").kill_on_drop(true);
+    for given in ["MONGODB_URI", "NATS_URL"] {
+        command.env_remove(given);
+    }
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_is_told_before_a_server_is_started_there() {
+    for (server, size, says) in [("nats", "4m", "nats-server needs 16 MiB"), ("mongo", "64m", "mongod needs 256 MiB")] {
+        for doctor in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut command = on_small_disk(folder.path(), server, size);
+            command.args(doctor.then_some("doctor"));
+            command.env("DOCKET_HTTP_ADDR", "127.0.0.1:0").env("DOCKET_OPS_ADDR", "127.0.0.1:0");
+            let ended = tokio::time::timeout(Duration::from_secs(30), command.output());
+            let output = ended.await.expect("it ends by itself").expect("unshare (util-linux) is installed");
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_eq!(output.status.code(), Some(if doctor { 1 } else { 2 }), "{said}");
+            let path = folder.path().join(server);
+            for part in ["DOCKET_DATA_DIR", says, &format!("MiB are free in {}", path.display())] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+            assert!(!doctor || said.contains("ILL   data"), "{said}");
+            let other = if server == "nats" { "mongo" } else { "nats" };
+            assert!(!folder.path().join(other).exists(), "a server was started");
+        }
     }
 }
 

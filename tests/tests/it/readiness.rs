@@ -43,7 +43,7 @@ async fn pages_are_not_ready_before_they_have_reached_the_services_once() {
     let proxy = FaultProxy::before(address).await;
     proxy.set(Way::Cut);
     let web = begin("web", &[("DOCKET_API_URL", format!("http://127.0.0.1:{}", proxy.port()))]);
-    until_waiting_for("apis", &web).await;
+    until_waiting_for("tickets", &web).await;
     proxy.set(Way::Open);
     web.until_ready("web").await;
     proxy.set(Way::Cut);

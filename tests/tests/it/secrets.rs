@@ -26,7 +26,7 @@ async fn what_stands_behind_the_question_mark_is_in_no_line_and_in_no_span() {
     let mut docket = Command::new(binary("docket"))
         .env("DOCKET_HTTP_ADDR", format!("127.0.0.1:{http}"))
         .env("DOCKET_OPS_ADDR", format!("127.0.0.1:{ops}"))
-        .env("DOCKET_DATA_DIR", folder.path())
+        .env("DOCKET_DATA_DIR", folder.path().join("data"))
         .env("DOCKET_DEMO", "0")
         .env("DOCKET_STREAM_MIB", "64")
         .env("DOCKET_LOG_FORMAT", "json")

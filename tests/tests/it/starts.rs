@@ -76,6 +76,7 @@ async fn each_wrong_setting_is_told_at_once_by_its_name() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken_addr = taken.local_addr().unwrap().to_string();
     fs::write(folder.path().join("file"), "").unwrap();
+    fs::create_dir_all(folder.path().join("others/photos")).unwrap();
     fs::create_dir(folder.path().join("owned")).unwrap();
     let lock = fs::File::create(folder.path().join("owned/lock")).unwrap();
     lock.lock().unwrap();
@@ -90,6 +91,7 @@ async fn each_wrong_setting_is_told_at_once_by_its_name() {
         ("DOCKET_DATA_DIR", &path("file"), &["folder that this user may write into"]),
         ("DOCKET_DATA_DIR", &path("file/below"), &["folder that this user may write into"]),
         ("DOCKET_DATA_DIR", "/proc/docket", &["folder that this user may write into"]),
+        ("DOCKET_DATA_DIR", &path("others"), &["files of others (photos)", "choose an empty folder"]),
         ("DOCKET_DATA_DIR", &path("owned"), &["in use by another Docket (process 4711)", "stop it"]),
         ("MONGODB_URI", &mongodb, &["nobody listens", &nobody.to_string()]),
         ("MONGODB_URI", "127.0.0.1:27017", &["must begin with mongodb://"]),
@@ -186,7 +188,7 @@ async fn no_public_address_has_demo_accounts_or_the_stand_in_for_stripe() {
     assert!(no_key.contains("STRIPE_SECRET_KEY") && !no_key.contains("DOCKET_DEMO=0"), "{no_key}");
     let everywhere = refusal(folder.path(), &[("DOCKET_HTTP_ADDR", "0.0.0.0:0")]).await;
     assert!(everywhere.contains("DOCKET_PUBLIC_URL"), "{everywhere}");
-    let (app, variables) = shared(folder.path()).await;
+    let (app, variables) = shared(&folder.path().join("shared")).await;
     let demo = with(variables, &[PUBLIC, ("DOCKET_DEMO", "1")]);
     let anywhere = [("DOCKET_HTTP_ADDR", "127.0.0.1:0"), ("DOCKET_OPS_ADDR", "127.0.0.1:0")];
     let output = run_at_once("docket", &[], &with(demo.clone(), &anywhere)).await;

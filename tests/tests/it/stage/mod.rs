@@ -32,6 +32,8 @@ async fn the_overlay_sells_guards_what_is_of_others_and_is_replaced_unnoticed() 
 
 /// What the buyer sees of the order in the pages, which have it from the other services.
 async fn its_pages_show_it(buyer: &Person) {
+    let calls = buyer.get("/api/docs/openapi.json").await.expect(200);
+    assert!(calls["paths"]["/api/orders"].is_object(), "{calls}");
     let orders = buyer.get("/api/orders").await.expect(200);
     let order = orders["items"][0]["id"].as_str().unwrap();
     for page in ["/orders".to_owned(), format!("/orders/{order}"), format!("/orders/{order}/passes")] {
