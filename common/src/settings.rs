@@ -123,13 +123,13 @@ pub struct Settings {
     #[arg(long, env = "HOLD_SECONDS", default_value = "900", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub hold_seconds: u32,
 
-    /// How many places of a listing one person may hold without having paid; a listing's own limit per order comes first.
-    /// 0: any number, of every listing
+    /// How many places of a listing one person may hold without having paid, or have of a free one; a listing's own limit per
+    /// order comes first. 0: any number, of every listing
     #[arg(long, env = "HOLD_UNPAID_PLACES", default_value = "20")]
     pub hold_unpaid_places: u32,
 
-    /// After how many holds of a listing that a person let run out, or gave up late, within an hour the next one has to wait. 0:
-    /// never
+    /// After how many holds of a listing that a person let run out, or gave up late, within an hour the next one has to wait; those
+    /// given up soon count in part. 0: never
     #[arg(long, env = "HOLD_PAUSE_AFTER", default_value = "2")]
     pub hold_pause_after: u32,
 

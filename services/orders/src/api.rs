@@ -130,7 +130,7 @@ impl OrderBody {
 #[utoipa::path(post, path = "/api/orders", request_body = NewOrder,
     responses((status = 201, description = "Held; the order as it is by then if the request was sent before", body = OrderBody),
         (status = 403, description = "`own_ticket`"), (status = 404, description = "There is no such ticket"),
-        (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `sale_ended` from `saleEndsAt` on; `hold_limit`: too many unpaid places of this ticket; `hold_pause`: several holds of it ran out or were given up late, come again after `Retry-After`")))]
+        (status = 409, description = "`sold_out`, `over_limit`, `not_on_sale`; `sale_ended` from `saleEndsAt` on; `hold_limit`: too many unpaid places of this ticket; `free_limit`: as many free tickets of this show as one person may have; `hold_pause`: several holds of it ran out, or many were given up, come again after `Retry-After`")))]
 pub(crate) async fn create(
     orders: web::Data<Orders>,
     buyer: Principal,

@@ -1,10 +1,15 @@
-//! How much of a listing one person may hold without paying. Pure: no clock, no I/O.
+//! How much of a listing one person may have without paying. Pure: no clock, no I/O.
 //!
 //! What a person holds unpaid of a listing in all is at most what one order may have, or else one account could hold a whole
-//! sale. Who has let holds of a listing run out within the last hour waits before the next one, twice as long with each
+//! sale. Of what is free the tickets count as well until they are given back, or else it could take a whole show.
+//!
+//! Who has let holds of a listing run out within the last hour waits before the next one, twice as long with each
 //! further hold, or else the same account could hold the places again after each deadline. A hold that was given up in the
-//! second half of its time counts like one that ran out, or else the account would give it up just before the deadline.
+//! second half of its time counts like one that ran out, or else the account would give it up just before the deadline. One that
+//! was given up sooner counts as the part of its time that it took, and a fifth at the least, or else the account would give it
+//! up a little sooner, or thousands a minute. But people change their mind: with the first three no pause begins.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use common::backoff::Backoff;
@@ -15,15 +20,24 @@ use serde::de::{IntoDeserializer as _, value};
 use serde::{Deserialize, Deserializer};
 
 use crate::inventory::PendingHold;
-use crate::order::OrderState;
+use crate::order::{HELD, Order, OrderState};
 
-/// So long a hold that was let run out counts.
+/// So long a hold counts that was let run out or given up.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// What a hold that ran out counts, in thousandths.
+const WHOLE: u64 = 1000;
+
+/// The least that one counts that was given up.
+const LEAST: u64 = WHOLE / 5;
+
+/// With so many that were given up soon no pause begins.
+const CHANGES_OF_MIND: usize = 3;
 
 /// The limits of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HoldLimits {
-    /// The places a person may hold of a listing that has no limit of its own; 0 if any number, of every listing.
+    /// The places a person may have unpaid of a listing that has no limit of its own; 0 if any number, of every listing.
     pub(crate) unpaid_places: u32,
     /// After how many holds that were let run out a person waits; 0 if never.
     pub(crate) pause_after: u32,
@@ -40,8 +54,11 @@ pub(crate) enum TooMany {
     /// Of places in one order.
     #[error("you may hold at most {limit} unpaid places of this ticket")]
     AtOnce { limit: u32 },
-    /// Of holds that were let run out.
-    #[error("you let several holds of this ticket run out, or gave them up late, and may hold places again in {}", minutes(*wait))]
+    /// Of tickets that cost nothing, or are about to be had for nothing.
+    #[error("{}", of_free(*has, *limit))]
+    Free { has: u32, limit: u32 },
+    /// Of holds that were let run out or given up.
+    #[error("you let several holds of this ticket run out, or gave many up, and may hold places again in {}", minutes(*wait))]
     RunOut { wait: Duration },
 }
 
@@ -49,6 +66,28 @@ fn minutes(wait: Duration) -> String {
     match wait.as_secs().div_ceil(60) {
         0 | 1 => "a minute".to_owned(),
         minutes => format!("{minutes} minutes"),
+    }
+}
+
+fn of_free(has: u32, limit: u32) -> String {
+    match has {
+        0 => format!("one person may have at most {limit} of the free tickets of this show"),
+        1 => format!("you have 1 free ticket of this show already and may have {limit}"),
+        has => format!("you have {has} free tickets of this show already and may have {limit}"),
+    }
+}
+
+/// What somebody wants to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) quantity: u32,
+    /// Whether it costs nothing.
+    pub(crate) is_free: bool,
+}
+
+impl From<&Order> for Wanted {
+    fn from(order: &Order) -> Self {
+        Self { quantity: order.quantity, is_free: order.is_free() }
     }
 }
 
@@ -63,9 +102,25 @@ pub(crate) struct Standing {
     #[serde(deserialize_with = "or_holding")]
     pub(crate) state: OrderState,
     pub(crate) quantity: u32,
+    pub(crate) created_at: Time,
     pub(crate) expires_at: Time,
     #[serde(default)]
+    pub(crate) paid_at: Option<Time>,
+    #[serde(default)]
     pub(crate) given_up_late_at: Option<Time>,
+    #[serde(default)]
+    pub(crate) given_up_soon_at: Option<Time>,
+    #[serde(default)]
+    pub(crate) counts_until: Option<Time>,
+}
+
+/// A hold that was let go without having been paid.
+#[derive(Clone, Copy)]
+struct LetGo {
+    at: Time,
+    /// What it counts, in thousandths of one that ran out.
+    parts: u64,
+    soon: bool,
 }
 
 /// An order in a state that only a later build knows holds its places, as far as anybody can tell here.
@@ -78,8 +133,20 @@ fn or_holding<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrderState, 
 impl Standing {
     /// What a hold of a listing is whose order may not be stored yet.
     pub(crate) fn pending(ticket_id: TicketId, hold: &PendingHold) -> Self {
-        let PendingHold { order_id: id, buyer_id, quantity, expires_at, .. } = *hold;
-        Self { id, ticket_id, buyer_id, state: OrderState::Created, quantity, expires_at, given_up_late_at: None }
+        let PendingHold { order_id: id, buyer_id, quantity, at: created_at, expires_at, .. } = *hold;
+        Self {
+            id,
+            ticket_id,
+            buyer_id,
+            state: OrderState::Created,
+            quantity,
+            created_at,
+            expires_at,
+            paid_at: None,
+            given_up_late_at: None,
+            given_up_soon_at: None,
+            counts_until: Some(HELD),
+        }
     }
 
     fn holds(&self) -> bool {
@@ -87,9 +154,23 @@ impl Standing {
         matches!(self.state, Created | AwaitingPayment | Expiring) && self.given_up_late_at.is_none()
     }
 
-    /// When the places were let go without having been paid, at the deadline or not long before it.
-    fn ran_out_at(&self) -> Option<Time> {
-        self.given_up_late_at.or_else(|| (self.state == OrderState::Expired).then_some(self.expires_at))
+    /// Whether it has tickets that cost nothing: of what is complete, the limits count no other.
+    fn is_free_ticket(&self) -> bool {
+        self.state == OrderState::Complete && self.counts_until.is_some()
+    }
+
+    /// How the places were let go, if they were without having been paid: at the deadline or not long before it, or soon.
+    fn let_go(&self) -> Option<LetGo> {
+        let ran_out = self.given_up_late_at.or_else(|| (self.state == OrderState::Expired).then_some(self.expires_at));
+        let soon = || self.given_up_soon_at.map(|at| LetGo { at, parts: self.parts_until(at), soon: true });
+        ran_out.map(|at| LetGo { at, parts: WHOLE, soon: false }).or_else(soon)
+    }
+
+    /// How much of its time had gone by. A free ticket was no hold any more.
+    fn parts_until(&self, at: Time) -> u64 {
+        let millis = |until: Time| u64::try_from(until.since(self.created_at).as_millis()).unwrap_or(u64::MAX);
+        let gone_by = millis(at).saturating_mul(WHOLE) / millis(self.expires_at).max(1);
+        if self.paid_at.is_some() { LEAST } else { gone_by.clamp(LEAST, WHOLE) }
     }
 }
 
@@ -113,25 +194,44 @@ impl HoldLimits {
         self.unpaid_places > 0 || self.pauses()
     }
 
+    /// Until when an order must count to be of interest to somebody who waits since `since`, so that what nobody limits is not
+    /// read either. The limits themselves see to it that a person has no more of a listing in this range than they allow, but for
+    /// free tickets of a time without them.
+    pub(crate) fn counting(&self, since: Time) -> Range<Time> {
+        let moment = Duration::from_millis(1);
+        let from = if self.pauses() { since + moment } else { HELD };
+        from..if self.unpaid_places > 0 { HELD + moment } else { HELD }
+    }
+
     fn pauses(&self) -> bool {
         self.pause_after > 0 && !self.pause.is_zero()
     }
 
-    /// Whether somebody with these orders of the listing may hold `quantity` places more.
+    /// Whether somebody with these orders of the listing may hold more. Free tickets keep nobody from what is paid.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub(crate) fn allow(&self, has: &[Standing], quantity: u32, limit: Option<u32>, now: Time) -> Result<(), TooMany> {
-        let held: u32 = has.iter().filter(|order| order.holds()).map(|order| order.quantity).sum();
-        match limit.filter(|limit| held.saturating_add(quantity) > *limit) {
-            Some(limit) if held > 0 => return Err(TooMany::Places { held, limit }),
-            Some(limit) => return Err(TooMany::AtOnce { limit }),
-            None => {}
+    pub(crate) fn allow(&self, has: &[Standing], wanted: Wanted, limit: Option<u32>, now: Time) -> Result<(), TooMany> {
+        let Wanted { quantity, is_free } = wanted;
+        let counts = |order: &&Standing| order.holds() || is_free && order.is_free_ticket();
+        let unpaid = has.iter().filter(counts).fold(0_u32, |unpaid, order| unpaid.saturating_add(order.quantity));
+        match limit.filter(|limit| unpaid.saturating_add(quantity) > *limit) {
+            Some(limit) if is_free => Err(TooMany::Free { has: unpaid, limit }),
+            Some(limit) if unpaid > 0 => Err(TooMany::Places { held: unpaid, limit }),
+            Some(limit) => Err(TooMany::AtOnce { limit }),
+            None => self.allow_again(has, now),
         }
-        let ran_out = has.iter().filter_map(Standing::ran_out_at).filter(|at| *at > now - REMEMBERED);
+    }
+
+    /// Whether somebody who let these go waits no longer.
+    fn allow_again(&self, has: &[Standing], now: Time) -> Result<(), TooMany> {
+        let let_go = has.iter().filter_map(Standing::let_go).filter(|one| one.at > now - REMEMBERED);
+        let (soon, ran_out): (Vec<LetGo>, Vec<LetGo>) = let_go.partition(|one| one.soon);
+        let parts = soon.iter().chain(&ran_out).fold(0_u64, |parts, one| parts.saturating_add(one.parts));
+        let begins = Some(soon).filter(|soon| soon.len() > CHANGES_OF_MIND).into_iter().flatten().chain(ran_out);
         // A hold may end before its deadline without anybody's doing, and clocks differ.
-        let ran_out = ran_out.map(|at| at.min(now));
-        let (count, last) = ran_out.fold((0, None), |(count, last), at| (count + 1, last.max(Some(at))));
+        let last = begins.map(|one| one.at.min(now)).max();
+        let count = u32::try_from(parts / WHOLE).unwrap_or(u32::MAX);
         match last.map(|last| last + self.pause_for(count)) {
             Some(until) if until > now => Err(TooMany::RunOut { wait: until.since(now) }),
             _ => Ok(()),
@@ -145,103 +245,4 @@ impl HoldLimits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Time = Time::from_millis(100_000_000);
-    const MINUTE: Duration = Duration::from_secs(60);
-    const LIMITS: HoldLimits = HoldLimits { unpaid_places: 100, pause_after: 2, pause: Duration::from_secs(300) };
-
-    fn order(state: OrderState, quantity: u32, expires_at: Time) -> Standing {
-        let (id, ticket_id, buyer_id) = (OrderId::generate(NOW), TicketId::generate(NOW), UserId::generate(NOW));
-        Standing { id, ticket_id, buyer_id, state, quantity, expires_at, given_up_late_at: None }
-    }
-
-    fn ran_out(minutes_ago: &[u32]) -> Vec<Standing> {
-        minutes_ago.iter().map(|ago| order(OrderState::Expired, 1, NOW - MINUTE * *ago)).collect()
-    }
-
-    fn waits(limits: HoldLimits, minutes_ago: &[u32]) -> Option<Duration> {
-        match limits.allow(&ran_out(minutes_ago), 1, None, NOW) {
-            Ok(()) => None,
-            Err(TooMany::RunOut { wait }) => Some(wait),
-            Err(other) => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn only_places_that_are_held_and_not_paid_count() {
-        use OrderState::{AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Refunded};
-        let old = NOW - REMEMBERED;
-        for state in [Created, AwaitingPayment, Expiring] {
-            let has = [order(state, 2, old)];
-            assert_eq!(LIMITS.allow(&has, 2, Some(4), NOW), Ok(()), "{state:?}");
-            let too_many = Err(TooMany::Places { held: 2, limit: 4 });
-            assert_eq!(LIMITS.allow(&has, 3, Some(4), NOW), too_many, "{state:?}");
-            assert_eq!(LIMITS.allow(&has, 3, None, NOW), Ok(()), "{state:?}");
-        }
-        let ended = [Cancelled, Complete, Expired, Refunded].map(|state| order(state, 4, old));
-        assert_eq!(LIMITS.allow(&ended, 4, Some(4), NOW), Ok(()));
-    }
-
-    #[test]
-    fn an_order_in_a_state_of_a_later_build_holds_its_places() {
-        let known = order(OrderState::Complete, 2, NOW);
-        let stored = bson::doc! { "_id": known.id, "ticketId": known.ticket_id, "buyerId": known.buyer_id, "state": "queued",
-        "quantity": 2_i64, "expiresAt": NOW };
-        let read: Standing = common::store::from_document(&stored).unwrap();
-        assert_eq!(read, Standing { state: OrderState::Created, ..known });
-    }
-
-    #[test]
-    fn nobody_holds_more_at_once_than_in_all() {
-        let at_once = |quantity| LIMITS.allow(&[], quantity, LIMITS.of_listing(None), NOW);
-        assert_eq!((at_once(100), at_once(101)), (Ok(()), Err(TooMany::AtOnce { limit: 100 })));
-    }
-
-    #[test]
-    fn a_hold_that_was_given_up_late_counts_like_one_that_ran_out() {
-        let mut has = ran_out(&[40]);
-        let given_up = order(OrderState::Cancelled, 1, NOW + MINUTE);
-        has.push(given_up.clone());
-        assert_eq!(LIMITS.allow(&has, 1, None, NOW), Ok(()), "given up soon");
-        has.push(Standing { given_up_late_at: Some(NOW - MINUTE), ..given_up });
-        let wait = Err(TooMany::RunOut { wait: 4 * MINUTE });
-        assert_eq!(LIMITS.allow(&has, 1, None, NOW), wait, "since it was given up");
-    }
-
-    #[test]
-    fn a_hold_that_ended_before_its_deadline_makes_nobody_wait_longer_than_the_pause() {
-        let early = || order(OrderState::Expired, 1, NOW + MINUTE);
-        assert_eq!(LIMITS.allow(&[early()], 1, None, NOW), Ok(()), "it is the first");
-        let wait = Err(TooMany::RunOut { wait: LIMITS.pause });
-        assert_eq!(LIMITS.allow(&[early(), early()], 1, None, NOW), wait);
-        assert_eq!(HoldLimits { pause_after: 0, ..LIMITS }.allow(&[early(), early()], 1, None, NOW), Ok(()));
-    }
-
-    #[test]
-    fn a_pause_begins_with_the_second_hold_that_ran_out_and_doubles() {
-        assert_eq!(waits(LIMITS, &[1]), None);
-        assert_eq!(waits(LIMITS, &[1, 40]), Some(MINUTE * 4));
-        assert_eq!(waits(LIMITS, &[5, 40]), None);
-        assert_eq!(waits(LIMITS, &[5, 20, 40]), Some(MINUTE * 5));
-        assert_eq!(waits(LIMITS, &[1, 61]), None, "after an hour it is forgotten");
-        assert_eq!(waits(LIMITS, &[1; 50]), Some(MINUTE * 59), "an hour is the most");
-    }
-
-    #[test]
-    fn a_pause_is_told_in_minutes() {
-        let told = |seconds| TooMany::RunOut { wait: Duration::from_secs(seconds) }.to_string();
-        assert!(told(30).ends_with("again in a minute") && told(61).ends_with("again in 2 minutes"), "{}", told(61));
-    }
-
-    #[test]
-    fn zero_turns_a_limit_off() {
-        assert_eq!(waits(HoldLimits { pause_after: 0, ..LIMITS }, &[1, 1, 1]), None);
-        assert_eq!(waits(HoldLimits { pause: Duration::ZERO, ..LIMITS }, &[1, 1, 1]), None);
-        assert_eq!(LIMITS.of_listing(Some(4)), Some(4));
-        assert_eq!(LIMITS.of_listing(None), Some(100));
-        let none = HoldLimits { unpaid_places: 0, pause_after: 0, pause: Duration::ZERO };
-        assert_eq!((none.of_listing(Some(4)), none.ask()), (None, false));
-    }
-}
+mod tests;

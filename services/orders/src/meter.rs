@@ -25,6 +25,7 @@ pub(crate) struct Meter {
     granted: Counter,
     repeated: Counter,
     hold_limit: Counter,
+    free_limit: Counter,
     hold_pause: Counter,
     sold_out: Counter,
     over_limit: Counter,
@@ -50,6 +51,7 @@ impl Meter {
             granted: holds("granted"),
             repeated: holds("repeated"),
             hold_limit: holds("hold_limit"),
+            free_limit: holds("free_limit"),
             hold_pause: holds("hold_pause"),
             sold_out: holds("sold_out"),
             over_limit: holds("over_limit"),
@@ -73,6 +75,7 @@ impl Meter {
             }
             Ok(Held::Before) => &self.repeated,
             Err(HoldError::TooMany(TooMany::Places { .. } | TooMany::AtOnce { .. })) => &self.hold_limit,
+            Err(HoldError::TooMany(TooMany::Free { .. })) => &self.free_limit,
             Err(HoldError::TooMany(TooMany::RunOut { .. })) => &self.hold_pause,
             Err(HoldError::SoldOut(_)) => &self.sold_out,
             Err(HoldError::Busy) => &self.busy,

@@ -132,8 +132,12 @@ pub struct Order {
     /// When its buyer gave the hold up, if that was so late that the places were as good as kept from others until the deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up_late_at: Option<Time>,
-    /// Until when the limits of holds count it: for ever while its places are held and not paid, and for a while if they were kept
-    /// from others until the deadline or nearly so. Beside the state, so that an index has just these.
+    /// When its buyer gave it up otherwise: the hold in the first half of its time, or a ticket that cost nothing. Orders that an
+    /// earlier build has ended have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up_soon_at: Option<Time>,
+    /// Until when the limits of holds count it: for ever while its buyer has it without having paid, and for a while after it was
+    /// let go. Beside the state, so that an index has just these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts_until: Option<Time>,
     /// What of its money went back. Only payments' events write it: it is read with the order and never written with it.
@@ -358,10 +362,7 @@ impl Order {
             AwaitingPayment, Cancelled, Complete, Created, Expired, Expiring, Reacquiring, Refunded, Refunding,
         };
         match self.state {
-            Created | AwaitingPayment | Expiring => {
-                let given_up = Self { given_up_late_at: self.is_late(now).then_some(now), ..self.clone() };
-                Ok(Some(given_up.step(Cancelled, Some(Move::Release))))
-            }
+            Created | AwaitingPayment | Expiring => Ok(Some(self.given_up(now).step(Cancelled, Some(Move::Release)))),
             Cancelled | Refunding | Refunded => Ok(None),
             Expired | Reacquiring => Err(OrderError::Ended(self.state)),
             Complete => self.give_back(starts_at, now).map(Some),
@@ -377,7 +378,7 @@ impl Order {
             // What a newer build has promised, that build gives; or the seller does.
             RefundPolicy::Never | RefundPolicy::Unknown(_) => Err(OrderError::NotRefundable),
             RefundPolicy::UntilStart if started => Err(OrderError::NotRefundable),
-            _ if self.is_free() => Ok(self.step(OrderState::Cancelled, Some(Move::Return))),
+            _ if self.is_free() => Ok(self.given_up(now).step(OrderState::Cancelled, Some(Move::Return))),
             _ if self.dispute.is_open() => Err(OrderError::Disputed),
             _ => Ok(self.refund(RefundReason::BuyerRequest)),
         }

@@ -31,6 +31,7 @@ impl From<TooMany> for Problem {
                 Self::conflict("hold_limit", says).with("held", held).with("limit", limit)
             }
             TooMany::AtOnce { limit } => Self::conflict("hold_limit", says).with("held", 0).with("limit", limit),
+            TooMany::Free { has, limit } => Self::conflict("free_limit", says).with("has", has).with("limit", limit),
             TooMany::RunOut { wait } => Self::conflict("hold_pause", says).retry_after(wait),
         }
     }

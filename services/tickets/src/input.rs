@@ -52,7 +52,7 @@ pub(crate) struct TicketInput {
     /// no start. For a new listing it must be in the future.
     #[schema(schema_with = blank_or_null::<Time>)]
     sale_ends_at: Value,
-    /// The most places one order may hold: 1 to 100.
+    /// The most places one order may hold: 1 to 100. Of a free listing one person may have no more in all.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100)]
     per_order_limit: Value,
     /// An http or https address of at most 2,000 characters.

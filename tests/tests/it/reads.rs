@@ -150,7 +150,7 @@ async fn the_database_sees_few_of_many_reads() {
     app.stop().await;
 }
 
-/// However many others hold places of the same listing, and however many holds the buyer has given up late of others, or before.
+/// However many others hold places of the same listing, and however many holds the buyer has given up of others, or before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_reads_what_its_buyer_has_and_no_more() {
     let app = App::with(|settings| settings.hold_unpaid_places = 500).await;
@@ -168,14 +168,16 @@ async fn a_hold_reads_what_its_buyer_has_and_no_more() {
     let now = bson::DateTime::now();
     let hour_after = |at: bson::DateTime| bson::DateTime::from_millis(at.timestamp_millis() + 3_600_000);
     let yesterday = bson::DateTime::from_millis(now.timestamp_millis() - 24 * 3_600_000);
-    let late = (0..40).map(|nth| {
+    let old = (0..5_000).map(|nth| {
         let (ticket, at) = if nth % 2 == 0 { ("another", now) } else { (ticket["id"].as_str().unwrap(), yesterday) };
+        let given_up = if nth % 4 < 2 { "givenUpSoonAt" } else { "givenUpLateAt" };
         let mut order = cancelled.clone();
-        order.extend(doc! { "_id": format!("late {nth}"), "ticketId": ticket, "givenUpLateAt": at });
+        order.remove("givenUpSoonAt");
+        order.extend(doc! { "_id": format!("old {nth}"), "ticketId": ticket, given_up: at });
         order.extend(doc! { "countsUntil": hour_after(at), "outbox": [], "movements": [] });
         order
     });
-    orders.insert_many(late).await.unwrap();
+    orders.insert_many(old).await.unwrap();
     database.run_command(doc! { "profile": 2 }).await.unwrap();
     buyer.hold(&ticket, 1).await.expect(201);
     database.run_command(doc! { "profile": 0 }).await.unwrap();

@@ -84,6 +84,8 @@ async fn replicas_are_replaced_under_load_and_no_request_fails() {
     let app = App::start().await;
     let mut variables = variables(&app);
     variables.push(("DOCKET_DRAIN_SECONDS", "3".to_owned()));
+    // Who holds and gives up again and again would have to wait.
+    variables.push(("HOLD_PAUSE_AFTER", "0".to_owned()));
     let seller = app.sign_up().await;
     let ticket = seller.sell(1_000).await;
     seller.until_counts(&ticket, 0, 0).await;

@@ -1,8 +1,9 @@
 //! Which of the holds that wait are granted.
 //!
 //! Wishes are decided on one version of the inventory. What the orders say is read after that version is known: the orders of
-//! repeated requests, and what the buyers have not paid. A hold that lands meanwhile, at whatever replica, changes the version,
-//! and the write that relies on what was read before it fails. So a repeated hold is counted once and the limits are exact.
+//! repeated requests, and what the buyers have not paid, free tickets among it. A hold that lands meanwhile, at whatever replica,
+//! changes the version, and the write that relies on what was read before it fails. So a repeated hold is counted once and the
+//! limits are exact.
 //!
 //! A hold is repeated when its key's lease has run out, so a first request must not be decided after that without a look at its
 //! order. It never is: what has waited for longer than [`LONGEST_WAIT`], which is less than a lease, is turned away.
@@ -15,7 +16,7 @@ use common::id::{OrderId, UserId};
 use common::store::StoreError;
 
 use super::{HoldAnswer, HoldError, Stores};
-use crate::hold_limits::{HoldLimits, Standing};
+use crate::hold_limits::{HoldLimits, Standing, Wanted};
 use crate::inventory::{Inventory, PendingHold};
 use crate::order::Order;
 use crate::store::Wanting;
@@ -29,7 +30,7 @@ pub(super) struct Wish {
     pub(super) order: Box<Order>,
     /// Whether an earlier request may have made the order.
     pub(super) repeated: bool,
-    /// How many places of the listing the buyer may hold unpaid.
+    /// How many places of the listing the buyer may have unpaid.
     pub(super) limit: Option<u32>,
     /// Since when it waits.
     pub(super) since: Time,
@@ -84,7 +85,7 @@ impl Known {
         let looked_up = repeated.chain(pending.iter().map(|hold| hold.order_id)).collect();
         let limited = wishes.iter().filter(|wish| stores.limits.ask() && wish.order.quantity <= left);
         let limited = limited.map(|wish| wish.order.buyer_id).collect();
-        let wanting = Wanting { ticket: inventory.ticket_id, buyers: limited, since };
+        let wanting = Wanting { ticket: inventory.ticket_id, buyers: limited, counting: stores.limits.counting(since) };
         let counted = stores.orders.counted_of(wanting);
         let (stored, counted) = tokio::try_join!(stores.orders.stored_of(looked_up), counted)?;
         Ok(Self::of(inventory, stored.into_iter().chain(counted), pending))
@@ -117,7 +118,7 @@ impl Known {
             return Ok(Grant::Pending(pending.clone()));
         }
         let has = self.of_buyers.get(&order.buyer_id).map_or(&[][..], Vec::as_slice);
-        limits.allow(has, order.quantity, wish.limit, now)?;
+        limits.allow(has, Wanted::from(&**order), wish.limit, now)?;
         let hold = PendingHold::of(order);
         let standing = Standing::pending(order.ticket_id, &hold);
         next.hold(hold)?;

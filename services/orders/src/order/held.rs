@@ -8,7 +8,7 @@ use super::{Disputing, Order, OrderState, Returned};
 use crate::hold_limits::REMEMBERED;
 use crate::inventory::PendingHold;
 
-/// Until when the limits count what is held and not paid: the last second that has a date of four digits.
+/// Until when the limits count what a person has and has not paid: the last second that has a date of four digits.
 pub const HELD: Time = Time::from_millis(253_402_300_799_000);
 
 impl Order {
@@ -42,6 +42,7 @@ impl Order {
             undone: Vec::new(),
             inside: 0,
             given_up_late_at: None,
+            given_up_soon_at: None,
             counts_until: Some(HELD),
             returned: Returned::default(),
             dispute: Disputing::default(),
@@ -58,18 +59,26 @@ impl Order {
         Ok(Self { quantity, unit_price, total, created_at, expires_at, ..self })
     }
 
+    /// The same as its buyer gives it up. It was no hold any more if it is complete.
+    pub(super) fn given_up(&self, now: Time) -> Self {
+        let late = self.paid_at.is_none() && self.is_late(now);
+        let (given_up_late_at, given_up_soon_at) = (late.then_some(now), (!late).then_some(now));
+        Self { given_up_late_at, given_up_soon_at, ..self.clone() }
+    }
+
     /// Whether more than half of the hold's time has gone by.
-    pub(super) fn is_late(&self, now: Time) -> bool {
+    fn is_late(&self, now: Time) -> bool {
         now.since(self.created_at) > self.expires_at.since(self.created_at) / 2
     }
 
     /// Until when the limits count it as it is.
     pub(super) fn counted(&self) -> Option<Time> {
-        use OrderState::{AwaitingPayment, Created, Expired, Expiring};
+        use OrderState::{AwaitingPayment, Complete, Created, Expired, Expiring};
         match self.state {
             Created | AwaitingPayment | Expiring => Some(HELD),
+            Complete if self.is_free() => Some(HELD),
             Expired => Some(self.expires_at + REMEMBERED),
-            _ => self.given_up_late_at.map(|at| at + REMEMBERED),
+            _ => self.given_up_late_at.or(self.given_up_soon_at).map(|at| at + REMEMBERED),
         }
     }
 }

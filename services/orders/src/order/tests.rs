@@ -101,12 +101,15 @@ fn who_gives_a_hold_up_in_its_second_half_has_kept_the_places_from_others() {
     let later = half + std::time::Duration::from_secs(1);
     assert_eq!((given_up(START), given_up(half), given_up(later)), (None, None, Some(later)));
     let free = after(order(0), &[Input::NothingToPay, CANCELS]);
-    assert_eq!((free.state, free.given_up_late_at), (OrderState::Cancelled, None), "it was no hold any more");
+    let given_up = (free.given_up_late_at, free.given_up_soon_at);
+    assert_eq!((free.state, given_up), (OrderState::Cancelled, (None, Some(DEADLINE))), "it was no hold any more");
 }
 
 #[test]
-fn the_limits_count_what_is_held_unpaid_and_for_an_hour_what_was_kept_from_others_without_being_paid() {
-    use Input::{DeadlinePassed, MoneyReturned, PaymentCancelled, PaymentStarted, PaymentSucceeded, PlacesGranted};
+fn the_limits_count_what_somebody_has_unpaid_and_for_an_hour_what_was_kept_from_others_without_being_paid() {
+    use Input::{
+        DeadlinePassed, MoneyReturned, NothingToPay, PaymentCancelled, PaymentStarted, PaymentSucceeded, PlacesGranted,
+    };
     let counts = |inputs: &[Input]| after(order(500), inputs).counts_until;
     let an_hour = Some(DEADLINE + std::time::Duration::from_secs(3600));
     for held in [&[][..], &[PaymentStarted], &[DeadlinePassed]] {
@@ -117,7 +120,10 @@ fn the_limits_count_what_is_held_unpaid_and_for_an_hour_what_was_kept_from_other
     let meanwhile = [CANCELS, PaymentSucceeded, MoneyReturned];
     assert_eq!(counts(&meanwhile), an_hour, "paid when it was given up, and the money went back");
     let soon = order(500).handle(CANCELS, START).unwrap().unwrap();
-    assert_eq!(soon.next.counts_until, None, "given up soon");
+    assert_eq!(soon.next.counts_until, Some(START + std::time::Duration::from_secs(3600)), "given up soon");
+    let of_free = |inputs: &[Input]| after(order(0), inputs).counts_until;
+    assert_eq!((of_free(&[NothingToPay]), of_free(&[DeadlinePassed])), (Some(HELD), Some(HELD)), "free");
+    assert_eq!(of_free(&[NothingToPay, CANCELS]), an_hour, "free, and given back");
     assert_eq!((counts(&[PaymentSucceeded]), counts(&[PaymentSucceeded, MoneyReturned])), (None, None), "paid");
     let late = [DeadlinePassed, PaymentCancelled, PaymentSucceeded];
     assert_eq!((counts(&late), counts(&[&late[..], &[PlacesGranted]].concat())), (None, None), "paid late");

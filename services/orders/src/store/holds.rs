@@ -1,6 +1,7 @@
 //! The orders that hold places, by their deadlines and by their buyers.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use bson::{Document, doc};
 use common::clock::Time;
@@ -19,8 +20,9 @@ pub(super) fn holding() -> Document {
     doc! { "state": { "$in": ["created", "awaiting_payment"] } }
 }
 
-/// Of the orders that the limits count: they let nobody have many of a listing. Those that a person has paid, or given up soon,
-/// are not in it and cost the next hold nothing, unless an earlier build has made them so.
+/// Of the orders that the limits count: they let nobody have many of a listing at a time. Those that a person has paid are not in
+/// it, and what was let go more than an hour ago is out of the range that is read: however many there are, they cost the next
+/// hold nothing.
 pub(super) fn index_of_counted() -> Document {
     doc! { "buyerId": 1, "ticketId": 1, "countsUntil": 1 }
 }
@@ -34,8 +36,8 @@ pub(super) fn counted() -> Document {
 pub(crate) struct Wanting {
     pub(crate) ticket: TicketId,
     pub(crate) buyers: HashSet<UserId>,
-    /// Since when the first of them waits.
-    pub(crate) since: Time,
+    /// Until when that counts which is of interest.
+    pub(crate) counting: Range<Time>,
 }
 
 /// What the limits count of the orders that they have of the listing.
@@ -51,9 +53,13 @@ async fn counted_of(orders: Aggregates<Order>, wanting: Vec<Wanting>) -> Result<
     let buyers: HashSet<UserId> = wanting.iter().flat_map(|one| one.buyers.iter().copied()).collect();
     let wanted = doc! {
         "buyerId": { "$in": Vec::from_iter(buyers) }, "ticketId": { "$in": tickets },
-        "countsUntil": { "$gt": wanting.iter().map(|one| one.since).min() },
+        "countsUntil": {
+            "$gte": wanting.iter().map(|one| one.counting.start).min(),
+            "$lt": wanting.iter().map(|one| one.counting.end).max(),
+        },
     };
-    let fields = doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "expiresAt": 1, "givenUpLateAt": 1 };
+    let fields = doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "createdAt": 1, "expiresAt": 1, "paidAt": 1,
+    "givenUpLateAt": 1, "givenUpSoonAt": 1, "countsUntil": 1 };
     // Read in whatever schema, as `OrderStore::stored_of` does, and by this index: the planner would also take one that has all
     // orders of the listings, or all of a buyer.
     let collection = orders.collection().beside_states::<Standing>();

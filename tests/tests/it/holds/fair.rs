@@ -14,7 +14,7 @@ async fn list(seller: &Person, quantity: u32, limit: u32) -> Value {
 }
 
 /// Another process of orders on the same database.
-async fn replica(app: &App) -> App {
+pub(super) async fn replica(app: &App) -> App {
     App::of(vec![orders::service()], |settings| {
         settings.namespace.clone_from(&app.settings_used().namespace);
         settings.jwks_url = Some(format!("{}/.well-known/jwks.json", app.base()).parse().unwrap());
@@ -103,6 +103,30 @@ async fn who_gives_holds_up_late_waits_too_and_who_does_at_once_does_not() {
     pause(Duration::from_secs(11)).await;
     give_up(&idle, &held).await;
     idle.hold(&ticket, 1).await.problem(409, "hold_pause");
+    app.stop().await;
+}
+
+/// Who gives places up and holds them again at once keeps them from others as well, and fills the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_account_cannot_hold_and_give_up_for_ever() {
+    let app = App::start().await;
+    let (seller, greedy, fan) = (app.sign_up().await, app.sign_up().await, app.sign_up().await);
+    let (ticket, show) = (list(&seller, 6, 6).await, list(&seller, 6, 6).await);
+    let mut held = 0;
+    let refused = loop {
+        let answer = greedy.hold(&ticket, 6).await;
+        if answer.status != 201 || held == 30 {
+            break answer;
+        }
+        greedy.delete(&format!("/api/orders/{}", id(&answer.body))).await.expect(200);
+        held += 1;
+    };
+    let wait: u64 = refused.headers.get("retry-after").map_or(0, |wait| wait.to_str().unwrap().parse().unwrap());
+    refused.problem(409, "hold_pause");
+    assert!((200..=300).contains(&wait), "{wait}");
+    assert_eq!(held, 10);
+    fan.hold(&ticket, 6).await.expect(201);
+    greedy.hold(&show, 6).await.expect(201);
     app.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 mod ends;
 mod fair;
+mod free;
 mod late;
 mod repeated;
 

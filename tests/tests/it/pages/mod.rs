@@ -5,6 +5,7 @@ mod answers;
 mod buying;
 mod card_form;
 mod door;
+mod free;
 mod keys;
 mod limits;
 mod money;
