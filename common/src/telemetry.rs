@@ -1,6 +1,7 @@
 //! Logs, traces and metrics: one subscriber, one tracer and one recorder in a process, whichever service asks first.
 
 mod recorder;
+mod seldom;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -19,6 +20,7 @@ use tracing_subscriber::registry::LookupSpan as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 use url::Url;
 
+pub use self::seldom::Seldom;
 use crate::settings::{LogFormat, Settings};
 
 const TRACEPARENT: &str = "traceparent";

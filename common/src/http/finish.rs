@@ -21,7 +21,7 @@ use super::meter::Metered;
 use super::problem::{self, Problem};
 use super::reading::Reading;
 use crate::limits::ANSWER_WITHIN;
-use crate::telemetry::stopwatch;
+use crate::telemetry::{Seldom, stopwatch};
 
 /// When a client comes again whose answer took too long. What an Idempotency-Key names goes on, for its repetition to find; other
 /// work is given up, as when the client hangs up.
@@ -142,13 +142,16 @@ fn logged(problem: Problem) -> Problem {
     problem
 }
 
-/// Within the request's span, so the line has the request id.
+/// Within the request's span, so the line has the request id. Of requests that are turned away there may be a flood.
 fn log(problem: &Problem) {
+    static TURNED_AWAY: Seldom = Seldom::new();
     let (status, code, cause) = (problem.status().as_u16(), problem.code(), problem.chain());
-    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
-        tracing::warn!(status, code, cause, "request turned away");
-    } else {
+    if problem.status() != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(status, code, cause, "request failed");
+    } else if let Some(others) = TURNED_AWAY.write(code) {
+        tracing::warn!(status, code, cause, others, "request turned away");
+    } else {
+        tracing::debug!(status, code, cause, "request turned away");
     }
 }
 

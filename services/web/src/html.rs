@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use askama::Template;
 use common::http::Problem;
+use common::telemetry::Seldom;
 
 use crate::coding::Coding;
 use crate::failure::{ApiProblem, Failure};
@@ -168,13 +169,22 @@ struct FailurePage {
     request_id: Option<String>,
 }
 
+/// While an API is away, no page can be shown.
+fn tell_broken(reason: &str) {
+    static BROKEN: Seldom = Seldom::new();
+    match BROKEN.write("page") {
+        Some(others) => tracing::warn!(reason, others, "a page could not be shown"),
+        None => tracing::debug!(reason, "a page could not be shown"),
+    }
+}
+
 /// The page that says what went wrong.
 fn told(failure: &Failure, shell: Shell) -> HttpResponse {
     if let Failure::SignIn { next } = failure {
         return go(&format!("/signin?{}", next_query(next)));
     }
     if let Failure::Broken(reason) = failure {
-        tracing::warn!(reason, "a page could not be shown");
+        tell_broken(reason);
     }
     let status = actix_web::ResponseError::status_code(failure);
     let (heading, text, request_id) = match failure {
