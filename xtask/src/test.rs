@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all tests, with one mongod and one nats-server for the whole run.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use docket_local::{LocalServers, Options};
@@ -42,7 +42,11 @@ pub(crate) async fn test(arguments: &Arguments) -> Result {
     tests.envs(servers.nats_url().map(|url| ("DOCKET_TEST_NATS_URL", url)));
     let outcome = succeed(tests).await;
     servers.stop().await;
-    std::fs::remove_dir_all(options.data_dir)?;
+    match outcome {
+        Ok(()) => std::fs::remove_dir_all(options.data_dir)?,
+        // The next run empties the folder.
+        Err(_) => eprintln!("the logs of the servers are in {}", options.data_dir.display()),
+    }
     outcome.and(examples)
 }
 
@@ -76,11 +80,7 @@ fn data_dir() -> PathBuf {
 
 /// One name for a whole path, so that each checkout has a folder of its own.
 fn name_of(folder: &Path) -> String {
-    let parts = folder.components().filter_map(|part| match part {
-        Component::Normal(part) => Some(part.to_string_lossy()),
-        _ => None,
-    });
-    parts.fold("docket".to_owned(), |name, part| format!("{name}-{part}"))
+    format!("docket{}", folder.to_string_lossy().replace('/', "-"))
 }
 
 pub(crate) fn servers_dir() -> PathBuf {
