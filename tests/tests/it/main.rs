@@ -17,6 +17,7 @@ mod growth;
 mod holds;
 mod journey;
 mod mailboxes;
+mod keeper;
 mod observability;
 mod openapi;
 mod outage;

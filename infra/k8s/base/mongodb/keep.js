@@ -1,20 +1,23 @@
-// Makes the replica set out of MEMBERS, and a user out of each file in USERS: the file's name is the user's, its text the
-// password. `root` may do everything; any other user reads and writes the database docket_<user>, and nothing else.
+// Makes the replica set out of those that the file HOSTS names, and a user out of each file in USERS: the file's name is the user's,
+// its text the password. `root` may do everything; any other user reads and writes the database docket_<user>, and nothing else.
 // Every member runs this for as long as it lives; it changes only what is not so yet, and MEMBER is a file while the member serves.
 // It is written as a script and not as a program, because mongosh waits for the server only in plain statements.
 const fs = require('fs');
 
-const { LOCAL, MEMBER, MEMBERS, SELF, USERS } = process.env;
-const hosts = MEMBERS.replace('mongodb://', '').split(',');
+const { HOSTS, LOCAL, MEMBER, USERS } = process.env;
+const SELF = process.env.SELF.replace('mongodb://', '');
 
 const AUTHENTICATION_FAILED = 18;
 const REMOVED = 93;
 
-// Until all is made it is looked at each second; then the member itself is, and only now and then what the settings say.
+// Until all is made it is looked at each second; then the member itself is now and then, and what the settings say when they have
+// changed or there is another primary, or seldom: to try all passwords costs more than all the rest.
 const LOOK_MS = 1000;
-const KEEP_MS = 20000;
+const WELL_LOOK_MS = 4000;
+const KEEP_MS = 60000;
 
 const patience = 'directConnection=true&serverSelectionTimeoutMS=3000';
+let hosts = [];
 let passwords = {};
 
 // A connection that ends with what is done by it.
@@ -31,6 +34,21 @@ function by(uri, work) {
 
 const asStranger = (work) => by(`mongodb://${LOCAL}/?${patience}`, (connection) => work(connection.getDB('admin')));
 
+// A connection costs more than a thousand questions, so the one by which the member is looked at stays.
+let looks = null;
+
+function hello() {
+  looks ??= new Mongo(`mongodb://${LOCAL}/?${patience}&socketTimeoutMS=5000`);
+  try {
+    const answer = looks.getDB('admin').hello();
+    return answer;
+  } catch (error) {
+    looks.close();
+    looks = null;
+    throw error;
+  }
+}
+
 // Fails if the password is another one.
 function as(name, database, work) {
   const them = `${encodeURIComponent(name)}:${encodeURIComponent(passwords[name])}`;
@@ -41,15 +59,18 @@ function as(name, database, work) {
   });
 }
 
-function readPasswords() {
+// Kubernetes brings the files up to date while this runs. Answers whether they have changed.
+function readSettings() {
+  const before = JSON.stringify([hosts, passwords]);
+  hosts = fs.readFileSync(HOSTS, 'utf8').trim().split(',');
   // Kubernetes keeps its own links beside the files, under names that begin with a dot.
   const names = fs.readdirSync(USERS).filter((name) => !name.startsWith('.'));
   passwords = Object.fromEntries(names.map((name) => [name, fs.readFileSync(`${USERS}/${name}`, 'utf8').trim()]));
+  return JSON.stringify([hosts, passwords]) !== before;
 }
 
 // Whether all is as the settings and the secret say, as far as this member has a say.
 function keep(hello) {
-  readPasswords();
   if (!hello.setName) {
     if (!restoreName()) begin();
     return false;
@@ -173,14 +194,17 @@ function serves(hello) {
 process.on('SIGTERM', () => process.exit(0));
 
 let keptAt = 0;
+let primary = '';
 let lastWord = '';
 for (;;) {
   try {
-    const hello = asStranger((admin) => admin.hello());
-    const ready = serves(hello);
+    const said = hello();
+    const ready = serves(said);
     if (ready) fs.writeFileSync(MEMBER, '');
     else fs.rmSync(MEMBER, { force: true });
-    if (!ready || Date.now() - keptAt > KEEP_MS) keptAt = keep(hello) ? Date.now() : 0;
+    const changed = readSettings() || said.primary !== primary;
+    primary = said.primary;
+    if (!ready || changed || Date.now() - keptAt > KEEP_MS) keptAt = keep(said) ? Date.now() : 0;
     lastWord = '';
   } catch (error) {
     keptAt = 0;
@@ -189,5 +213,5 @@ for (;;) {
     lastWord = error.message;
     if (error.message.includes('ECONNREFUSED')) fs.rmSync(MEMBER, { force: true });
   }
-  sleep(LOOK_MS);
+  sleep(keptAt ? WELL_LOOK_MS : LOOK_MS);
 }
