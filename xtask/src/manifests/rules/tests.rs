@@ -97,6 +97,16 @@ fn a_stop_without_time_is_found() {
 }
 
 #[test]
+fn a_broker_that_hands_over_to_nobody_is_found_and_one_that_drops_its_clients() {
+    let server = "metadata: { name: nats }\nspec:\n  template:";
+    let three = "metadata: { name: nats }\nspec:\n  replicas: 3\n  template:";
+    is_found(server, three, "it ends without handing its clients over");
+    let container = "        - name: nats\n          envFrom:";
+    let waits = "        - name: nats\n          lifecycle: { preStop: { sleep: { seconds: 5 } } }\n          envFrom:";
+    is_found(container, waits, "nobody to hand its clients over to");
+}
+
+#[test]
 fn a_pod_that_may_too_much_is_found() {
     is_found("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "readOnlyRootFilesystem is not true");
     is_found("drop: [ALL]", "add: [ALL]", "capabilities are not dropped");

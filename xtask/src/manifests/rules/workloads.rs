@@ -30,6 +30,7 @@ pub(super) fn findings(cluster: &Cluster, sources: &Sources) -> Vec<String> {
     for workload in cluster.workloads() {
         found.extend(probes(workload));
         found.extend(rights(workload));
+        found.extend(hand_over(workload));
     }
     for service in cluster.services() {
         if has_mail_server(service) && !sources.mailing.contains(service.name()) {
@@ -146,6 +147,20 @@ fn stop(cluster: &Cluster, service: &Object, container: &Value) -> Option<String
     let needed = pause + drain + 3 * grace + MARGIN;
     let enough = granted.is_some_and(|granted| granted >= needed);
     (!enough).then(|| format!("{}: a stop may take {needed} s, and gets {granted:?}", service.title()))
+}
+
+/// A NATS server that has others hands its clients over to them before it ends. One that is alone would only end later.
+fn hand_over(workload: &Object) -> Option<String> {
+    if workload.name() != "nats" {
+        return None;
+    }
+    let is_alone = workload.at("/spec/replicas").as_u64().is_none_or(|replicas| replicas <= 1);
+    let waits = workload.containers().iter().any(|container| !at(container, "/lifecycle/preStop").is_null());
+    match (is_alone, waits) {
+        (true, true) => Some(format!("{}: it has a preStop, and nobody to hand its clients over to", workload.title())),
+        (false, false) => Some(format!("{}: it ends without handing its clients over", workload.title())),
+        _ => None,
+    }
 }
 
 fn rights(workload: &Object) -> Vec<String> {
