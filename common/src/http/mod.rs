@@ -24,7 +24,7 @@ mod problem;
 mod reading;
 mod routes;
 mod server;
-mod shares;
+pub mod shares;
 mod shed;
 mod status;
 mod trace;

@@ -1,4 +1,4 @@
-//! What one client may have of something bounded: places among the requests in work, or waits for an event.
+//! What one client may have of something bounded: places among the requests in work, waits for an event, places in a queue.
 //!
 //! A client is a person, or, of those who are not signed in, an address that nobody else comes from. Addresses that many share
 //! have no share: nobody is refused for somebody else.
@@ -14,7 +14,7 @@ use crate::id::UserId;
 
 /// Who has a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Client {
+pub enum Client {
     /// Somebody who is signed in.
     Person(UserId),
     /// Whoever comes from an address.
@@ -30,25 +30,26 @@ impl Client {
 
 /// Counts what each client has, and lets nobody have more than so much.
 #[derive(Clone, Debug)]
-pub(super) struct Shares {
+pub struct Shares {
     most: usize,
     taken: Arc<Mutex<HashMap<Client, usize>>>,
 }
 
 /// One of what a client may have, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub struct Share {
     of: Shares,
     client: Client,
 }
 
 impl Shares {
-    pub(super) fn of(most: usize) -> Self {
+    /// Each client may have `most`.
+    pub fn of(most: usize) -> Self {
         Self { most, taken: Arc::default() }
     }
 
     /// One more for `client`, if it has not got its share.
-    pub(super) fn take(&self, client: Client) -> Option<Share> {
+    pub fn take(&self, client: Client) -> Option<Share> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let has = taken.entry(client).or_default();
         if *has >= self.most {

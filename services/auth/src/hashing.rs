@@ -1,15 +1,24 @@
 //! Argon2id takes memory and time on purpose, so only a few hashes are made at once and only so many may wait.
+//!
+//! They wait in three lanes: those who are known to be somebody, strangers who sign in, and those who sign up. Each lane has places of
+//! its own, and their hashes are made in turn: who fills one keeps nobody out of another, and holds nobody up there. In a lane
+//! nobody has more than a few places, be it a person or an address, and addresses that many share have half of it together.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use common::http::shares::{Client, Share, Shares};
+use common::id::UserId;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use crate::password::{ChosenPassword, Password, PasswordHash};
 
-/// How many may wait for each that is being made: about two seconds' worth.
+/// How many may wait in a lane for each that is being made: about two seconds' worth, while the other lanes are empty.
 const WAITING_FOR_EACH: usize = 64;
+/// How many places in a lane one person may have, and one address.
+const MOST_OF_ONE: usize = 8;
 
 /// Matches no password; verifying against it takes as long as against a real one (same parameters, same lengths).
 const NOBODYS_HASH: &str =
@@ -18,7 +27,7 @@ const NOBODYS_HASH: &str =
 /// Why no hash was made or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum HashingError {
-    /// Too many are waiting already.
+    /// Too many are waiting already: all, or those who have to share places.
     #[error("too many passwords are being checked at this moment")]
     Busy,
     /// The work was lost: the process is stopping, or the thread panicked.
@@ -38,26 +47,107 @@ impl From<AcquireError> for HashingError {
     }
 }
 
+/// Whom a hash is made for.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom {
+    /// Somebody who has shown to be this person, or comes with a browser in which they have signed in.
+    Known(UserId),
+    /// Whoever says to have an account.
+    Stranger,
+    /// Whoever wants an account.
+    New,
+}
+
 /// Makes and verifies hashes, as many at once as there are cores.
 #[derive(Clone, Debug)]
 pub struct Hashing {
-    places: Arc<Semaphore>,
+    known: Lane,
+    strangers: Lane,
+    new: Lane,
     cores: Arc<Semaphore>,
 }
 
 impl Hashing {
     /// Hashing on `cores` threads at once.
     pub fn on(cores: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(cores * (WAITING_FOR_EACH + 1))),
-            cores: Arc::new(Semaphore::new(cores)),
-        }
+        let lane = || Lane::on(cores);
+        Self { known: lane(), strangers: lane(), new: lane(), cores: Arc::new(Semaphore::new(cores)) }
     }
 
+    /// A place among those who wait for hashes, as long as it is kept. `address` is that from which nobody else comes, if there is one.
+    ///
+    /// # Errors
+    /// [`HashingError::Busy`] at once, if there is none for them.
+    pub fn place(&self, whom: Whom, address: Option<IpAddr>) -> Result<Place, HashingError> {
+        let (lane, person) = match whom {
+            Whom::Known(person) => (&self.known, Some(person)),
+            Whom::Stranger => (&self.strangers, None),
+            Whom::New => (&self.new, None),
+        };
+        let held = Arc::new(lane.enter(person, address)?);
+        Ok(Place { held, turns: lane.turns.clone(), cores: self.cores.clone() })
+    }
+}
+
+/// Those who wait among their like.
+#[derive(Clone, Debug)]
+struct Lane {
+    places: Arc<Semaphore>,
+    /// How many of them those may have who come from addresses that many share.
+    shared: Arc<Semaphore>,
+    /// What one person or address may have.
+    each: Shares,
+    /// Whose hashes are made next. Only as many are at the cores as there are cores; so the lanes take turns there.
+    turns: Arc<Semaphore>,
+}
+
+/// What somebody has of a lane, until it is dropped.
+#[derive(Debug)]
+struct Held {
+    _place: OwnedSemaphorePermit,
+    _of_address: Part,
+    _of_person: Option<Share>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Own { _share: Share },
+    Shared { _permit: OwnedSemaphorePermit },
+}
+
+impl Lane {
+    fn on(cores: usize) -> Self {
+        let places = cores * (WAITING_FOR_EACH + 1);
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        let (places, shared, turns) = (semaphore(places), semaphore(places / 2), semaphore(cores));
+        Self { places, shared, each: Shares::of(MOST_OF_ONE), turns }
+    }
+
+    fn enter(&self, person: Option<UserId>, address: Option<IpAddr>) -> Result<Held, HashingError> {
+        let share = |client| self.each.take(client).ok_or(HashingError::Busy);
+        let of_address = match address {
+            Some(address) => Part::Own { _share: share(Client::Address(address))? },
+            None => Part::Shared { _permit: self.shared.clone().try_acquire_owned()? },
+        };
+        let of_person = person.map(|person| share(Client::Person(person))).transpose()?;
+        let place = self.places.clone().try_acquire_owned()?;
+        Ok(Held { _place: place, _of_address: of_address, _of_person: of_person })
+    }
+}
+
+/// A place among those who wait, for one hash after the other.
+#[derive(Debug)]
+pub struct Place {
+    held: Arc<Held>,
+    turns: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
+}
+
+impl Place {
     /// Hashes a new password.
     ///
     /// # Errors
-    /// [`HashingError`].
+    /// [`HashingError::Lost`].
     pub async fn hash(&self, password: ChosenPassword) -> Result<PasswordHash, HashingError> {
         let hashed =
             self.run(move || Argon2::default().hash_password(password.expose()).map(|phc| phc.to_string())).await?;
@@ -67,7 +157,7 @@ impl Hashing {
     /// Whether the password is the one that was hashed. Without a hash the answer is no, after the same time.
     ///
     /// # Errors
-    /// [`HashingError`].
+    /// [`HashingError::Lost`].
     pub async fn verify(&self, password: Password, hash: Option<&PasswordHash>) -> Result<bool, HashingError> {
         let known = hash.is_some();
         let phc = hash.map_or(NOBODYS_HASH, PasswordHash::as_phc).to_owned();
@@ -77,23 +167,26 @@ impl Hashing {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
-        let place = self.places.clone().try_acquire_owned()?;
+        let turn = self.turns.clone().acquire_owned().await?;
         let core = self.cores.clone().acquire_owned().await?;
-        // The permits go with the work: a client that hangs up does not make room while its hash is still being made.
-        let work = move || with_permits([place, core], work);
+        let held = self.held.clone();
+        // They go with the work: a client that hangs up does not make room while its hash is still being made.
+        let work = move || {
+            let done = work();
+            drop((held, turn, core));
+            done
+        };
         tokio::task::spawn_blocking(work).await.map_err(|error| HashingError::Lost(error.into()))
     }
 }
 
-fn with_permits<T>(permits: [OwnedSemaphorePermit; 2], work: impl FnOnce() -> T) -> T {
-    let done = work();
-    drop(permits);
-    done
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use argon2::Params;
+    use common::clock::Time;
+    use futures::future::join_all;
 
     use super::*;
 
@@ -105,30 +198,54 @@ mod tests {
         ChosenPassword::parse(&text.into()).unwrap()
     }
 
+    const SHARED: Option<IpAddr> = None;
+
+    fn own(nth: u32) -> Option<IpAddr> {
+        Some(std::net::Ipv4Addr::from_bits(0xCB00_7100 + nth).into())
+    }
+
+    fn somebody() -> Whom {
+        Whom::Known(UserId::generate(Time::from_millis(1)))
+    }
+
+    fn place(hashing: &Hashing) -> Place {
+        hashing.place(Whom::Stranger, own(0)).unwrap()
+    }
+
+    fn until_busy(hashing: &Hashing, whom: Whom, address: Option<IpAddr>) -> Vec<Place> {
+        std::iter::from_fn(|| hashing.place(whom, address).ok()).collect()
+    }
+
+    /// Places of strangers with addresses of their own, until there are no more.
+    fn fill(hashing: &Hashing) -> Vec<Place> {
+        (1_000..).map_while(|nth| hashing.place(Whom::Stranger, own(nth)).ok()).collect()
+    }
+
     #[tokio::test]
     async fn only_the_right_password_fits() {
         let hashing = Hashing::on(1);
-        let hash = hashing.hash(new("correct horse")).await.unwrap();
-        assert!(hashing.verify(password("correct horse"), Some(&hash)).await.unwrap());
-        assert!(!hashing.verify(password("battery staple"), Some(&hash)).await.unwrap());
-        assert!(!hashing.verify(password("correct horse"), None).await.unwrap());
+        let place = place(&hashing);
+        let hash = place.hash(new("correct horse")).await.unwrap();
+        assert!(place.verify(password("correct horse"), Some(&hash)).await.unwrap());
+        assert!(!place.verify(password("battery staple"), Some(&hash)).await.unwrap());
+        assert!(!place.verify(password("correct horse"), None).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_hash_of_what_was_typed_in_another_form_fits_too() {
-        let hashing = Hashing::on(1);
+        let place = place(&Hashing::on(1));
         let phc = Argon2::default().hash_password("Zoe\u{308} Lees".as_bytes()).unwrap().to_string();
         let before = PasswordHash::new(phc);
-        assert!(hashing.verify(password("Zoe\u{308} Lees"), Some(&before)).await.unwrap());
-        let now = hashing.hash(new("Zoe\u{308} Lees")).await.unwrap();
+        assert!(place.verify(password("Zoe\u{308} Lees"), Some(&before)).await.unwrap());
+        let now = place.hash(new("Zoe\u{308} Lees")).await.unwrap();
         for typed in ["Zoe\u{308} Lees", "Zo\u{EB} Lees", "Zo\u{EB}\u{A0}Lees"] {
-            assert!(hashing.verify(password(typed), Some(&now)).await.unwrap(), "{typed}");
+            assert!(place.verify(password(typed), Some(&now)).await.unwrap(), "{typed}");
         }
     }
 
     #[tokio::test]
     async fn nobodys_hash_costs_what_a_real_one_costs() {
-        let real = Hashing::on(1).hash(new("correct horse")).await.unwrap();
+        let real = place(&Hashing::on(1)).hash(new("correct horse")).await.unwrap();
         let shape = |phc: &str| phc.split('$').map(str::len).collect::<Vec<_>>();
         assert_eq!(shape(real.as_phc()), shape(NOBODYS_HASH));
         let costs = format!("$m={},t={},p={}$", Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
@@ -138,12 +255,71 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_finds_no_place_is_told_at_once() {
+    async fn strangers_who_take_all_their_places_take_nobody_elses() {
         let hashing = Hashing::on(1);
-        let all = u32::try_from(hashing.places.available_permits()).unwrap();
-        let taken = hashing.places.clone().try_acquire_many_owned(all).unwrap();
-        assert!(matches!(hashing.hash(new("correct horse")).await, Err(HashingError::Busy)));
+        let taken = fill(&hashing);
+        assert_eq!(taken.len(), WAITING_FOR_EACH + 1);
+        let busy = |whom, address| matches!(hashing.place(whom, address), Err(HashingError::Busy));
+        assert!(busy(Whom::Stranger, own(1)) && busy(Whom::Stranger, SHARED));
+        // From where the strangers come, too.
+        for address in [own(1), SHARED, own(1_000)] {
+            assert!(!busy(somebody(), address) && !busy(Whom::New, address), "{address:?}");
+        }
         drop(taken);
-        assert!(hashing.hash(new("correct horse")).await.is_ok());
+        assert!(!busy(Whom::Stranger, own(1)));
+    }
+
+    #[tokio::test]
+    async fn one_address_and_one_person_have_few_places_and_shared_addresses_half() {
+        let hashing = Hashing::on(1);
+        let all = |whom, address| until_busy(&hashing, whom, address);
+        for whom in [Whom::Stranger, Whom::New] {
+            let of_three = [own(1), own(2), own(1)].map(|address| all(whom, address));
+            assert_eq!(of_three.map(|places| places.len()), [MOST_OF_ONE, MOST_OF_ONE, 0]);
+        }
+        let shared = all(Whom::Stranger, SHARED);
+        assert_eq!((shared.len(), all(Whom::Stranger, own(1)).len()), (WAITING_FOR_EACH / 2, MOST_OF_ONE));
+        let one = somebody();
+        let of_one = [own(1), own(2), SHARED].map(|address| all(one, address));
+        assert_eq!(of_one.each_ref().map(Vec::len), [MOST_OF_ONE, 0, 0]);
+        assert_eq!(all(somebody(), own(2)).len(), MOST_OF_ONE);
+    }
+
+    #[tokio::test]
+    async fn who_is_known_does_not_wait_behind_strangers() {
+        let hashing = Hashing::on(1);
+        let (strangers, known) = (fill(&hashing), hashing.place(somebody(), SHARED).unwrap());
+        let new = hashing.place(Whom::New, SHARED).unwrap();
+        let made = RefCell::new(Vec::new());
+        let make = async |place: &Place, whom: &'static str| {
+            place.run(|| {}).await.unwrap();
+            made.borrow_mut().push(whom);
+        };
+        // They begin in this order.
+        let (last, of_strangers) = (join_all([make(&known, "known"), make(&new, "new")]), &strangers);
+        futures::join!(join_all(of_strangers.iter().map(|place| make(place, "stranger"))), last);
+        let made = made.into_inner();
+        let nth = |whom| made.iter().position(|of| *of == whom).unwrap();
+        assert!(nth("known") < 4 && nth("new") < 4, "{made:?}");
+        assert_eq!(made.len(), strangers.len() + 2);
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_makes_no_room_while_the_hash_is_made() {
+        let hashing = Hashing::on(1);
+        let others: Vec<Place> = (1..MOST_OF_ONE).map(|_| place(&hashing)).collect();
+        let busy = || hashing.place(Whom::Stranger, own(0)).is_err();
+        let (hung_up, (end, ended)) = (place(&hashing), std::sync::mpsc::channel::<()>());
+        {
+            let making = hung_up.run(move || ended.recv());
+            futures::pin_mut!(making);
+            assert!(futures::poll!(making).is_pending());
+        }
+        drop(hung_up);
+        assert!(busy());
+        end.send(()).unwrap();
+        // The next one has the core when the work before is done.
+        others[0].run(|| {}).await.unwrap();
+        assert!(!busy());
     }
 }

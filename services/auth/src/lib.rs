@@ -5,6 +5,7 @@ pub mod account_token;
 pub mod accounts;
 mod api;
 pub mod api_key;
+mod authentication;
 pub mod display_name;
 pub mod email;
 pub mod hashing;
@@ -37,6 +38,7 @@ use common::http::{Policy, Role, Status, routes};
 use common::mail::{Letters, Post};
 use common::service::{Context, JobError, Service, StartError};
 use common::store::Aggregates;
+use common::supervisor::Spawner;
 use url::Url;
 
 use crate::api::{api_keys, audit, credentials, dev_mail, jwks, people, sessions, sign_in};
@@ -117,6 +119,7 @@ pub struct Auth {
     keyring: Keyring,
     audit: AuditTrail,
     hashing: Hashing,
+    sign_ins: Spawner,
     clock: SharedClock,
     status: Status,
     public_url: Url,
@@ -140,6 +143,7 @@ impl Auth {
             keyring: Keyring::open(SigningKeys::new(ctx.database()), ctx.clock()).await?,
             audit: AuditTrail::new(ctx.database()),
             hashing: Hashing::on(cores),
+            sign_ins: Spawner::of("sign-ins"),
             clock: ctx.clock(),
             status: ctx.status(),
             public_url: ctx.settings().public_url(),

@@ -4,6 +4,8 @@
 //! its address, and by the network around it, for which five times as many are let through. Where many share an address, as behind a proxy
 //! that does not say for whom it comes, places are not counted. Nobody can use up what the owner of an account has: a browser in
 //! which they have signed in before is counted by itself.
+//!
+//! A wrong password is counted before anybody knows that it is wrong (`authentication`), so that many at once are no more.
 
 use std::time::Duration;
 

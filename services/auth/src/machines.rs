@@ -11,10 +11,10 @@ use crate::Auth;
 use crate::access_token::{self, SigningError};
 use crate::api_key::{ApiKey, PresentedKey, Scope};
 use crate::display_name::DisplayName;
-use crate::store::{live_api_keys, note_use};
+use crate::store::{has_api_keys, live_api_keys, note_use};
 
 /// The most keys of one owner that have not ended.
-const MOST_KEYS: i64 = 100;
+const MOST_KEYS: u64 = 100;
 
 /// Why a key was not taken or not found.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +45,7 @@ impl Auth {
         scopes: BTreeSet<Scope>,
     ) -> Result<(Versioned<ApiKey>, SecretString), ApiKeyError> {
         let user = self.users.get(owner).await?.ok_or(ApiKeyError::NotFound)?.value;
-        let living = live_api_keys(&self.api_keys, owner, MOST_KEYS).await?.len();
-        if i64::try_from(living).is_ok_and(|living| living >= MOST_KEYS) {
+        if has_api_keys(&self.api_keys, owner, MOST_KEYS).await? {
             return Err(ApiKeyError::TooMany);
         }
         let (key, created, shown) = ApiKey::create(&user, name, scopes, self.clock.now());

@@ -14,7 +14,7 @@ use common::store::{Change, ChangeError, StoreError, Versioned};
 use crate::Auth;
 use crate::account_token::{AccountToken, Purpose};
 use crate::email::TypedEmail;
-use crate::hashing::HashingError;
+use crate::hashing::{HashingError, Whom};
 use crate::limits::{
     Counted, PASSWORDS_OF_ACCOUNT, RESET_MAILS, RESET_MAILS_TO_ADDRESS, RESET_MAILS_TO_MAILBOX, TOKENS,
     VERIFICATIONS_OF_ACCOUNT, tagged_mailbox,
@@ -125,7 +125,8 @@ impl Auth {
         self.count(TOKENS.of(place)).await?;
         let token = self.token_by(presented, PURPOSE).await?.ok_or(RecoveryError::ResetTokenInvalid)?;
         let owner = self.users.get(token.user_id).await?.ok_or(RecoveryError::NotFound)?.value;
-        let password_hash = self.hashing.hash(password.unlike(&owner.about())?).await?;
+        let password = password.unlike(&owner.about())?;
+        let password_hash = self.hashing.place(Whom::Known(token.user_id), place.own())?.hash(password).await?;
         let (user, now) = (token.user_id, self.clock.now());
         let changed = self.users.change(user, |current| {
             if !token.fits(PURPOSE, &current.value, now) {
@@ -148,14 +149,17 @@ impl Auth {
         (user, session): (UserId, SessionId),
         current: Password,
         new: ChosenPassword,
+        place: &ClientAddress,
     ) -> Result<Versioned<User>, RecoveryError> {
         self.count([(PASSWORDS_OF_ACCOUNT, user.to_string())]).await?;
+        let queued = self.hashing.place(Whom::Known(user), place.own())?;
         let known = self.users.get(user).await?.ok_or(RecoveryError::NotFound)?.value;
-        if !self.hashing.verify(current, Some(&known.password_hash)).await? {
+        if !queued.verify(current, Some(&known.password_hash)).await? {
             return Err(RecoveryError::WrongPassword);
         }
         let new = new.unlike(&known.about())?;
-        let (password_hash, now) = (self.hashing.hash(new).await?, self.clock.now());
+        let (password_hash, now) = (queued.hash(new).await?, self.clock.now());
+        drop(queued);
         let changed = self.users.change(user, |current| {
             if current.value.password_changes != known.password_changes {
                 return Err(RecoveryError::WrongPassword);

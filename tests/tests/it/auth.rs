@@ -253,6 +253,15 @@ async fn somebody_has_a_hundred_keys_at_most() {
         made.push(make().await.expect(201));
     }
     make().await.problem(409, "too_many_api_keys");
+    // They count also where a later build wrote them.
+    let keys = app.database("auth").await.collection::<bson::Document>("api_keys");
+    let written = async |schema: i32| {
+        let later = bson::doc! { "$set": { "schema": schema } };
+        keys.update_many(bson::doc! { "userId": text(&ana.id) }, later).await.unwrap();
+    };
+    written(1_000).await;
+    make().await.problem(409, "too_many_api_keys");
+    written(1).await;
     ana.delete(&format!("/api/users/api-keys/{}", text(&made[0]["id"]))).await.expect(204);
     make().await.expect(201);
     app.stop().await;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod auth;
+mod auth_guesses;
 mod browser;
 mod chaos;
 mod currencies;

@@ -400,7 +400,11 @@ async fn sign_ups_are_few_for_one_mailbox_and_bounded_from_one_place() {
     }
     forget(&app, "victim@example.org").await.expect(202);
 
-    let answers = join_all((0..64).map(|nth| sign_up(format!("one{nth}@example.org"), "203.0.113.77"))).await;
+    let mut answers = Vec::new();
+    for eight in 0..8 {
+        let signed_up = (0..8).map(|nth| sign_up(format!("one{eight}{nth}@example.org"), "203.0.113.77"));
+        answers.extend(join_all(signed_up).await);
+    }
     let made = answers.iter().filter(|answer| answer.status == 201).count();
     assert_eq!(made, 60, "{:?}", answers.last());
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 4);

@@ -114,13 +114,14 @@ pub(crate) async fn change_password(
         fields.take("currentPassword", Password::parse(input.current_password).map_err(|_| "is not your password"));
     let new = fields.take("newPassword", ChosenPassword::parse(&input.new_password));
     let (current, new) = fields.finish((current, new))?;
-    let user = auth.change_password((user, principal.session), current, new).await.map_err(|error| match error {
+    let caller = caller(&request);
+    let changed = auth.change_password((user, principal.session), current, new, &caller.place).await;
+    let user = changed.map_err(|error| match error {
         RecoveryError::Unfit(fault) => Problem::invalid("newPassword", fault),
         error => error.into(),
     })?;
     let changed = Answer::of(Tagged { version: user.version, body: Account::from(&user) });
     // A client without one may be no browser.
-    let caller = caller(&request);
     if caller.browser.is_none() {
         return Ok(changed);
     }

@@ -5,10 +5,14 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, ResponseError, web};
 use common::http::auth::{ACCESS_COOKIE, BROWSER_COOKIE, REFRESH_COOKIE, expired_cookie, session_cookie};
-use common::http::{About, Answer, Body, ClientAddress, Created, Documented, Fields, MaybePrincipal, Problem};
+use common::http::{
+    About, Answer, Body, ClientAddress, Created, Documented, Fields, MaybePrincipal, Problem, UnderWay,
+};
 use futures::future::LocalBoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use super::Account;
@@ -155,13 +159,23 @@ pub(crate) async fn token(
 }
 
 async fn authenticated(
-    auth: &Auth,
+    auth: &web::Data<Auth>,
     input: Credentials,
     request: &HttpRequest,
     caller: &Caller,
 ) -> Result<SignedIn, Problem> {
     let (email, password) = input.parse()?;
-    let user = auth.authenticate(&email, password, caller).await?;
+    let going_on = request.app_data::<UnderWay>().map(UnderWay::one);
+    let (of, caller) = (auth.clone(), caller.clone());
+    let (answer, answered) = oneshot::channel();
+    let work = async move {
+        let _going_on = going_on;
+        // Who has hung up needs no answer.
+        let _ = answer.send(of.authenticate(&email, password, &caller).await);
+    };
+    // In a task of its own: a right password is not to stay counted as a guess when the client hangs up.
+    auth.sign_ins.spawn(work.in_current_span());
+    let user = answered.await.map_err(Problem::internal)??;
     Ok(auth.start_session(user, device(request)).await?)
 }
 

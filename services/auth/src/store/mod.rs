@@ -13,7 +13,7 @@ mod users;
 
 pub use account_tokens::AccountTokens;
 pub use admins::{Admins, Leaving, Removal, Turn};
-pub use attempts::Attempts;
+pub use attempts::{Attempts, Try};
 pub use audit::{AuditEntry, AuditTrail};
 pub use endings::{ENDINGS, Ending, forget_ending, unfinished_endings};
 pub use known_browsers::KnownBrowsers;
@@ -160,6 +160,15 @@ pub async fn live_api_keys(
     let filter = doc! { "userId": user, "revokedAt": Bson::Null };
     let readable = keys.find(filter.clone(), doc! { "_id": -1 }, limit).await?;
     if readable.is_empty() { keys.find_all(filter, doc! { "_id": -1 }, 1).await } else { Ok(readable) }
+}
+
+/// Whether somebody has as many API keys that have not been taken back, those too that cannot be read.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn has_api_keys(keys: &Aggregates<ApiKey>, user: UserId, most: u64) -> Result<bool, StoreError> {
+    let filter = doc! { "userId": user, "revokedAt": Bson::Null };
+    Ok(keys.collection().count(filter, Some(most)).await? >= most)
 }
 
 /// Notes when a key was used. It is no change of the key: no version is made.
