@@ -28,6 +28,8 @@ struct Shot {
     who: Person,
     /// What it must show before it is pictured.
     shows: &'static str,
+    /// The codes that are checked in at the door before each picture.
+    scans: Vec<[String; 3]>,
 }
 
 /// The pages in the order in which they stand in the README. What they show beyond the demo data is made here first.
@@ -41,15 +43,42 @@ async fn shots(demo: &Demo) -> Vec<Shot> {
     let paid = buyer.hold(listed(&tickets, "Night of the short film"), 2).await.expect(201);
     buyer.pay(&paid, "pm_card_visa").await.expect(201);
     buyer.until_order(&paid, "complete").await;
-    let shot = |name, path: String, who: &Person, shows| Shot { name, path, who: who.clone(), shows };
+    let shot =
+        |name, path: String, who: &Person, shows| Shot { name, path, who: who.clone(), shows, scans: Vec::new() };
+    let door = shot("check-in", format!("/check-in/{}", id(ticket)), &seller, "inside");
+    let elsewhere = code(&buyer.passes(&paid).await[0]);
+    let scans = scans(demo, &seller, ticket, &elsewhere).await;
+    let bought = format!("/sales/{}/orders/{}", paid["ticketId"].as_str().expect("it is of a listing"), id(&paid));
     vec![
         shot("on-sale", "/".to_owned(), &visitor, "Sold out"),
         shot("ticket", format!("/tickets/{}", id(ticket)), &visitor, "Hold places"),
         shot("checkout", format!("/orders/{}", id(&waiting)), &buyer, "Held for you for"),
         shot("passes", format!("/orders/{}", id(&paid)), &buyer, "Pass 2 of 2"),
         shot("sale", format!("/sales/{}", id(ticket)), &seller, "Checked in"),
-        shot("check-in", format!("/check-in/{}", id(ticket)), &seller, "inside"),
+        shot("refund", bought, &seller, "Give money back"),
+        Shot { scans, ..door },
     ]
+}
+
+/// For each picture one who is at the wrong show, one who is inside already, and a guest who comes in.
+async fn scans(demo: &Demo, seller: &Person, ticket: &Value, elsewhere: &str) -> Vec<[String; 3]> {
+    let guest = Person::sign_up(demo.base(), "party@example.com").await;
+    let order = guest.hold(ticket, 5).await.expect(201);
+    guest.pay(&order, "pm_card_visa").await.expect(201);
+    guest.until_order(&order, "complete").await;
+    let passes = guest.passes(&order).await;
+    let inside = code(&passes[0]);
+    check_in(seller, &passes[0]).await;
+    passes[1..].iter().map(|pass| [elsewhere.to_owned(), inside.clone(), code(pass)]).collect()
+}
+
+async fn check_in(seller: &Person, pass: &Value) {
+    let scan = json!({ "code": pass["code"], "place": "north door" });
+    seller.post("/api/passes/check-in", scan).await.expect(200);
+}
+
+fn code(pass: &Value) -> String {
+    pass["code"].as_str().expect("a pass has a code").to_owned()
 }
 
 fn listed<'t>(tickets: &'t Value, title: &str) -> &'t Value {
@@ -68,8 +97,7 @@ async fn sell(demo: &Demo, seller: &Person, ticket: &Value) {
         buyer.pay(&order, "pm_card_visa").await.expect(201);
         buyer.until_order(&order, "complete").await;
         for pass in buyer.passes(&order).await.iter().take(nth) {
-            let scan = json!({ "code": pass["code"], "place": "north door" });
-            seller.post("/api/passes/check-in", scan).await.expect(200);
+            check_in(seller, pass).await;
         }
     }
 }
@@ -100,10 +128,11 @@ async fn main() -> ExitCode {
 async fn take_all(demo: Arc<Demo>, arguments: Arguments) {
     std::fs::create_dir_all(&arguments.folder).expect("the folder can be made");
     for shot in shots(&demo).await.iter().filter(|shot| shot.name.contains(&arguments.only)) {
+        let mut scans = shot.scans.iter();
         for (device, browser) in [("phone", Browser::phone()), ("desktop", Browser::desktop())] {
             for (colours, browser) in [("light", browser.clone()), ("dark", browser.dark())] {
                 let file = arguments.folder.join(format!("{}-{device}-{colours}.webp", shot.name));
-                let picture = take(shot, &browser).await;
+                let picture = take(shot, &browser, scans.next().map_or(&[], |codes| codes.as_slice())).await;
                 std::fs::write(&file, &picture).expect("the picture can be written");
                 println!("{} {} KB", file.display(), picture.len().div_ceil(1000));
             }
@@ -111,10 +140,15 @@ async fn take_all(demo: Arc<Demo>, arguments: Arguments) {
     }
 }
 
-async fn take(shot: &Shot, browser: &Browser) -> Vec<u8> {
+async fn take(shot: &Shot, browser: &Browser, scans: &[String]) -> Vec<u8> {
     let page = browser.clone().reduced_motion().visit_as(&shot.who).await;
     page.open(&shot.path).await;
     page.see(shot.shows).await;
+    for (nth, code) in scans.iter().enumerate() {
+        page.fill("Code of the pass", code).await;
+        page.click_button("Check in").await;
+        page.see(["This pass is for", "used already", "Welcome"][nth]).await;
+    }
     page.expect_no_errors().await;
     page.screenshot().await
 }

@@ -69,7 +69,7 @@ impl Page {
     }
 
     async fn click_one_of(&self, roles: &[&str], name: &str) {
-        let last = std::cell::Cell::new(None);
+        let last = std::sync::Mutex::new(None);
         let aim = self
             .until(&format!("lets {} {name:?} be clicked", roles[0]), || async {
                 let element = self.find(roles, name).await?;
@@ -78,7 +78,8 @@ impl Page {
                     return Err(why.to_owned());
                 }
                 let aim = (aim["x"].as_f64(), aim["y"].as_f64());
-                if last.replace(Some(aim)) == Some(aim) { Ok(aim) } else { Err("it moves".to_owned()) }
+                let before = last.lock().expect("no test panics while it holds this").replace(aim);
+                if before == Some(aim) { Ok(aim) } else { Err("it moves".to_owned()) }
             })
             .await;
         if self.browser.touch { self.tap(aim).await } else { self.press_mouse(aim).await }
