@@ -8,6 +8,7 @@ mod body;
 pub mod cached;
 mod client;
 mod client_address;
+mod connection;
 mod csrf;
 mod etag;
 mod fields;
