@@ -59,10 +59,15 @@ impl ClientAddress {
 
     /// The network around it, unless many share the address itself.
     pub fn network(&self) -> Option<IpNet> {
-        match self.own()? {
-            IpAddr::V4(ip) => Ipv4Net::new(ip, 24).ok().map(|net| net.trunc().into()),
-            IpAddr::V6(ip) => Ipv6Net::new(ip, 48).ok().map(|net| net.trunc().into()),
-        }
+        self.own().map(network_around)
+    }
+}
+
+/// The network around an address: its first 24 bits, of an IPv6 address its first 48.
+pub fn network_around(ip: IpAddr) -> IpNet {
+    match ip {
+        IpAddr::V4(ip) => Ipv4Net::new_assert(ip, 24).trunc().into(),
+        IpAddr::V6(ip) => Ipv6Net::new_assert(ip, 48).trunc().into(),
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
+use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _};
 use bytes::Bytes;
@@ -23,6 +24,8 @@ use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+
+use super::body::announced_length;
 
 /// How many bytes are read at once.
 const PIECE: usize = 8 * 1024;
@@ -32,34 +35,40 @@ pub(super) const UNANSWERED: Duration = Duration::from_secs(10);
 /// What a connection and the requests that come by it tell each other. Both are of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    /// How many requests there were.
-    begun: Cell<u64>,
     answering: Cell<bool>,
     /// Whether a handler waits for more of its body.
     wanted: Cell<bool>,
-    /// Whether the body of the last request has not come to its end.
-    unread: Cell<bool>,
+    /// How many bytes of that body have not been handed over, if its length was announced.
+    left: Cell<Option<usize>>,
+    /// How many bytes were handed over behind the last head, in one piece with it.
+    trailing: Cell<usize>,
+    /// Whether something has begun to come, or is to come, that is no request yet: half a head, the rest of a body that nobody reads.
+    unfinished: Cell<bool>,
     /// Whether bytes have been read that may not be handed over yet.
     holds: Cell<bool>,
+    /// The time of what comes while nothing is answered.
+    late: RefCell<Option<Pin<Box<Sleep>>>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Intake {
-    fn begin(self: Rc<Self>, with_body: bool) -> Answering {
-        self.begun.set(self.begun.get().wrapping_add(1));
+    fn begin(self: Rc<Self>, body: bool, length: Option<usize>) -> Answering {
+        let trailing = self.trailing.take();
         self.answering.set(true);
-        self.wanted.set(false);
-        self.unread.set(with_body);
+        self.left.set(length.map(|length| length.saturating_sub(trailing)));
+        self.unfinished.set(body || trailing > 0);
+        self.late.take();
         Answering(self)
     }
 
-    fn is_closed(&self) -> bool {
-        self.answering.get() && !self.wanted.get()
+    fn waits_for_body(&self) -> bool {
+        self.answering.get() && self.wanted.get() && self.left.get() != Some(0)
     }
 
-    fn want(&self) {
-        self.wanted.set(true);
-        self.wake();
+    fn want(&self, wanted: bool) {
+        if !self.wanted.replace(wanted) && wanted && self.holds.get() {
+            self.wake();
+        }
     }
 
     fn wait(&self, cx: &Context<'_>) {
@@ -74,6 +83,23 @@ impl Intake {
             waker.wake_by_ref();
         }
     }
+
+    fn begin_time(&self) {
+        self.late.borrow_mut().get_or_insert_with(|| Box::pin(sleep(UNANSWERED)));
+    }
+
+    /// # Errors
+    /// If what has begun to come is no request in time.
+    fn in_time(&self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.answering.get() {
+            return Ok(());
+        }
+        if self.unfinished.get() {
+            self.begin_time();
+        }
+        let late = self.late.borrow_mut().as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready());
+        if late { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
 }
 
 /// A request that is being answered, until the last byte of the answer is handed to its connection.
@@ -83,24 +109,32 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let intake = &self.0;
         intake.answering.set(false);
-        if intake.holds.get() || intake.unread.get() {
+        intake.wanted.set(false);
+        if intake.holds.get() || intake.unfinished.get() {
             intake.wake();
         }
     }
 }
 
-/// Lets the connection of a request read on when it is answered, and before that for its body.
+/// Lets the connection of a request read on when it is answered, and before that for its body. An answer to a request that was not
+/// read to its end is the last one.
 pub(super) async fn one_at_a_time<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<Answer<B>>, Error> {
     let intake = request.conn_data::<Rc<Intake>>().cloned().unwrap_or_default();
     let payload = request.take_payload();
-    let answering = intake.clone().begin(!matches!(payload, Payload::None));
-    if !matches!(payload, Payload::None) {
-        request.set_payload(Payload::Stream { payload: Box::pin(Wanted { payload, intake }) });
+    let has_body = !matches!(payload, Payload::None);
+    let length = Some(announced_length(request.request())).filter(|length| *length > 0);
+    let answering = intake.clone().begin(has_body, length);
+    if has_body {
+        request.set_payload(Payload::Stream { payload: Box::pin(Wanted { payload, intake: intake.clone() }) });
     }
-    Ok(next.call(request).await?.map_body(|_, body| Answer { body: Box::pin(body), _answering: answering }))
+    let mut response = next.call(request).await?;
+    if has_body && intake.unfinished.get() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response.map_body(|_, body| Answer { body: Box::pin(body), _answering: answering }))
 }
 
 /// The body of a request, which tells its connection when it is waited for.
@@ -114,12 +148,17 @@ impl Stream for Wanted {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let piece = self.payload.poll_next_unpin(cx);
-        match &piece {
-            Poll::Pending => self.intake.want(),
-            Poll::Ready(None) => self.intake.unread.set(false),
-            Poll::Ready(Some(_)) => {}
+        self.intake.want(piece.is_pending());
+        if matches!(piece, Poll::Ready(None)) {
+            self.intake.unfinished.set(false);
         }
         piece
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.intake.want(false);
     }
 }
 
@@ -142,8 +181,8 @@ impl<B: MessageBody> MessageBody for Answer<B> {
 }
 
 /// A client's connection.
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection<S = TcpStream> {
+    stream: S,
     intake: Rc<Intake>,
     /// What was read and is not handed over yet.
     held: Bytes,
@@ -152,37 +191,23 @@ pub(super) struct Connection {
     lines: Lines,
     /// Whether what was handed over may be a head, which is to be decoded before there is more.
     yields: bool,
-    /// How many requests there were when the time of what comes now began, and that time.
-    since: Option<(u64, Pin<Box<Sleep>>)>,
+    /// Whether the client does not read what is sent to it.
+    blocked: bool,
 }
 
-impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+impl<S: AsyncRead + Unpin> Connection<S> {
+    pub(super) fn new(stream: S) -> Self {
         let (intake, held, lines) = (Rc::default(), Bytes::new(), Lines::default());
-        Self { stream, intake, held, ended: false, lines, yields: false, since: None }
+        Self { stream, intake, held, ended: false, lines, yields: false, blocked: false }
     }
 
     pub(super) fn intake(&self) -> Rc<Intake> {
         self.intake.clone()
     }
 
-    /// # Errors
-    /// If what has begun to come is no request in time.
-    fn in_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let begun = self.intake.begun.get();
-        let answering = self.intake.answering.get();
-        if answering || self.since.as_ref().is_some_and(|(before, _)| *before != begun) {
-            self.since = None;
-        }
-        if !answering && self.intake.unread.get() && self.since.is_none() {
-            self.begin_time();
-        }
-        let late = self.since.as_mut().is_some_and(|(_, late)| late.as_mut().poll(cx).is_ready());
-        if late { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
-    }
-
-    fn begin_time(&mut self) {
-        self.since = Some((self.intake.begun.get(), Box::pin(sleep(UNANSWERED))));
+    /// Whether nothing may be handed over now but the end.
+    fn is_closed(&self) -> bool {
+        (self.intake.answering.get() || self.blocked) && !self.intake.waits_for_body()
     }
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -195,21 +220,32 @@ impl Connection {
     }
 
     fn hand_over(&mut self, to: &mut ReadBuf<'_>) {
+        let intake = &self.intake;
         let most = self.held.len().min(to.remaining());
-        let (length, blank) = self.lines.piece(&self.held[..most]);
+        let length = match intake.left.get().filter(|_| intake.waits_for_body()) {
+            Some(left) => {
+                let length = most.min(left);
+                intake.left.set(Some(left - length));
+                length
+            }
+            None => {
+                let Piece { length, head } = self.lines.piece(&self.held[..most]);
+                intake.trailing.set(head.map_or(0, |head| length - head));
+                self.yields = head.is_some();
+                length
+            }
+        };
         to.put_slice(&self.held.split_to(length));
-        self.yields = blank;
-        self.intake.wanted.set(false);
-        if !self.intake.answering.get() && self.since.is_none() && length > 0 {
-            self.begin_time();
+        if !intake.answering.get() && length > 0 {
+            intake.begin_time();
         }
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.in_time(cx)?;
-        let (closed, yields) = (self.intake.is_closed(), std::mem::take(&mut self.yields));
+        self.intake.in_time(cx)?;
+        let (closed, yields) = (self.is_closed(), std::mem::take(&mut self.yields));
         if self.intake.answering.get() {
             self.intake.wait(cx);
         }
@@ -230,9 +266,14 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let was_blocked = std::mem::replace(&mut self.blocked, written.is_pending());
+        if was_blocked && !self.blocked && !self.held.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -252,21 +293,28 @@ struct Lines {
     last: u8,
 }
 
+/// The first bytes of some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    length: usize,
+    /// After how many of them a blank line ends, as every head does.
+    head: Option<usize>,
+}
+
 impl Lines {
-    /// How many of these bytes make one piece, and whether a blank line ends in it: a head ends with one, so no two heads are in a
-    /// piece. Lines end with LF, before which a CR may stand, as httparse reads them.
-    fn piece(&mut self, bytes: &[u8]) -> (usize, bool) {
+    /// The first bytes that hold no more than one blank line, and so no two heads. Lines end with LF, before which a CR may stand, as
+    /// httparse reads them.
+    fn piece(&mut self, bytes: &[u8]) -> Piece {
         let mut after = *self;
         let mut ends = bytes.iter().enumerate().filter(|(_, byte)| after.take(**byte)).map(|(at, _)| at + 1);
-        let (first, second) = (ends.next(), ends.next());
-        match (first, second) {
+        match (ends.next(), ends.next()) {
             (Some(first), Some(_)) => {
                 *self = Self::default();
-                (first, true)
+                Piece { length: first, head: Some(first) }
             }
-            (first, _) => {
+            (head, _) => {
                 *self = after;
-                (bytes.len(), first.is_some())
+                Piece { length: bytes.len(), head }
             }
         }
     }
@@ -284,45 +332,4 @@ impl Lines {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pieces(sent: &[&str]) -> Vec<String> {
-        let mut lines = Lines::default();
-        let mut pieces = Vec::new();
-        for sent in sent {
-            let mut rest = sent.as_bytes();
-            while !rest.is_empty() {
-                let (piece, after) = rest.split_at(lines.piece(rest).0);
-                pieces.push(String::from_utf8(piece.to_vec()).unwrap());
-                rest = after;
-            }
-        }
-        pieces
-    }
-
-    #[test]
-    fn no_two_heads_are_in_one_piece() {
-        let get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
-        assert_eq!(pieces(&[&get.repeat(3)]), [get, get, get]);
-        assert_eq!(pieces(&["GET / HTTP/1.1\n\nGET / HTTP/1.1\n\n"]), ["GET / HTTP/1.1\n\n", "GET / HTTP/1.1\n\n"]);
-        assert_eq!(pieces(&[&format!("{get}GET /")]), [format!("{get}GET /")], "a second one that is not whole");
-    }
-
-    #[test]
-    fn a_body_that_came_with_its_head_goes_with_it() {
-        let post = "POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}";
-        assert_eq!(pieces(&[post]), [post]);
-    }
-
-    #[test]
-    fn a_blank_line_is_seen_across_pieces() {
-        let mut lines = Lines::default();
-        for sent in ["GET / HTTP/1.1\r", "\n", "\r"] {
-            assert_eq!(lines.piece(sent.as_bytes()), (sent.len(), false));
-        }
-        assert_eq!(lines.piece(b"\nGET"), (4, true));
-        assert_eq!(lines.piece(b" / HTTP/1.1\r\n\r\n\r\n"), (15, true));
-        assert_eq!(lines.piece(b"\r\n"), (2, true));
-    }
-}
+mod tests;

@@ -38,7 +38,7 @@ pub use answer::Answer;
 pub use auth::{MaybePrincipal, Principal, Revocations, Role, Verifier};
 pub use body::{BODY_LIMIT, Body, PathOf, Query};
 pub use client::{client, client_to_the_outside, install_tls_provider};
-pub use client_address::{ClientAddress, TrustedProxies, client_address};
+pub use client_address::{ClientAddress, TrustedProxies, client_address, network_around};
 pub use etag::{Created, IfMatch, Tagged};
 pub use fields::{Fields, Parsed};
 pub use finish::FaultPage;

@@ -188,3 +188,29 @@ async fn a_connection_that_waits_between_requests_is_kept() {
     let last = rest(&mut peer).await;
     assert!(last.starts_with("HTTP/1.1 200"), "{last}");
 }
+
+/// How long this process has had a core, in hundredths of a second.
+fn on_a_core() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+#[actix_web::test]
+async fn who_waits_for_a_body_takes_no_core() {
+    let app = TestApp::start();
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut peer = connect(&app).await;
+        peer.write_all(post("content-length: 1000", "{").as_bytes()).await.unwrap();
+        // Once more, so that its reader is polled again.
+        peer.write_all(b" ").await.unwrap();
+        waiting.push(peer);
+    }
+    assert_eq!(status(app.get("/api/things/current")).await, 200);
+    let before = on_a_core();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let taken = on_a_core() - before;
+    assert!(taken < 100, "{taken} hundredths of a second in three");
+    drop(waiting);
+}

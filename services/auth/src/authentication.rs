@@ -30,21 +30,24 @@ struct Found {
     user: Option<Versioned<User>>,
     whom: Whom,
     failures: Failures,
+    /// What is forgotten of one who knows the password.
+    forgiven: Vec<Counted>,
     /// How long to wait, if too many have failed already.
     wait: Option<Duration>,
 }
 
 impl Auth {
     /// Who has this address and password, as a caller says. Wrong ones are counted, whether or not there is an account. Once it has
-    /// begun it must come to an end, also when nobody waits for it any more: else what was counted is not taken back.
+    /// begun it must come to an end, also when the caller is `gone`: else what was counted is not taken back.
     pub(crate) async fn authenticate(
         &self,
         email: &TypedEmail,
         password: Password,
         caller: &Caller,
+        gone: impl Future<Output = ()>,
     ) -> Result<Versioned<User>, AccountError> {
         let now = self.clock.now();
-        let Found { user, failures, whom, wait } = self.find(email, caller, now).await?;
+        let Found { user, failures, whom, forgiven, wait } = self.find(email, caller, now).await?;
         if let Some(wait) = wait {
             return Err(AccountError::TooOften(wait));
         }
@@ -55,7 +58,15 @@ impl Auth {
             warn_if_left(self.attempts.take_back(&tries).await);
             return Err(AccountError::TooOften(wait));
         }
-        let verdict = place.verify(password, user.as_ref().map(|user| &user.value.password_hash)).await;
+        let hash = user.as_ref().map(|user| &user.value.password_hash);
+        let verdict = place.verify_unless(gone, password, hash).await;
+        drop(place);
+        if let (Ok(true), Some(user)) = (&verdict, &user) {
+            let shared = &tries[failures.of_caller().len()..];
+            let settled = try_join!(self.attempts.forget(&forgiven), self.attempts.take_back(shared));
+            warn_if_left(settled.map(drop));
+            return Ok(user.clone());
+        }
         self.settle(verdict, user, &failures, &tries).await
     }
 
@@ -76,15 +87,19 @@ impl Auth {
             try_join!(kept, user_by_email(&self.users, email), self.attempts.waits(&counted, now))?;
         let user = user.filter(|user| user.value.is_active());
         let (waits_in_browser, waits) = waits.split_at(counted.len() - anywhere.all.len());
+        let of_browser: Vec<Counted> = in_browser.iter().flat_map(|counted| counted.all.clone()).collect();
         let known = user.as_ref().filter(|user| kept.is_some_and(|kept| kept.is_of(&user.value, now)));
         let (whom, failures, waits) = match (known, in_browser) {
             (Some(known), Some(failures)) => (Whom::Known(known.value.id), failures, waits_in_browser),
             _ => (Whom::Stranger, anywhere, waits),
         };
-        Ok(Found { whom, failures, wait: waits.iter().flatten().max().copied(), user })
+        let wait = waits.iter().flatten().max().copied();
+        // The browser too, which was not known for a while after a reset of the password.
+        let forgiven = failures.of_caller().iter().cloned().chain(of_browser).collect();
+        Ok(Found { whom, failures, forgiven, wait, user })
     }
 
-    /// Whom a looked-at password lets in, and what becomes of the count.
+    /// What becomes of the count of a try that lets nobody in.
     async fn settle(
         &self,
         verdict: Result<bool, HashingError>,
@@ -92,25 +107,15 @@ impl Auth {
         failures: &Failures,
         tries: &[Try],
     ) -> Result<Versioned<User>, AccountError> {
-        match (verdict, user) {
-            (Ok(true), Some(user)) => {
-                let shared = &tries[failures.of_caller().len()..];
-                let settled = try_join!(self.attempts.forget(failures.of_caller()), self.attempts.take_back(shared));
-                warn_if_left(settled.map(drop));
-                Ok(user)
-            }
-            (Ok(_), user) => {
-                let used_up = self.attempts.fail(tries).await?;
-                if used_up[..failures.of_address].contains(&true) {
-                    self.tell_of_refusals(user).await?;
-                }
-                Err(AccountError::InvalidCredentials)
-            }
-            (Err(error), _) => {
-                warn_if_left(self.attempts.take_back(tries).await);
-                Err(error.into())
-            }
+        if let Err(error) = verdict {
+            warn_if_left(self.attempts.take_back(tries).await);
+            return Err(error.into());
         }
+        let used_up = self.attempts.fail(tries).await?;
+        if used_up[..failures.of_address].contains(&true) {
+            self.tell_of_refusals(user).await?;
+        }
+        Err(AccountError::InvalidCredentials)
     }
 
     /// From now on nobody is let in for a while, from there or at all, not with the right password either: whose account it is

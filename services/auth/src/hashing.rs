@@ -2,13 +2,16 @@
 //!
 //! They wait in three lanes: those who are known to be somebody, strangers who sign in, and those who sign up. Each lane has places of
 //! its own, and their hashes are made in turn: who fills one keeps nobody out of another, and holds nobody up there. In a lane
-//! nobody has more than a few places, be it a person or an address, and addresses that many share have half of it together.
+//! one person has no more than a few places, all behind one address a quarter, and half of it those of one network, and all from addresses
+//! that many share.
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use common::http::network_around;
 use common::http::shares::{Client, Share, Shares};
 use common::id::UserId;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
@@ -17,7 +20,7 @@ use crate::password::{ChosenPassword, Password, PasswordHash};
 
 /// How many may wait in a lane for each that is being made: about two seconds' worth, while the other lanes are empty.
 const WAITING_FOR_EACH: usize = 64;
-/// How many places in a lane one person may have, and one address.
+/// How many places in a lane one person may have.
 const MOST_OF_ONE: usize = 8;
 
 /// Matches no password; verifying against it takes as long as against a real one (same parameters, same lengths).
@@ -95,8 +98,9 @@ struct Lane {
     places: Arc<Semaphore>,
     /// How many of them those may have who come from addresses that many share.
     shared: Arc<Semaphore>,
-    /// What one person or address may have.
-    each: Shares,
+    people: Shares,
+    addresses: Shares,
+    networks: Shares,
     /// Whose hashes are made next. Only as many are at the cores as there are cores; so the lanes take turns there.
     turns: Arc<Semaphore>,
 }
@@ -111,7 +115,7 @@ struct Held {
 
 #[derive(Debug)]
 enum Part {
-    Own { _share: Share },
+    Own { _shares: [Share; 2] },
     Shared { _permit: OwnedSemaphorePermit },
 }
 
@@ -119,17 +123,27 @@ impl Lane {
     fn on(cores: usize) -> Self {
         let places = cores * (WAITING_FOR_EACH + 1);
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        let (places, shared, turns) = (semaphore(places), semaphore(places / 2), semaphore(cores));
-        Self { places, shared, each: Shares::of(MOST_OF_ONE), turns }
+        Self {
+            places: semaphore(places),
+            shared: semaphore(places / 2),
+            people: Shares::of(MOST_OF_ONE),
+            addresses: Shares::of(places / 4),
+            networks: Shares::of(places / 2),
+            turns: semaphore(cores),
+        }
     }
 
     fn enter(&self, person: Option<UserId>, address: Option<IpAddr>) -> Result<Held, HashingError> {
-        let share = |client| self.each.take(client).ok_or(HashingError::Busy);
+        let share = |of: &Shares, client| of.take(client).ok_or(HashingError::Busy);
         let of_address = match address {
-            Some(address) => Part::Own { _share: share(Client::Address(address))? },
+            Some(address) => {
+                let network = Client::Address(network_around(address).network());
+                let of_both = [share(&self.addresses, Client::Address(address))?, share(&self.networks, network)?];
+                Part::Own { _shares: of_both }
+            }
             None => Part::Shared { _permit: self.shared.clone().try_acquire_owned()? },
         };
-        let of_person = person.map(|person| share(Client::Person(person))).transpose()?;
+        let of_person = person.map(|person| share(&self.people, Client::Person(person))).transpose()?;
         let place = self.places.clone().try_acquire_owned()?;
         Ok(Held { _place: place, _of_address: of_address, _of_person: of_person })
     }
@@ -150,8 +164,8 @@ impl Place {
     /// [`HashingError::Lost`].
     pub async fn hash(&self, password: ChosenPassword) -> Result<PasswordHash, HashingError> {
         let hashed =
-            self.run(move || Argon2::default().hash_password(password.expose()).map(|phc| phc.to_string())).await?;
-        hashed.map(PasswordHash::new).map_err(|error| HashingError::Lost(error.to_string().into()))
+            self.run(pending(), move || Argon2::default().hash_password(password.expose()).map(|phc| phc.to_string()));
+        hashed.await?.map(PasswordHash::new).map_err(|error| HashingError::Lost(error.to_string().into()))
     }
 
     /// Whether the password is the one that was hashed. Without a hash the answer is no, after the same time.
@@ -159,16 +173,35 @@ impl Place {
     /// # Errors
     /// [`HashingError::Lost`].
     pub async fn verify(&self, password: Password, hash: Option<&PasswordHash>) -> Result<bool, HashingError> {
+        self.verify_unless(pending(), password, hash).await
+    }
+
+    /// The same, unless whoever asks is gone before it begins.
+    ///
+    /// # Errors
+    /// [`HashingError::Lost`], then too.
+    pub async fn verify_unless(
+        &self,
+        gone: impl Future<Output = ()>,
+        password: Password,
+        hash: Option<&PasswordHash>,
+    ) -> Result<bool, HashingError> {
         let known = hash.is_some();
         let phc = hash.map_or(NOBODYS_HASH, PasswordHash::as_phc).to_owned();
         let fits = move |form: &[u8]| Argon2::default().verify_password(form, phc.as_str()).is_ok();
-        let matches = self.run(move || password.forms().any(fits)).await?;
+        let matches = self.run(gone, move || password.forms().any(fits)).await?;
         Ok(matches && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
-        let turn = self.turns.clone().acquire_owned().await?;
-        let core = self.cores.clone().acquire_owned().await?;
+    async fn run<T: Send + 'static>(
+        &self,
+        gone: impl Future<Output = ()>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashingError> {
+        let (turn, core) = tokio::select! {
+            permits = self.permits() => permits?,
+            () = gone => return Err(HashingError::Lost("nobody waits for it any more".into())),
+        };
         let held = self.held.clone();
         // They go with the work: a client that hangs up does not make room while its hash is still being made.
         let work = move || {
@@ -177,6 +210,11 @@ impl Place {
             done
         };
         tokio::task::spawn_blocking(work).await.map_err(|error| HashingError::Lost(error.into()))
+    }
+
+    async fn permits(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), AcquireError> {
+        let turn = self.turns.clone().acquire_owned().await?;
+        Ok((turn, self.cores.clone().acquire_owned().await?))
     }
 }
 
@@ -216,9 +254,9 @@ mod tests {
         std::iter::from_fn(|| hashing.place(whom, address).ok()).collect()
     }
 
-    /// Places of strangers with addresses of their own, until there are no more.
+    /// Places of strangers with networks of their own, until there are no more.
     fn fill(hashing: &Hashing) -> Vec<Place> {
-        (1_000..).map_while(|nth| hashing.place(Whom::Stranger, own(nth)).ok()).collect()
+        (4..).map_while(|nth| hashing.place(Whom::Stranger, own(nth << 8)).ok()).collect()
     }
 
     #[tokio::test]
@@ -262,7 +300,7 @@ mod tests {
         let busy = |whom, address| matches!(hashing.place(whom, address), Err(HashingError::Busy));
         assert!(busy(Whom::Stranger, own(1)) && busy(Whom::Stranger, SHARED));
         // From where the strangers come, too.
-        for address in [own(1), SHARED, own(1_000)] {
+        for address in [own(1), SHARED, own(4 << 8)] {
             assert!(!busy(somebody(), address) && !busy(Whom::New, address), "{address:?}");
         }
         drop(taken);
@@ -270,19 +308,37 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_address_and_one_person_have_few_places_and_shared_addresses_half() {
+    async fn one_person_has_few_places_an_address_a_quarter_a_network_half_and_all_shared_ones_half() {
         let hashing = Hashing::on(1);
         let all = |whom, address| until_busy(&hashing, whom, address);
+        let places = WAITING_FOR_EACH + 1;
+        let (quarter, half) = (places / 4, places / 2);
         for whom in [Whom::Stranger, Whom::New] {
-            let of_three = [own(1), own(2), own(1)].map(|address| all(whom, address));
-            assert_eq!(of_three.map(|places| places.len()), [MOST_OF_ONE, MOST_OF_ONE, 0]);
+            let of_one_network = [own(1), own(2), own(1), own(3)].map(|address| all(whom, address));
+            assert_eq!(of_one_network.map(|places| places.len()), [quarter, quarter, 0, 0]);
+            let elsewhere = [own(1), own(1 << 8), SHARED].map(|address| all(whom, address));
+            assert_eq!(elsewhere.map(|places| places.len()), [quarter, quarter, half]);
         }
-        let shared = all(Whom::Stranger, SHARED);
-        assert_eq!((shared.len(), all(Whom::Stranger, own(1)).len()), (WAITING_FOR_EACH / 2, MOST_OF_ONE));
         let one = somebody();
         let of_one = [own(1), own(2), SHARED].map(|address| all(one, address));
         assert_eq!(of_one.each_ref().map(Vec::len), [MOST_OF_ONE, 0, 0]);
-        assert_eq!(all(somebody(), own(2)).len(), MOST_OF_ONE);
+        drop(of_one);
+        let behind_one: Vec<_> = (0..12).map_while(|_| hashing.place(somebody(), own(1)).ok()).collect();
+        assert_eq!(behind_one.len(), 12, "people behind one address");
+    }
+
+    #[tokio::test]
+    async fn for_whoever_is_gone_before_it_begins_no_hash_is_made() {
+        let hashing = Hashing::on(1);
+        let (place, core) = (place(&hashing), hashing.cores.clone().try_acquire_owned().unwrap());
+        let (gone, left) = tokio::sync::oneshot::channel::<()>();
+        let verified = place.verify_unless(async { drop(left.await) }, password("correct horse"), None);
+        futures::pin_mut!(verified);
+        assert!(futures::poll!(&mut verified).is_pending());
+        drop(gone);
+        assert!(matches!(verified.await, Err(HashingError::Lost(_))));
+        drop(core);
+        assert_eq!(hashing.strangers.turns.available_permits(), 1);
     }
 
     #[tokio::test]
@@ -292,7 +348,7 @@ mod tests {
         let new = hashing.place(Whom::New, SHARED).unwrap();
         let made = RefCell::new(Vec::new());
         let make = async |place: &Place, whom: &'static str| {
-            place.run(|| {}).await.unwrap();
+            place.run(pending(), || {}).await.unwrap();
             made.borrow_mut().push(whom);
         };
         // They begin in this order.
@@ -307,11 +363,11 @@ mod tests {
     #[tokio::test]
     async fn who_hangs_up_makes_no_room_while_the_hash_is_made() {
         let hashing = Hashing::on(1);
-        let others: Vec<Place> = (1..MOST_OF_ONE).map(|_| place(&hashing)).collect();
+        let mut others = until_busy(&hashing, Whom::Stranger, own(0));
         let busy = || hashing.place(Whom::Stranger, own(0)).is_err();
-        let (hung_up, (end, ended)) = (place(&hashing), std::sync::mpsc::channel::<()>());
+        let (hung_up, (end, ended)) = (others.pop().unwrap(), std::sync::mpsc::channel::<()>());
         {
-            let making = hung_up.run(move || ended.recv());
+            let making = hung_up.run(pending(), move || ended.recv());
             futures::pin_mut!(making);
             assert!(futures::poll!(making).is_pending());
         }
@@ -319,7 +375,7 @@ mod tests {
         assert!(busy());
         end.send(()).unwrap();
         // The next one has the core when the work before is done.
-        others[0].run(|| {}).await.unwrap();
+        others[0].run(pending(), || {}).await.unwrap();
         assert!(!busy());
     }
 }

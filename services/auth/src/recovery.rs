@@ -151,8 +151,8 @@ impl Auth {
         new: ChosenPassword,
         place: &ClientAddress,
     ) -> Result<Versioned<User>, RecoveryError> {
-        self.count([(PASSWORDS_OF_ACCOUNT, user.to_string())]).await?;
         let queued = self.hashing.place(Whom::Known(user), place.own())?;
+        self.count([(PASSWORDS_OF_ACCOUNT, user.to_string())]).await?;
         let known = self.users.get(user).await?.ok_or(RecoveryError::NotFound)?.value;
         if !queued.verify(current, Some(&known.password_hash)).await? {
             return Err(RecoveryError::WrongPassword);

@@ -7,7 +7,8 @@
 //! further hold, or else the same account could hold the places again after each deadline. A hold that was given up in the
 //! second half of its time counts like one that ran out, or else the account would give it up just before the deadline. One that
 //! was given up sooner counts as the part of its time that it took, and a fifth at the least, or else the account would give it
-//! up a little sooner, or thousands a minute. But people change their mind: with the first three no pause begins.
+//! up a little sooner, or thousands a minute. But people change their mind: with the first three
+//! no pause begins, unless a hold runs out.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use common::backoff::Backoff;
 use common::clock::Time;
 use common::id::{OrderId, TicketId, UserId};
+use common::money::Money;
 use common::settings::Settings;
 use serde::de::{IntoDeserializer as _, value};
 use serde::{Deserialize, Deserializer};
@@ -102,6 +104,7 @@ pub(crate) struct Standing {
     #[serde(deserialize_with = "or_holding")]
     pub(crate) state: OrderState,
     pub(crate) quantity: u32,
+    pub(crate) unit_price: Money,
     pub(crate) created_at: Time,
     pub(crate) expires_at: Time,
     #[serde(default)]
@@ -133,13 +136,14 @@ fn or_holding<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrderState, 
 impl Standing {
     /// What a hold of a listing is whose order may not be stored yet.
     pub(crate) fn pending(ticket_id: TicketId, hold: &PendingHold) -> Self {
-        let PendingHold { order_id: id, buyer_id, quantity, at: created_at, expires_at, .. } = *hold;
+        let PendingHold { order_id: id, buyer_id, quantity, unit_price, at: created_at, expires_at } = *hold;
         Self {
             id,
             ticket_id,
             buyer_id,
             state: OrderState::Created,
             quantity,
+            unit_price,
             created_at,
             expires_at,
             paid_at: None,
@@ -154,9 +158,9 @@ impl Standing {
         matches!(self.state, Created | AwaitingPayment | Expiring) && self.given_up_late_at.is_none()
     }
 
-    /// Whether it has tickets that cost nothing: of what is complete, the limits count no other.
+    /// Whether it has tickets that cost nothing. A build without `countsUntil` leaves it where an order is paid.
     fn is_free_ticket(&self) -> bool {
-        self.state == OrderState::Complete && self.counts_until.is_some()
+        self.state == OrderState::Complete && self.counts_until.is_some() && self.unit_price.minor() == 0
     }
 
     /// How the places were let go, if they were without having been paid: at the deadline or not long before it, or soon.

@@ -183,8 +183,6 @@ async fn strangers_who_fill_the_queue_keep_nobody_out_whom_they_have_nothing_in_
         till_it_is_full().await;
         for nth in 0..2 {
             known_and_new(nth, SHARED).await;
-            // Without anything that is known of them, but an address of their own.
-            token(&visitor, OWN, &ana.email, PASSWORD).await.expect(200);
         }
     };
     tokio::select! {

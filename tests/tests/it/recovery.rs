@@ -175,9 +175,13 @@ async fn who_changes_the_password_stays_signed_in_alone() {
     ana.post("/api/users/refresh", Value::Null).await.expect(200);
     sign_in(&app, &ana.email, NEW).await.expect(200);
 
-    let answers = join_all((0..10).map(|_| change("not this one", NEW))).await;
-    let refused = answers.iter().filter(|answer| answer.status == 429).count();
-    assert_eq!(refused, 2, "two of the ten tries were made above");
+    // Two of the ten tries were made above; more at once than one person may have waiting are not looked at.
+    for tries in [4, 4] {
+        for answer in join_all((0..tries).map(|_| change("not this one", NEW))).await {
+            answer.refuses("currentPassword");
+        }
+    }
+    change(NEW, PASSWORD).await.problem(429, "too_many_requests");
     app.stop().await;
 }
 
@@ -376,6 +380,12 @@ async fn who_guesses_does_not_keep_the_owner_out_of_a_browser_that_is_known() {
     }
     ana.post("/api/users/signin", as_bob).await.problem(429, "too_many_requests");
     from(&ana, "203.0.113.10", NEW).await.problem(429, "too_many_requests");
+
+    // Whoever gets a new password by mail is let in there with it, and not once only.
+    reset(&app, &reset_token(&app, &ana.email).await, PASSWORD).await.expect(200);
+    for _ in 0..2 {
+        from(&ana, "203.0.113.10", PASSWORD).await.expect(200);
+    }
     app.stop().await;
 }
 

@@ -167,11 +167,12 @@ async fn authenticated(
     let (email, password) = input.parse()?;
     let going_on = request.app_data::<UnderWay>().map(UnderWay::one);
     let (of, caller) = (auth.clone(), caller.clone());
-    let (answer, answered) = oneshot::channel();
+    let (mut answer, answered) = oneshot::channel();
     let work = async move {
         let _going_on = going_on;
+        let user = of.authenticate(&email, password, &caller, answer.closed()).await;
         // Who has hung up needs no answer.
-        let _ = answer.send(of.authenticate(&email, password, &caller).await);
+        let _ = answer.send(user);
     };
     // In a task of its own: a right password is not to stay counted as a guess when the client hangs up.
     auth.sign_ins.spawn(work.in_current_span());

@@ -68,8 +68,11 @@ fn only_places_that_are_held_and_not_paid_count() {
 fn what_is_free_counts_until_it_is_given_back_and_keeps_nobody_from_paying() {
     use OrderState::{Cancelled, Complete, Created};
     let free = |quantity| Wanted { quantity, is_free: true };
-    let ticket = |quantity| Standing { counts_until: Some(HELD), ..order(Complete, quantity, NOW) };
-    let has = [ticket(1), ticket(2), order(Created, 1, NOW)];
+    let complete = |quantity| Standing { counts_until: Some(HELD), ..order(Complete, quantity, NOW) };
+    let unit_price = Money::from_minor(0, Currency::USD).unwrap();
+    let ticket = |quantity| Standing { unit_price, ..complete(quantity) };
+    // The last one was paid at a build that knows no `countsUntil`.
+    let has = [ticket(1), ticket(2), order(Created, 1, NOW), complete(9)];
     assert_eq!(LIMITS.allow(&has, free(1), Some(5), NOW), Ok(()));
     let too_many = LIMITS.allow(&has, free(2), Some(5), NOW).unwrap_err();
     assert_eq!(too_many, TooMany::Free { has: 4, limit: 5 });
@@ -137,7 +140,7 @@ fn what_nobody_limits_is_not_asked_for() {
 fn an_order_in_a_state_of_a_later_build_holds_its_places() {
     let known = order(OrderState::Complete, 2, NOW);
     let stored = bson::doc! { "_id": known.id, "ticketId": known.ticket_id, "buyerId": known.buyer_id, "state": "queued",
-    "quantity": 2_i64, "createdAt": NOW - HOLD, "expiresAt": NOW };
+    "quantity": 2_i64, "unitPrice": { "amount": 500_i64, "currency": "usd" }, "createdAt": NOW - HOLD, "expiresAt": NOW };
     let read: Standing = common::store::from_document(&stored).unwrap();
     assert_eq!(read, Standing { state: OrderState::Created, ..known });
 }

@@ -58,7 +58,7 @@ async fn counted_of(orders: Aggregates<Order>, wanting: Vec<Wanting>) -> Result<
             "$lt": wanting.iter().map(|one| one.counting.end).max(),
         },
     };
-    let fields = doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "createdAt": 1, "expiresAt": 1, "paidAt": 1,
+    let fields = doc! { "ticketId": 1, "buyerId": 1, "state": 1, "quantity": 1, "unitPrice": 1, "createdAt": 1, "expiresAt": 1, "paidAt": 1,
     "givenUpLateAt": 1, "givenUpSoonAt": 1, "countsUntil": 1 };
     // Read in whatever schema, as `OrderStore::stored_of` does, and by this index: the planner would also take one that has all
     // orders of the listings, or all of a buyer.
