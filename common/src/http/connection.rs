@@ -125,7 +125,7 @@ pub(super) async fn one_at_a_time<B: MessageBody>(
     let intake = request.conn_data::<Rc<Intake>>().cloned().unwrap_or_default();
     let payload = request.take_payload();
     let has_body = !matches!(payload, Payload::None);
-    let length = Some(announced_length(request.request())).filter(|length| *length > 0);
+    let length = has_body.then(|| announced_length(request.request())).filter(|length| *length > 0);
     let answering = intake.clone().begin(has_body, length);
     if has_body {
         request.set_payload(Payload::Stream { payload: Box::pin(Wanted { payload, intake: intake.clone() }) });

@@ -47,27 +47,21 @@ impl Auth {
         gone: impl Future<Output = ()>,
     ) -> Result<Versioned<User>, AccountError> {
         let now = self.clock.now();
-        let Found { user, failures, whom, forgiven, wait } = self.find(email, caller, now).await?;
-        if let Some(wait) = wait {
+        let found = self.find(email, caller, now).await?;
+        if let Some(wait) = found.wait {
             return Err(AccountError::TooOften(wait));
         }
         // Before it is counted: for whom there is no place here, no password is looked at.
-        let place = self.hashing.place(whom, caller.place.own())?;
-        let tries = self.attempts.begin(&failures.all, now).await?;
+        let place = self.hashing.place(found.whom, caller.place.own())?;
+        let tries = self.attempts.begin(&found.failures.all, now).await?;
         if let Some(wait) = Try::wait(&tries, now) {
             warn_if_left(self.attempts.take_back(&tries).await);
             return Err(AccountError::TooOften(wait));
         }
-        let hash = user.as_ref().map(|user| &user.value.password_hash);
+        let hash = found.user.as_ref().map(|user| &user.value.password_hash);
         let verdict = place.verify_unless(gone, password, hash).await;
         drop(place);
-        if let (Ok(true), Some(user)) = (&verdict, &user) {
-            let shared = &tries[failures.of_caller().len()..];
-            let settled = try_join!(self.attempts.forget(&forgiven), self.attempts.take_back(shared));
-            warn_if_left(settled.map(drop));
-            return Ok(user.clone());
-        }
-        self.settle(verdict, user, &failures, &tries).await
+        self.settle(verdict, found, &tries).await
     }
 
     /// Asked for whether or not there is an account, and all at once: so the time it takes tells nothing of that.
@@ -75,8 +69,8 @@ impl Auth {
         let browser = caller.browser.as_ref();
         let in_browser = browser.map(|browser| Failures::in_browser(KnownBrowser::hash(browser, email).as_str()));
         let anywhere = Failures::of(email, &caller.place);
-        let counted: Vec<Counted> =
-            in_browser.iter().chain([&anywhere]).flat_map(|counted| counted.all.clone()).collect();
+        let of_browser = in_browser.as_ref().map_or_else(Vec::new, |counted| counted.all.clone());
+        let counted = [of_browser.as_slice(), &anywhere.all].concat();
         let kept = async {
             match browser {
                 Some(browser) => self.known_browsers.get(browser, email).await,
@@ -86,8 +80,7 @@ impl Auth {
         let (kept, user, waits) =
             try_join!(kept, user_by_email(&self.users, email), self.attempts.waits(&counted, now))?;
         let user = user.filter(|user| user.value.is_active());
-        let (waits_in_browser, waits) = waits.split_at(counted.len() - anywhere.all.len());
-        let of_browser: Vec<Counted> = in_browser.iter().flat_map(|counted| counted.all.clone()).collect();
+        let (waits_in_browser, waits) = waits.split_at(of_browser.len());
         let known = user.as_ref().filter(|user| kept.is_some_and(|kept| kept.is_of(&user.value, now)));
         let (whom, failures, waits) = match (known, in_browser) {
             (Some(known), Some(failures)) => (Whom::Known(known.value.id), failures, waits_in_browser),
@@ -99,23 +92,33 @@ impl Auth {
         Ok(Found { whom, failures, forgiven, wait, user })
     }
 
-    /// What becomes of the count of a try that lets nobody in.
+    /// Whom a looked-at password lets in, and what becomes of the count.
     async fn settle(
         &self,
         verdict: Result<bool, HashingError>,
-        user: Option<Versioned<User>>,
-        failures: &Failures,
+        found: Found,
         tries: &[Try],
     ) -> Result<Versioned<User>, AccountError> {
-        if let Err(error) = verdict {
-            warn_if_left(self.attempts.take_back(tries).await);
-            return Err(error.into());
+        let Found { user, failures, forgiven, .. } = found;
+        match (verdict, user) {
+            (Ok(true), Some(user)) => {
+                let shared = &tries[failures.of_caller().len()..];
+                let settled = try_join!(self.attempts.forget(&forgiven), self.attempts.take_back(shared));
+                warn_if_left(settled.map(drop));
+                Ok(user)
+            }
+            (Ok(_), user) => {
+                let used_up = self.attempts.fail(tries).await?;
+                if used_up[..failures.of_address].contains(&true) {
+                    self.tell_of_refusals(user).await?;
+                }
+                Err(AccountError::InvalidCredentials)
+            }
+            (Err(error), _) => {
+                warn_if_left(self.attempts.take_back(tries).await);
+                Err(error.into())
+            }
         }
-        let used_up = self.attempts.fail(tries).await?;
-        if used_up[..failures.of_address].contains(&true) {
-            self.tell_of_refusals(user).await?;
-        }
-        Err(AccountError::InvalidCredentials)
     }
 
     /// From now on nobody is let in for a while, from there or at all, not with the right password either: whose account it is

@@ -49,11 +49,11 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
     }
     let upstream = Upstream::new(settings);
     let asked = services().into_iter().map(|service| upstream.ask(service));
-    let away: BTreeSet<String> = join_all(asked).await.into_iter().filter_map(Result::err).collect();
+    let away: Vec<String> = join_all(asked).await.into_iter().filter_map(Result::err).collect();
     if away.is_empty() {
         return vec![Finding::new("pages", Health::Well, "all services are where DOCKET_API_URL says")];
     }
-    let away = away.into_iter().collect::<Vec<_>>().join("; ");
+    let away = away.join("; ");
     vec![Finding::new("pages", Health::Ill, format!("DOCKET_API_URL: {away}; do they run, and is it right?"))]
 }
 
@@ -125,7 +125,7 @@ impl Upstream {
     /// # Errors
     /// Why there was no answer, with the address.
     async fn ask(&self, service: &str) -> Result<(), String> {
-        let address = self.base.replace("{service}", service);
+        let address = self.base_of(service);
         let answer = self.client.get(&address).timeout(FIRST_ANSWER).send().await;
         answer.map(drop).map_err(|error| format!("{service} is not reached at {address} ({})", cause(&error)))
     }
@@ -133,7 +133,11 @@ impl Upstream {
     fn address(&self, path: &str) -> String {
         let area = path.trim_start_matches("/api/").split(['/', '?']).next().unwrap_or_default();
         let service = SERVICES.iter().find(|(of, _)| *of == area).map_or(area, |(_, service)| service);
-        format!("{}{path}", self.base.replace("{service}", service))
+        format!("{}{path}", self.base_of(service))
+    }
+
+    fn base_of(&self, service: &str) -> String {
+        self.base.replace("{service}", service)
     }
 }
 

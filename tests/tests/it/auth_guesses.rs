@@ -179,25 +179,21 @@ async fn strangers_who_fill_the_queue_keep_nobody_out_whom_they_have_nothing_in_
         refused.store(0, Ordering::Relaxed);
         eventually("the queue is full", 20, || async { (refused.load(Ordering::Relaxed) > 100).then_some(()) })
     };
-    let meanwhile = async {
-        till_it_is_full().await;
-        for nth in 0..2 {
-            known_and_new(nth, SHARED).await;
+    for (round, flooded, whence) in [(0, SHARED, SHARED), (1, "198.51.#.7", OWN)] {
+        let meanwhile = async {
+            till_it_is_full().await;
+            for nth in 0..2 {
+                known_and_new(2 * round + nth, whence).await;
+                if flooded == SHARED {
+                    // Without anything that is known of them, but an address of their own.
+                    token(&visitor, OWN, &ana.email, PASSWORD).await.expect(200);
+                }
+            }
+        };
+        tokio::select! {
+            () = meanwhile => {}
+            _ = flood(flooded) => {}
         }
-    };
-    tokio::select! {
-        () = meanwhile => {}
-        _ = flood(SHARED) => {}
-    }
-    let meanwhile = async {
-        till_it_is_full().await;
-        for nth in 2..4 {
-            known_and_new(nth, OWN).await;
-        }
-    };
-    tokio::select! {
-        () = meanwhile => {}
-        _ = flood("198.51.#.7") => {}
     }
     app.stop().await;
 }
