@@ -47,12 +47,15 @@ impl Auth {
         gone: impl Future<Output = ()>,
     ) -> Result<Versioned<User>, AccountError> {
         let now = self.clock.now();
+        // Before anything is read, where that can tell nothing else: in a flood of strangers nobody waits for what those read who are refused.
+        let stranger = caller.browser.is_none().then(|| self.hashing.place(Whom::Stranger, caller.place.own()));
+        let stranger = stranger.transpose()?;
         let found = self.find(email, caller, now).await?;
         if let Some(wait) = found.wait {
             return Err(AccountError::TooOften(wait));
         }
-        // Before it is counted: for whom there is no place here, no password is looked at.
-        let place = self.hashing.place(found.whom, caller.place.own())?;
+        // Before it is counted: for whom there is no place, no password is looked at.
+        let place = stranger.map_or_else(|| self.hashing.place(found.whom, caller.place.own()), Ok)?;
         let tries = self.attempts.begin(&found.failures.all, now).await?;
         if let Some(wait) = Try::wait(&tries, now) {
             warn_if_left(self.attempts.take_back(&tries).await);
